@@ -1,0 +1,116 @@
+"""What an agent and the API say when the agent starts, and how both see it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from leasehold_protocol.v1.leases import AttemptId, Control
+from leasehold_protocol.v1.message import Identifier, Labels, Message, Name, Seconds
+
+
+class HostFacts(Message):
+    """The machine an agent runs on, for people to look at; never used as identity."""
+
+    hostname: str
+    os: str
+    arch: str
+    cpus: int
+    memory_bytes: int | None = None
+    python: str
+
+
+class AttemptState(StrEnum):
+    """An attempt directory as the agent found it."""
+
+    RUNNING = "running"  # its host is alive (the lock is held)
+    ENDED = "ended"  # there is an ending
+    LOST = "lost"  # neither
+
+
+class AttemptOnDisk(Message):
+    """One attempt directory at a site."""
+
+    attempt: AttemptId
+    state: AttemptState
+
+
+class Hello(Message):
+    """``POST /v1/agent/hello``: who is here, and what it still has."""
+
+    agent_version: str
+    protocol_min: int
+    protocol_max: int
+    slots: Annotated[int, Field(ge=1, le=1024)]
+    labels: Labels = Field(default_factory=dict[str, str])
+    """What the agent claims; the server decides which of them count."""
+    runtimes: list[Name] = Field(default_factory=list[Name])
+    host: HostFacts
+    attempts: Annotated[list[AttemptOnDisk], Field(max_length=20_000)] = Field(default_factory=list[AttemptOnDisk])
+
+
+class AttemptVerdict(StrEnum):
+    """What an agent shall do with an attempt it still has."""
+
+    KEEP = "keep"  # running, and its lease is good: renew it
+    DELIVER = "deliver"  # ended: send the outcome
+    DISCARD = "discard"  # nothing the API could use; stop it if it runs, then remove it
+
+
+class AttemptInstruction(Message):
+    """The verdict on one attempt directory."""
+
+    attempt: AttemptId
+    verdict: AttemptVerdict
+
+
+class Intervals(Message):
+    """Owned by the server, so that a fleet can be slowed down or sped up from one place."""
+
+    poll_wait_s: Seconds = 50.0
+    renew_every_s: Seconds = 20.0
+    log_every_s: Seconds = 1.0
+    """How long a running task's log may wait before it is sent."""
+
+
+class HelloAnswer(Message):
+    """What the server made of it."""
+
+    agent: Identifier
+    agent_name: Name
+    site: Name
+    team: Name
+    protocol: int
+    api_version: str
+    slots: int
+    """What the agent may use at most: its own wish under the site's ceiling."""
+    labels: Labels
+    intervals: Intervals = Intervals()
+    attempts: list[AttemptInstruction] = Field(default_factory=list[AttemptInstruction])
+    control: list[Control] = Field(default_factory=list[Control])
+
+
+class AgentRegistration(Message):
+    """``POST /oauth/register`` (RFC 7591) as an agent sends it: one public key, proved by the DPoP header."""
+
+    client_name: Name
+    jwks: dict[str, list[dict[str, str]]]
+    """``{"keys": [<one P-256 public key>]}``."""
+    token_endpoint_auth_method: str = "private_key_jwt"  # noqa: S105 - a method
+    grant_types: list[str] = Field(default_factory=lambda: ["client_credentials"])
+    software_id: str = "leasehold-agent"
+    software_version: str | None = None
+
+
+class RegisteredAgent(Message):
+    """The answer to a registration."""
+
+    client_id: Identifier
+    client_name: Name
+    site: Name
+    team: Name
+    jwks: dict[str, list[dict[str, str]]]
+    token_endpoint_auth_method: str = "private_key_jwt"  # noqa: S105 - a method
+    grant_types: list[str] = Field(default_factory=list[str])

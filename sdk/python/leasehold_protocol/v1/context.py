@@ -1,0 +1,78 @@
+"""What a running task may read and write through the API: connections, variables, XComs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from leasehold_protocol.v1.message import Json, Key, Message, Name, Sha256
+
+XCOM_INLINE_BYTES = 256 * 1024
+"""The longest JSON text of an XCom that travels inside a message; a longer one goes through an upload."""
+
+
+class ConnectionFields(Message):
+    """A connection, with Airflow's field names."""
+
+    conn_type: Name
+    host: str | None = None
+    login: str | None = None
+    password: str | None = Field(default=None, repr=False)
+    port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    schema_: str | None = Field(default=None, alias="schema")
+    extra: dict[str, Json] = Field(default_factory=dict[str, Json], repr=False)
+    description: str = ""
+
+
+class ConnectionValue(ConnectionFields):
+    """``GET /v1/task/connections/{id}``: a connection as a task gets it, secrets open."""
+
+    id: Name
+
+
+class VariableValue(Message):
+    """``GET|PUT /v1/task/variables/{key}``."""
+
+    key: Key
+    value: Json
+
+
+class VariableWrite(Message):
+    """The body that sets a variable."""
+
+    value: Json
+
+
+class XComWrite(Message):
+    """``PUT /v1/attempts/{id}/xcoms/{key}``: a value, or the name of an upload that holds it."""
+
+    value: Json = None
+    upload: Sha256 | None = None
+    size: Annotated[int, Field(ge=0)] | None = None
+
+
+class UploadRequest(Message):
+    """``POST /v1/attempts/{id}/uploads``: where may these bytes go?"""
+
+    sha256: Sha256
+    size: Annotated[int, Field(ge=0)]
+
+
+class UploadAnswer(Message):
+    """Where to ``PUT`` the bytes; nothing to send when they are there already."""
+
+    url: str | None = None
+    """On the API itself, or presigned by an object store. Relative to the API's address when it begins with ``/``."""
+
+
+class XComValue(Message):
+    """An XCom as a reader sees it."""
+
+    task: Name
+    map_index: int = -1
+    key: Key
+    size: int
+    value: Json = None
+    inline: bool = True
+    """False: read the JSON text at ``…/xcoms/{task}/{key}/content``."""

@@ -1,0 +1,234 @@
+"""Teams, sites, agents and the tokens that let them in, as admins see and set them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from leasehold_protocol.v1.agents import HostFacts
+from leasehold_protocol.v1.context import ConnectionFields
+from leasehold_protocol.v1.message import Identifier, Instant, Json, Key, Labels, Message, Name, Page, Seconds
+
+
+class Role(StrEnum):
+    """What a person or program may do in a team; each includes the ones before it."""
+
+    VIEWER = "viewer"
+    AUTHOR = "author"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+
+class WhoAmI(Message):
+    """``GET /v1/whoami``."""
+
+    name: str
+    kind: str
+    role: Role | None = None
+    team: Name | None = None
+    """The caller's team; none for the platform admin, who may name any."""
+    expires_at: Instant | None = None
+
+
+class TeamWrite(Message):
+    """``POST /v1/teams``."""
+
+    name: Name
+
+
+class Team(Message):
+    """A team: everything belongs to one."""
+
+    name: Name
+    created_at: Instant
+
+
+class SiteWrite(Message):
+    """``PUT /v1/teams/{team}/sites/{site}``."""
+
+    labels: Labels = Field(default_factory=dict[str, str])
+    max_slots: Annotated[int, Field(ge=1, le=1024)] = 64
+    """The most slots that one agent of this site may use."""
+    description: Annotated[str, Field(max_length=500)] = ""
+
+
+class Site(SiteWrite):
+    """A place where agents run."""
+
+    name: Name
+    team: Name
+    created_at: Instant
+    agents: int = 0
+    connected: int = 0
+
+
+class AgentStatus(StrEnum):
+    """How the API sees an agent."""
+
+    NEVER_SEEN = "never_seen"
+    CONNECTED = "connected"
+    DISCONNECTED = "disconnected"
+    LOCKED = "locked"
+
+
+class Agent(Message):
+    """One agent."""
+
+    agent: Identifier
+    name: Name
+    site: Name
+    team: Name
+    status: AgentStatus
+    locked_because: str | None = None
+    key_thumbprint: str
+    """RFC 7638, SHA-256."""
+    version: str | None = None
+    host: HostFacts | None = None
+    slots: int | None = None
+    running: int = 0
+    enrolled_at: Instant
+    enrolled_from: str | None = None
+    last_seen_at: Instant | None = None
+    paused_because: list[str] = Field(default_factory=list[str])
+
+
+class LockRequest(Message):
+    """``POST /v1/teams/{team}/agents/{agent}/lock``."""
+
+    reason: Annotated[str, Field(max_length=500)] = ""
+
+
+class EnrolmentTokenRequest(Message):
+    """``POST /v1/teams/{team}/sites/{site}/enrolment-tokens``."""
+
+    expires_in_s: Annotated[Seconds, Field(gt=0, le=86400)] = 3600.0
+    note: Annotated[str, Field(max_length=200)] = ""
+
+
+class EnrolmentToken(Message):
+    """An enrolment token, without its secret."""
+
+    id: Identifier
+    site: Name
+    team: Name
+    note: str = ""
+    created_by: str
+    created_at: Instant
+    expires_at: Instant
+    used_at: Instant | None = None
+    used_by: Identifier | None = None
+    used_from: str | None = None
+    revoked_at: Instant | None = None
+
+
+class IssuedEnrolmentToken(EnrolmentToken):
+    """The one answer that has the secret."""
+
+    token: str = Field(repr=False)
+
+
+class ApiTokenRequest(Message):
+    """``POST /v1/teams/{team}/api-tokens``: lets a person or program call the API as ``role``."""
+
+    name: Name
+    role: Role = Role.AUTHOR
+    expires_in_s: Annotated[Seconds, Field(gt=0)] = 90 * 86400.0
+
+
+class ApiToken(Message):
+    """An API token, without its secret."""
+
+    id: Identifier
+    name: Name
+    team: Name | None = None
+    role: Role
+    created_by: str
+    created_at: Instant
+    expires_at: Instant | None = None
+    last_used_at: Instant | None = None
+    revoked_at: Instant | None = None
+
+
+class IssuedApiToken(ApiToken):
+    """The one answer that has the secret."""
+
+    token: str = Field(repr=False)
+
+
+class ConnectionWrite(ConnectionFields):
+    """``PUT /v1/teams/{team}/connections/{id}``."""
+
+    sites: list[Name] = Field(default_factory=list[Name])
+    """The sites that reach it. A task that declares the connection runs only there."""
+
+
+class ConnectionSummary(Message):
+    """A connection without its secrets."""
+
+    id: Name
+    team: Name
+    conn_type: Name
+    host: str | None = None
+    login: str | None = None
+    port: int | None = None
+    schema_: str | None = Field(default=None, alias="schema")
+    description: str = ""
+    has_password: bool
+    extra_keys: list[str] = Field(default_factory=list[str])
+    sites: list[Name]
+    updated_at: Instant
+    updated_by: str
+
+
+class VariableSummary(Message):
+    """A variable. Its value is shown to operators and admins only."""
+
+    key: Key
+    team: Name
+    value: Json = None
+    updated_at: Instant
+    updated_by: str
+
+
+class AgentList(Page):
+    """``GET /v1/teams/{team}/agents``."""
+
+    items: list[Agent]
+
+
+class SiteList(Page):
+    """``GET /v1/teams/{team}/sites``."""
+
+    items: list[Site]
+
+
+class EnrolmentTokenList(Page):
+    """``GET /v1/teams/{team}/enrolment-tokens``."""
+
+    items: list[EnrolmentToken]
+
+
+class ApiTokenList(Page):
+    """``GET /v1/teams/{team}/api-tokens``."""
+
+    items: list[ApiToken]
+
+
+class ConnectionList(Page):
+    """``GET /v1/teams/{team}/connections``."""
+
+    items: list[ConnectionSummary]
+
+
+class VariableList(Page):
+    """``GET /v1/teams/{team}/variables``."""
+
+    items: list[VariableSummary]
+
+
+class TeamList(Page):
+    """``GET /v1/teams``."""
+
+    items: list[Team]

@@ -1,0 +1,44 @@
+"""What all messages have in common: immutable, tolerant of fields from a newer sender, strict about the rest."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.types import AwareDatetime
+
+Json = Any
+"""A JSON value. ``Any``, because validating deeply would copy every result that passes through."""
+
+Instant = AwareDatetime
+"""A point in time with its UTC offset, RFC 3339 on the wire."""
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}$")]
+"""A name that people choose: a site, DAG, task, connection. Safe in a URL path and in a file name."""
+
+Key = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-/:]{0,249}$")]
+"""A key of a variable or an XCom: like a name, and may have ``/`` and ``:`` inside."""
+
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+"""An id that the API made. Opaque to everybody else."""
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""SHA-256 in lower-case hexadecimal."""
+
+Labels = dict[Name, Annotated[str, StringConstraints(max_length=256)]]
+"""Labels as the server keeps them; values are text, compared as what they look like (version, size, number)."""
+
+Seconds = Annotated[float, Field(ge=0, le=366 * 86400, allow_inf_nan=False)]
+"""A duration in seconds."""
+
+
+class Message(BaseModel):
+    """One message of the protocol, or a part of one."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, ser_json_bytes="base64", val_json_bytes="base64")
+
+
+class Page(Message):
+    """A list answer: its rows under ``items``, and ``next`` when there is more (pass it back as ``after``)."""
+
+    next: str | None = None

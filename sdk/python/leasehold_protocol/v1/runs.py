@@ -1,0 +1,210 @@
+"""DAGs, runs and task instances as authors and operators see them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from leasehold_protocol.v1.manifest import Manifest
+from leasehold_protocol.v1.message import Identifier, Instant, Json, Key, Message, Name, Page, Sha256
+
+
+class RunState(StrEnum):
+    """The states of a run."""
+
+    RUNNING = "running"
+    SUCCESS = "success"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Nothing will change it any more."""
+        return self is not RunState.RUNNING
+
+
+class TaskState(StrEnum):
+    """The states of a task instance. Airflow's names where Airflow has the state."""
+
+    NONE = "none"  # waits for upstream tasks
+    QUEUED = "queued"  # may be leased
+    RUNNING = "running"  # leased
+    UP_FOR_RETRY = "up_for_retry"  # failed, will be queued at `due_at`
+    SUCCESS = "success"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    UPSTREAM_FAILED = "upstream_failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Nothing will change it any more, unless a person does."""
+        return self in _FINAL
+
+
+_FINAL = {TaskState.SUCCESS, TaskState.FAILED, TaskState.SKIPPED, TaskState.UPSTREAM_FAILED, TaskState.CANCELLED}
+
+
+class Deploy(Message):
+    """``POST /v1/teams/{team}/dags``: a new version of a DAG. Its bundle was sent before."""
+
+    manifest: Manifest
+
+
+class DeployedDag(Message):
+    """The version that a deploy made, or found unchanged."""
+
+    dag: Name
+    version: int
+    unchanged: bool = False
+    bundle: Sha256 | None = None
+
+
+class DagSummary(Message):
+    """A DAG in a list."""
+
+    dag: Name
+    version: int
+    description: str = ""
+    tasks: int
+    deployed_at: Instant
+    deployed_by: str
+
+
+class DagDetail(DagSummary):
+    """A DAG with its newest manifest."""
+
+    manifest: Manifest
+
+
+class TriggerRun(Message):
+    """``POST /v1/teams/{team}/dags/{dag}/runs``."""
+
+    params: dict[str, Json] = Field(default_factory=dict[str, Json])
+    logical_date: Instant | None = None
+    """Defaults to now."""
+    idempotency_key: Annotated[str, Field(max_length=200)] | None = None
+    """The same key again gives the same run."""
+
+
+class RunSummary(Message):
+    """A run in a list."""
+
+    run: Identifier
+    dag: Name
+    version: int
+    team: Name
+    state: RunState
+    trigger: str
+    created_by: str
+    logical_date: Instant
+    created_at: Instant
+    started_at: Instant | None = None
+    ended_at: Instant | None = None
+
+
+class AttemptSummary(Message):
+    """One try at a task instance."""
+
+    attempt: Identifier
+    epoch: int
+    try_number: int
+    agent: str
+    site: Name
+    leased_at: Instant
+    started_at: Instant | None = None
+    ended_at: Instant | None = None
+    ending: str | None = None
+    message: str | None = None
+    log_bytes: int = 0
+    log_complete: bool = False
+    progress: float | None = None
+    note: str | None = None
+
+
+class TaskInstance(Message):
+    """One task of one run."""
+
+    task_instance: Identifier
+    task: Name
+    map_index: int = -1
+    state: TaskState
+    try_number: int = 0
+    epoch: int = 0
+    reason: str | None = None
+    """Why it is in this state, or why it waits."""
+    site: Name | None = None
+    queued_at: Instant | None = None
+    started_at: Instant | None = None
+    ended_at: Instant | None = None
+    due_at: Instant | None = None
+    upstream: list[Name] = Field(default_factory=list[Name])
+    attempts: list[AttemptSummary] = Field(default_factory=list[AttemptSummary])
+    result: Json = None
+    """The returned value, when it is small enough to show."""
+    result_size: int | None = None
+
+
+class RunDetail(RunSummary):
+    """``GET /v1/teams/{team}/runs/{run}``: a run with all its task instances. ``ETag`` names this very picture."""
+
+    params: dict[str, Json] = Field(default_factory=dict[str, Json])
+    tasks: list[TaskInstance] = Field(default_factory=list[TaskInstance])
+
+
+class CancelRequest(Message):
+    """``POST …/cancel``."""
+
+    reason: Annotated[str, Field(max_length=500)] | None = None
+
+
+class MetricSummary(Message):
+    """One metric of a task, over an attempt."""
+
+    task: Name
+    map_index: int
+    attempt: Identifier
+    name: Name
+    kind: str
+    count: int
+    last: float
+    total: float
+    min: float
+    max: float
+
+
+class XComSummary(Message):
+    """An XCom in a list."""
+
+    task: Name
+    map_index: int
+    key: Key
+    size: int
+    value: Json = None
+    inline: bool = True
+
+
+class DagList(Page):
+    """``GET /v1/teams/{team}/dags``."""
+
+    items: list[DagSummary]
+
+
+class RunList(Page):
+    """``GET /v1/teams/{team}/runs``: newest first."""
+
+    items: list[RunSummary]
+
+
+class MetricList(Page):
+    """``GET /v1/teams/{team}/runs/{run}/metrics``."""
+
+    items: list[MetricSummary]
+
+
+class XComList(Page):
+    """``GET /v1/teams/{team}/runs/{run}/xcoms``."""
+
+    items: list[XComSummary]
