@@ -1,0 +1,133 @@
+"""A task called in a DAG's body: its arguments become expressions, the results among them become dependencies."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from leasehold.authoring.graph import Graph, Node
+from leasehold.authoring.mistakes import AuthoringError
+from leasehold.authoring.symbols import Param, Result, Symbol
+from leasehold.authoring.tasks import Task
+from leasehold.runtime.expressions import ExpressionError, facts_from_context, names_in
+from leasehold.runtime.values import ValueNotSupportedError, encode
+
+Expression = dict[str, Any]
+
+
+def call(task: Task[..., object], graph: Graph, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Result:
+    """Add a call of ``task`` to ``graph``.
+
+    Raises:
+        AuthoringError: if the arguments do not fit the function.
+    """
+    try:
+        inspect.signature(task.function).bind(*args, **kwargs)
+    except TypeError as problem:
+        signature = f"{task.function.__name__}{inspect.signature(task.function)}"
+        raise AuthoringError(
+            f"{task.id!r} is called with the wrong arguments: {problem}", f"It is {signature}."
+        ) from None
+    names = list(inspect.signature(task.function).parameters)
+    found = Arguments(graph)
+    work: dict[str, object] = {
+        "kind": "python",
+        "args": [found.express(value, _position(names, index), task.id) for index, value in enumerate(args)],
+        "kwargs": {name: found.express(value, name, task.id) for name, value in kwargs.items()},
+    }
+    node = Node(name=task.id, id_was_given=False, options=task.options, work=work, task=task)
+    return graph.add(node, found.results)
+
+
+def _position(names: list[str], index: int) -> str:
+    return names[index] if index < len(names) else f"argument {index + 1}"
+
+
+class Arguments:
+    """Turns values into expressions and gathers the results among them."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self.results: list[Result] = []
+
+    def express(self, value: object, name: str, task: str) -> Expression:
+        """Return the expression for ``value``; mistakes in it are gathered in the graph."""
+        try:
+            return self._express(value)
+        except ValueNotSupportedError as problem:
+            where = f"{name}{problem.path.removeprefix('value')}"
+            self._graph.mistakes.append(AuthoringError(f"an argument of {task!r}: {where} {problem.why}"))
+        except ExpressionError as problem:
+            cure = 'Braces that are meant as text are written {{ "{{" }}.'
+            self._graph.mistakes.append(AuthoringError(f"an argument of {task!r}: {name}: {problem}", cure))
+        return {"kind": "literal", "value": None}
+
+    def _express(self, value: object) -> Expression:
+        match value:
+            case Result():
+                return self._result(value)
+            case Param():
+                return {"kind": "param", "name": value.name}
+            case str() if "{{" in value:
+                check_template(value, self._graph.params)
+                return {"kind": "template", "text": value}
+            case list() | tuple() if _has_symbols(value):
+                return {"kind": "list", "items": self._each(enumerate(value), "[{}]".format)}
+            case dict() if _has_symbols(value):
+                encode(dict.fromkeys(value), "value")  # the keys must be text
+                items = self._each(value.items(), '["{}"]'.format)
+                return {"kind": "dict", "items": dict(zip(value, items, strict=True))}
+            case Task():
+                raise ValueNotSupportedError("value", f"is the task {value.id!r} itself: call it, as in {value.id}()")
+            case _:
+                return {"kind": "literal", "value": encode(value, "value")}
+
+    def _each(self, items: Any, step: Callable[[object], str]) -> list[Expression]:
+        expressions: list[Expression] = []
+        for key, item in items:
+            try:
+                expressions.append(self._express(item))
+            except ValueNotSupportedError as problem:
+                path = "value" + step(key) + problem.path.removeprefix("value")
+                raise ValueNotSupportedError(path, problem.why) from None
+        return expressions
+
+    def _result(self, result: Result) -> Expression:
+        node = result.graph.nodes[result.task]
+        if result.key == "return_value" and node.work.get("result") == "nothing":
+            raise ExpressionError(
+                f'{result.task!r} has result="nothing": give it result="last_line", "text" or "json" to pass it on'
+            )
+        self.results.append(result)
+        return {"kind": "result", "task": result.task, "key": result.key}
+
+
+def check_template(text: str, params: list[str]) -> None:
+    """Check that a template's names exist.
+
+    Raises:
+        ExpressionError: if one does not; the message suggests the nearest.
+    """
+    known = [*facts_from_context({}).names, *(f"params.{name}" for name in params)]
+    for name in names_in(text):
+        base = ".".join(name.split(".")[:2]) if name.startswith("params.") else name
+        if base not in known:
+            near = get_close_matches(base, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there is: {', '.join(known)}"
+            raise ExpressionError(f"a template names {name!r}, which is unknown: {hint}")
+
+
+def _has_symbols(value: object) -> bool:
+    match value:
+        case Symbol() | Task():
+            return True
+        case str():
+            return "{{" in value
+        case list() | tuple():
+            return any(_has_symbols(item) for item in value)
+        case dict():
+            return any(_has_symbols(item) for item in value.values())
+        case _:
+            return False

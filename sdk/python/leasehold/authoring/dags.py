@@ -1,0 +1,107 @@
+"""``@dag``: a function whose body says which tasks there are and what passes between them."""
+
+from __future__ import annotations
+
+from leasehold.authoring.mistakes import AuthoringError, author_place
+from leasehold.authoring.options import check_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any, Generic, ParamSpec, overload
+
+    P = ParamSpec("P")
+
+    class _Signed(Generic[P]):
+        """Carries the function's signature for type checkers."""
+else:
+
+    class _Signed:
+        def __class_getitem__(cls, _parameters):
+            return cls
+
+
+class Dag(_Signed["P"]):
+    """A DAG. Its body runs when the file is checked or deployed, never where its tasks run.
+
+    Attributes:
+        name: The DAG's name.
+        function: The author's function.
+        description: The first paragraph of its docstring, or of the file's.
+        include: Patterns of files beside the DAG file that travel with it.
+        place: (file, line) of the DAG.
+    """
+
+    def __init__(
+        self,
+        function: Callable[P, object],
+        *,
+        name: str,
+        description: str | None,
+        include: Sequence[str],
+        place: tuple[str, int],
+    ) -> None:
+        self.name = name
+        self.function = function
+        self.description = description
+        self.include = tuple(include)
+        self.place = place
+        if _Made.dags is not None:
+            _Made.dags.append(self)
+
+    def __call__(self, *_args: P.args, **_kwargs: P.kwargs) -> None:
+        """Do nothing: Airflow's habit of calling the DAG at the end of the file is welcome, and needless."""
+
+    def __repr__(self) -> str:
+        return f"<dag {self.name}>"
+
+
+class _Made:
+    """The DAGs made while a file is loaded; nobody listens where a task runs."""
+
+    dags: list[Dag[...]] | None = None
+
+
+def listen(dags: list[Dag[...]] | None) -> None:
+    """Append every DAG made from now on to ``dags``; None ends it."""
+    _Made.dags = dags
+
+
+if TYPE_CHECKING:
+
+    @overload
+    def dag(function: Callable[P, object], /) -> Dag[P]: ...
+    @overload
+    def dag(
+        *, name: str | None = None, description: str | None = None, include: Sequence[str] = ()
+    ) -> Callable[[Callable[P, object]], Dag[P]]: ...
+
+
+def dag(
+    function: Any = None, /, *, name: str | None = None, description: str | None = None, include: Sequence[str] = ()
+) -> Any:
+    """Make a function a DAG: ``@dag``, or ``@dag(name="sensors", include=["queries/*.sql"])``.
+
+    The function's parameters are the run's parameters; their types become a JSON Schema, checked at trigger.
+
+    Args:
+        function: The function; given by the bare form.
+        name: The DAG's name (default: the function's).
+        description: What it is for (default: the docstring's first paragraph).
+        include: Patterns of data files to take along, relative to the DAG file.
+
+    Raises:
+        AuthoringError: if the name can't be one.
+    """
+    place = author_place()
+
+    def decorate(decorated: Callable[P, object]) -> Dag[P]:
+        if not callable(decorated) or not hasattr(decorated, "__code__"):
+            raise AuthoringError("@dag goes on a function", "Write def …(…): below it.", place=place)
+        try:
+            checked = check_name(name or decorated.__name__)
+        except ValueError as problem:
+            raise AuthoringError(f"name={name!r}: {problem}", place=place) from None
+        return Dag(decorated, name=checked, description=description, include=include, place=place)
+
+    return decorate if function is None else decorate(function)

@@ -1,0 +1,185 @@
+"""What an author may say about a task beside its work: effort, needs, waiting. Checked where it is written."""
+
+from __future__ import annotations
+
+from leasehold.authoring.mistakes import AuthoringError
+from leasehold.durations import seconds
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import timedelta
+    from typing import Literal, TypedDict
+
+    Duration = float | str | timedelta
+
+    class TaskOptions(TypedDict, total=False):
+        """The options of ``task``, ``shell`` and ``program``."""
+
+        connections: Sequence[str]
+        """Connections the task may ask for. They decide where it can run."""
+        variables: Sequence[str]
+        """Variables the task may read and write."""
+        retries: int
+        """How often to try again after a failure of the task's own; 0 … 1000."""
+        retry_delay: Duration
+        """How long to wait before trying again (default 30 s)."""
+        timeout: Duration | None
+        """How long one try may take; None: as long as it likes."""
+        max_offline: Duration
+        """How long the task may run out of the API's sight, 10 s … 7 days (default 5 min)."""
+        priority: int
+        """Higher goes first; -100 … 100."""
+        needs: Mapping[str, str | int | float | bool]
+        """What the place must offer: label → value or condition, like ``{"memory": ">=8GiB"}``."""
+        trigger_rule: Literal["all_success", "all_done"]
+        """When the task may run, by how its upstream tasks ended."""
+        runtime: str
+        """What runs it at the site."""
+
+
+class Options:
+    """A task's options, checked, as fields of the manifest's task entry."""
+
+    __slots__ = ("entry", "place")
+
+    def __init__(self, given: Mapping[str, object], *, runtime: str, place: tuple[str, int]) -> None:
+        self.place = place
+        unknown = [name for name in given if name not in _READERS]
+        if unknown:
+            raise self._mistake(f"there is no option {unknown[0]!r}", f"There are: {', '.join(['id', *_READERS])}.")
+        entry: dict[str, object] = {name: self._read(name, value) for name, value in given.items()}
+        self.entry: dict[str, object] = {
+            "needs": {
+                "connections": entry.pop("connections", []),
+                "labels": entry.pop("needs", {}),
+                "runtime": entry.pop("runtime", runtime),
+            },
+            "variables": entry.pop("variables", []),
+            **{_FIELDS.get(name, name): value for name, value in entry.items()},
+        }
+
+    @property
+    def connections(self) -> list[str]:
+        """The connections that the task declared."""
+        needs = self.entry["needs"]
+        return list(needs["connections"]) if isinstance(needs, dict) else []
+
+    @property
+    def variables(self) -> list[str]:
+        """The variables that the task declared."""
+        declared = self.entry["variables"]
+        return [str(key) for key in declared] if isinstance(declared, list) else []
+
+    def _read(self, name: str, value: object) -> object:
+        try:
+            return _READERS[name](value)
+        except ValueError as problem:
+            raise self._mistake(f"{name}={value!r}: {problem}", "") from None
+
+    def _mistake(self, message: str, cure: str) -> AuthoringError:
+        return AuthoringError(message, cure, place=self.place)
+
+
+_LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-")
+
+
+def check_name(name: object) -> str:
+    """Return ``name`` if it may name a DAG, a task or a connection.
+
+    Raises:
+        ValueError: if it may not.
+    """
+    if isinstance(name, str) and 0 < len(name) <= 128 and _LETTERS.issuperset(name) and name[0] not in ".-":
+        return name
+    raise ValueError(f"{name!r} can't be a name: use up to 128 of A-Z a-z 0-9 _ . - and begin with none of . -")
+
+
+def _names(value: object) -> list[str]:
+    return [check_name(name) for name in _texts(value)]
+
+
+def _keys(value: object) -> list[str]:
+    keys = _texts(value)
+    for key in keys:
+        if not 0 < len(key) <= 250 or not (_LETTERS | {"/", ":"}).issuperset(key) or key[0] in ".-/:":
+            raise ValueError(f"{key!r} can't be a variable's key: use up to 250 of A-Z a-z 0-9 _ . - / :")
+    return keys
+
+
+def _texts(value: object) -> list[str]:
+    if isinstance(value, list | tuple | set | frozenset) and all(isinstance(item, str) for item in value):
+        return [str(item) for item in (value if isinstance(value, list | tuple) else sorted(value))]
+    raise ValueError('a list of names is needed, even for one: ["plant_db"]')
+
+
+def _whole(lowest: int, highest: int, value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and lowest <= value <= highest:
+        return value
+    raise ValueError(f"a whole number from {lowest} to {highest} is needed")
+
+
+def _retries(value: object) -> int:
+    return _whole(0, 1000, value)
+
+
+def _priority(value: object) -> int:
+    return _whole(-100, 100, value)
+
+
+def _length(value: object, lowest: float, highest: float, limits: str) -> float:
+    length = seconds(value)  # type: ignore[arg-type]  # it refuses what is not a duration, with a clear text
+    if not lowest <= length <= highest:
+        raise ValueError(f"it may be {limits}")
+    return length
+
+
+def _retry_delay(value: object) -> float:
+    return _length(value, 0, 366 * 86400, "0 seconds to 366 days")
+
+
+def _timeout(value: object) -> float | None:
+    return None if value is None else _length(value, 0.001, 30 * 86400, "more than 0, up to 30 days")
+
+
+def _max_offline(value: object) -> float:
+    return _length(value, 10, 7 * 86400, "10 seconds to 7 days")
+
+
+def _labels(value: object) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise ValueError('a dictionary is needed, like {"os": "linux", "memory": ">=8GiB"}')
+    return {check_name(label): _condition(condition) for label, condition in value.items()}
+
+
+def _condition(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int | float) and str(value):
+        return str(value)
+    raise ValueError(f"{value!r} is not a condition: write text, a number, or True")
+
+
+def _trigger_rule(value: object) -> str:
+    if value in ("all_success", "all_done"):
+        return str(value)
+    raise ValueError('it may be "all_success" or "all_done"')
+
+
+_READERS = {
+    "connections": _names,
+    "variables": _keys,
+    "retries": _retries,
+    "retry_delay": _retry_delay,
+    "timeout": _timeout,
+    "max_offline": _max_offline,
+    "priority": _priority,
+    "needs": _labels,
+    "trigger_rule": _trigger_rule,
+    "runtime": check_name,
+}
+
+OPTION_NAMES = tuple(_READERS)
+"""Every option of ``task``, ``shell`` and ``program``."""
+
+_FIELDS = {"retry_delay": "retry_delay_s", "timeout": "timeout_s", "max_offline": "max_offline_s"}

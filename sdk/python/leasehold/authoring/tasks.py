@@ -1,0 +1,120 @@
+"""``@task``: a function that is one step of a DAG."""
+
+from __future__ import annotations
+
+from leasehold.authoring.graph import current_graph
+from leasehold.authoring.mistakes import AuthoringError, author_place
+from leasehold.authoring.options import Options, check_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any, Generic, ParamSpec, TypeVar, Unpack, overload
+
+    from leasehold.authoring.options import TaskOptions
+    from leasehold.authoring.symbols import Result
+
+    P = ParamSpec("P")
+    R = TypeVar("R", covariant=True)
+
+    class _Signed(Generic[P, R]):
+        """Carries the function's signature for type checkers."""
+else:
+
+    class _Signed:
+        def __class_getitem__(cls, _parameters):
+            return cls
+
+
+class Task(_Signed["P", "R"]):
+    """A function that is a step of a DAG. Called in a DAG's body it adds the step, anywhere else it just runs.
+
+    Attributes:
+        id: The task's id in the DAG, unless it is called more than once there.
+        function: The author's function.
+        options: What the author said about it.
+    """
+
+    def __init__(self, function: Callable[P, R], name: str, given: dict[str, object], place: tuple[str, int]) -> None:
+        self.id = name
+        self.function = function
+        self.options = Options(given, runtime="python", place=place)
+        self._given = given
+        self.__name__ = function.__name__
+        self.__qualname__ = function.__qualname__
+        self.__module__ = function.__module__
+        self.__doc__ = function.__doc__
+        self.__wrapped__ = function
+
+    if TYPE_CHECKING:
+        # A task that returns nothing is called for its place in the order: its call may be used with >>.
+        @overload
+        def __call__(self: Task[P, None], *args: P.args, **kwargs: P.kwargs) -> Result: ...
+        # In a DAG's body the call of an async function isn't awaited: other tasks get what it returns in the end.
+        @overload
+        def __call__(self: Task[P, Coroutine[Any, Any, object]], *args: P.args, **kwargs: P.kwargs) -> Result: ...
+        @overload
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Add the task to the DAG whose body is running, or run the function."""
+        graph = current_graph()
+        if graph is None:
+            return self.function(*args, **kwargs)
+        from leasehold.authoring.calls import call
+
+        return call(self, graph, args, kwargs)
+
+    def override(
+        self,
+        *,
+        id: str | None = None,  # noqa: A002 - the word authors use
+        **options: Unpack[TaskOptions],
+    ) -> Task[P, R]:
+        """Return the same task with other options: ``load.override(id="load_north", priority=10)(rows)``."""
+        return Task(self.function, task_id(id or self.id), {**self._given, **options}, author_place())
+
+    def __repr__(self) -> str:
+        return f"<task {self.id}>"
+
+
+if TYPE_CHECKING:
+
+    @overload
+    def task(function: Callable[P, R], /) -> Task[P, R]: ...
+    @overload
+    def task(*, id: str | None = None, **options: Unpack[TaskOptions]) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+
+
+def task(
+    function: Any = None,
+    /,
+    *,
+    id: str | None = None,  # noqa: A002 - the word authors use
+    **options: Any,
+) -> Any:
+    """Make a function a task: ``@task``, or ``@task(retries=3, timeout="10m", connections=["plant_db"])``.
+
+    Args:
+        function: The function; given by the bare form.
+        id: The task's id (default: the function's name).
+        options: See ``TaskOptions``.
+
+    Raises:
+        AuthoringError: if an option can't be what it was set to.
+    """
+    place = author_place()
+
+    def decorate(decorated: Callable[P, R]) -> Task[P, R]:
+        if not callable(decorated) or not hasattr(decorated, "__code__"):
+            raise AuthoringError("@task goes on a function", "Write def …(…): below it.", place=place)
+        return Task(decorated, task_id(id or decorated.__name__), options, place)
+
+    return decorate if function is None else decorate(function)
+
+
+def task_id(name: str) -> str:
+    try:
+        return check_name(name)
+    except ValueError as problem:
+        raise AuthoringError(f"id={name!r}: {problem}") from None

@@ -1,0 +1,20 @@
+"""The `leasehold` command: what authors and admins type. It speaks to the API over HTTP, like any other program."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line and end the process with the exit code that ``errors.ExitCode`` documents."""
+    from leasehold.cli.app import app
+    from leasehold.cli.errors import CliError, ExitCode
+    from leasehold.cli.screen import tell_error
+
+    try:
+        app()
+    except CliError as error:
+        tell_error(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(ExitCode.INTERRUPTED)

@@ -1,0 +1,228 @@
+"""The API as the command sees it: one request, one typed answer, or one error that says what to do.
+
+The only module that knows the HTTP client.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import ValidationError
+
+from leasehold.cli.answers import NOT_THE_API, refusal
+from leasehold.cli.errors import UnreachableError, WrongInputError
+from leasehold_protocol.v1.message import Message, Page
+
+M = TypeVar("M", bound=Message)
+P = TypeVar("P", bound=Page)
+Query = Mapping[str, str | int | float]
+
+CONNECT_S = 5.0
+ANSWER_S = 30.0
+UPLOAD_PIECE_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogPart:
+    """Bytes of a log from one offset on."""
+
+    data: bytes
+    next_offset: int
+    complete: bool
+    """Nothing comes after ``next_offset``, now or later."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture(Generic[M]):
+    """An object as it is now, and the tag that names this very state of it."""
+
+    value: M
+    etag: str | None
+
+
+class Api:
+    """One API, called as one caller for one team. An async context manager: connections close with it."""
+
+    def __init__(self, *, url: str, token: str | None, team: str = "default") -> None:
+        self.url = url
+        self._team = team
+        headers = {"User-Agent": "leasehold-cli", "Accept": "application/json"}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        timeout = httpx.Timeout(ANSWER_S, connect=CONNECT_S)
+        self._http = httpx.AsyncClient(base_url=url, headers=headers, timeout=timeout)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.aclose()
+
+    def of_team(self, *segments: str) -> str:
+        """Return the path of something that belongs to the team, each segment quoted."""
+        return "/".join(["/v1/teams", *(_segment(text) for text in (self._team, *segments))])
+
+    async def get(self, path: str, answer: type[M], query: Query | None = None) -> M:
+        """Read one object."""
+        return self._read(await self._request("GET", path, query=query), answer)
+
+    async def pages(self, path: str, answer: type[P], query: Query | None = None) -> AsyncIterator[P]:
+        """Read a list, page by page, until there is no next one."""
+        wanted = dict(query or {})
+        while True:
+            page = await self.get(path, answer, wanted)
+            yield page
+            if page.next is None:
+                return
+            wanted["after"] = page.next
+
+    async def send(self, method: str, path: str, body: Message, answer: type[M]) -> M:
+        """Write one object and read what became of it."""
+        response = await self._request(
+            method, path, content=body.model_dump_json(by_alias=True).encode(), media_type="application/json"
+        )
+        return self._read(response, answer)
+
+    async def post(self, path: str, body: Message | None = None) -> None:
+        """Ask for something whose answer says nothing new."""
+        content = None if body is None else body.model_dump_json(by_alias=True).encode()
+        await self._request("POST", path, content=content, media_type="application/json" if body else None)
+
+    async def delete(self, path: str) -> None:
+        """Remove one object."""
+        await self._request("DELETE", path)
+
+    async def changed(self, path: str, answer: type[M], *, etag: str | None, wait_s: float) -> Picture[M] | None:
+        """Wait until the object differs from the state that ``etag`` names; none when the wait was over first."""
+        headers = {} if etag is None else {"If-None-Match": etag}
+        query = {} if etag is None else {"wait_s": wait_s}
+        response = await self._request("GET", path, query=query, headers=headers, patience_s=wait_s)
+        if response.status_code == HTTPStatus.NOT_MODIFIED:
+            return None
+        return Picture(value=self._read(response, answer), etag=response.headers.get("etag"))
+
+    async def log_part(self, path: str, *, offset: int, wait_s: float) -> LogPart:
+        """Read a log from ``offset``; when there is nothing yet, wait for it up to ``wait_s``."""
+        response = await self._request("GET", path, query={"offset": offset, "wait_s": wait_s}, patience_s=wait_s)
+        try:
+            next_offset = int(response.headers["upload-offset"])
+            complete = response.headers["log-complete"] == "true"
+        except (KeyError, ValueError) as error:
+            raise self._not_the_api() from error
+        return LogPart(data=response.content, next_offset=next_offset, complete=complete)
+
+    async def has(self, path: str) -> bool:
+        """Tell whether something is there already."""
+        response = await self._request("HEAD", path, missing_is_an_answer=True)
+        return response.status_code != HTTPStatus.NOT_FOUND
+
+    async def upload(self, path: str, data: bytes, *, sent: Callable[[int], None]) -> None:
+        """Send bytes, telling ``sent`` how many more have gone out."""
+        headers = {"Content-Length": str(len(data))}
+        await self._request("PUT", path, content=_in_pieces(data, sent), media_type="application/zip", headers=headers)
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        content: bytes | AsyncIterator[bytes] | None = None,
+        media_type: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        patience_s: float = 0.0,
+        missing_is_an_answer: bool = False,
+    ) -> httpx.Response:
+        sent_headers = dict(headers or {}) | ({"Content-Type": media_type} if media_type else {})
+        timeout = httpx.Timeout(ANSWER_S + patience_s, connect=CONNECT_S)
+        try:
+            response = await self._http.request(
+                method, path, params=dict(query or {}), content=content, headers=sent_headers, timeout=timeout
+            )
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            raise unreachable(self.url, error) from error
+        if response.is_success or response.status_code == HTTPStatus.NOT_MODIFIED:
+            return response
+        if missing_is_an_answer and response.status_code == HTTPStatus.NOT_FOUND:
+            return response
+        raise refusal(status=response.status_code, body=response.content, url=self.url)
+
+    def _read(self, response: httpx.Response, answer: type[M]) -> M:
+        try:
+            return answer.model_validate_json(response.content)
+        except ValidationError as error:
+            raise self._not_the_api() from error
+
+    def _not_the_api(self) -> UnreachableError:
+        return UnreachableError(f"{self.url} answers, but not like a Leasehold API.", NOT_THE_API.format(url=self.url))
+
+
+def unreachable(url: str, error: Exception) -> UnreachableError:
+    """Return what a failed exchange means for a person, by what stopped it."""
+    if (tls := _tls_error(error)) is not None:
+        return _tls_trouble(url, tls)
+    match error:
+        case httpx.ConnectTimeout() | httpx.PoolTimeout():
+            return UnreachableError(
+                f"{url} does not answer: no connection within {CONNECT_S:g} s.",
+                "Check the address, and that no firewall or proxy is in between.",
+            )
+        case httpx.TimeoutException():
+            return UnreachableError(f"{url} took too long to answer.", "Try again; the API may be overloaded.")
+        case httpx.ConnectError():
+            return UnreachableError(
+                f"Cannot connect to {url}: {_words(error)}.",
+                "Is the API running there (leasehold-api serve)? Is the port right?",
+            )
+        case _:
+            return UnreachableError(
+                f"The connection to {url} broke: {_words(error)}.",
+                "Try again. If it stays so: is it https:// rather than http://, or a proxy that cuts connections?",
+            )
+
+
+def _tls_error(error: BaseException | None) -> ssl.SSLError | None:
+    """Return the TLS error at the root of ``error``, if that is what it was."""
+    while error is not None:
+        if isinstance(error, ssl.SSLError):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _tls_trouble(url: str, error: ssl.SSLError) -> UnreachableError:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return UnreachableError(
+            f"{url} shows a certificate that this machine does not trust: {error.verify_message}.",
+            "If its authority is your own, name its file: SSL_CERT_FILE=/path/ca.pem",
+        )
+    return UnreachableError(
+        f"{url} does not speak TLS properly: {error.reason or error}.",
+        "If the API is served without TLS there, its address begins with http://",
+    )
+
+
+def _words(error: Exception) -> str:
+    return str(error).rstrip(".") or type(error).__name__
+
+
+def _segment(text: str) -> str:
+    if text in {"", ".", ".."}:
+        raise WrongInputError(f"{text!r} cannot be a name.")
+    return quote(text, safe="")
+
+
+async def _in_pieces(data: bytes, sent: Callable[[int], None]) -> AsyncIterator[bytes]:
+    for start in range(0, len(data), UPLOAD_PIECE_BYTES):
+        piece = data[start : start + UPLOAD_PIECE_BYTES]
+        yield piece
+        sent(len(piece))

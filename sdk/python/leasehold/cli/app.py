@@ -1,0 +1,107 @@
+"""The `leasehold` command, put together."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated
+
+import typer
+
+from leasehold.cli.commands import (
+    agents,
+    api_tokens,
+    authoring,
+    connections,
+    dags,
+    logs,
+    runs,
+    sign_in,
+    sites,
+    teams,
+    tokens,
+    variables,
+)
+from leasehold.cli.options import examples
+
+app = typer.Typer(
+    name="leasehold",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+WRITE = "Write and deploy"
+RUN = "Run and look"
+MANAGE = "Manage a team"
+YOU = "Sign in"
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"leasehold {_version()}")
+        raise typer.Exit
+
+
+def _version() -> str:
+    try:
+        return version("leasehold")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+@app.callback()
+def leasehold(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Write DAGs in Python, deploy them, run them wherever the admin's sites are."""
+
+
+def _add_commands() -> None:
+    """Put every command in its place."""
+    command = app.command
+    command(
+        "login",
+        rich_help_panel=YOU,
+        epilog=examples(
+            "leasehold login https://leasehold.example.org",
+            "leasehold login http://127.0.0.1:8420 --token-file leasehold-state/bootstrap.token",
+        ),
+    )(sign_in.login)
+    command("logout", rich_help_panel=YOU, epilog=examples("leasehold logout"))(sign_in.logout)
+    command("whoami", rich_help_panel=YOU, epilog=examples("leasehold whoami"))(sign_in.whoami)
+    command("check", rich_help_panel=WRITE, epilog=examples("leasehold check sensor_report.py"))(authoring.check)
+    command(
+        "deploy",
+        rich_help_panel=WRITE,
+        epilog=examples(
+            "leasehold deploy sensor_report.py",
+            "leasehold deploy sensor_report.py --dry-run",
+        ),
+    )(authoring.deploy)
+    app.add_typer(dags.app, name="dags", rich_help_panel=WRITE)
+    app.add_typer(runs.app, name="runs", rich_help_panel=RUN)
+    command(
+        "logs",
+        rich_help_panel=RUN,
+        epilog=examples(
+            "leasehold logs 01JD3 -f",
+            "leasehold logs 01JD3 read_readings",
+        ),
+    )(logs.logs)
+    for name, part in (
+        ("sites", sites),
+        ("tokens", tokens),
+        ("agents", agents),
+        ("connections", connections),
+        ("variables", variables),
+        ("api-tokens", api_tokens),
+        ("teams", teams),
+    ):
+        app.add_typer(part.app, name=name, rich_help_panel=MANAGE)
+
+
+_add_commands()

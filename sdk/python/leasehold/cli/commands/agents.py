@@ -1,0 +1,130 @@
+"""``leasehold agents``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from leasehold.cli import screen
+from leasehold.cli.amounts import show_size, show_when
+from leasehold.cli.api import Api
+from leasehold.cli.errors import ConflictError, NotFoundError
+from leasehold.cli.options import JsonOption, TeamOption, examples, group
+from leasehold.cli.session import ask
+from leasehold_protocol.v1.fleet import Agent, AgentList, LockRequest
+
+app = group("Agents: the processes at the sites that do the work.")
+
+AgentName = Annotated[str, typer.Argument(help="The agent's name or id.", metavar="AGENT")]
+
+
+@app.command("list", epilog=examples("leasehold agents list"))
+def list_agents(*, team: TeamOption = None, json: JsonOption = False) -> None:
+    """List the team's agents: where they are, how they are, why they take no work."""
+    agents = ask(_all, team=team)
+    if json:
+        screen.write_json(agents)
+        return
+    now = screen.now()
+    screen.table(
+        ["agent", "site", "status", "slots", "running", "version", "last seen", "why it takes no work"],
+        [
+            (
+                agent.name,
+                agent.site,
+                screen.state(agent.status),
+                str(agent.slots or ""),
+                str(agent.running),
+                agent.version or "",
+                show_when(agent.last_seen_at, now=now),
+                agent.locked_because or "; ".join(agent.paused_because),
+            )
+            for agent in agents
+        ],
+        empty="No agent has enrolled yet. Let one in: leasehold tokens issue SITE",
+    )
+
+
+@app.command("show", epilog=examples("leasehold agents show plant-1"))
+def show(agent: AgentName, *, team: TeamOption = None, json: JsonOption = False) -> None:
+    """Show one agent."""
+
+    async def work(api: Api) -> Agent:
+        return await _named(api, agent)
+
+    found = ask(work, team=team)
+    if json:
+        screen.write_json(found)
+        return
+    now = screen.now()
+    screen.facts(
+        [
+            ("agent", found.name),
+            ("id", found.agent),
+            ("site", found.site),
+            ("status", screen.state(found.status)),
+            ("locked because", found.locked_because or ""),
+            ("takes no work because", "; ".join(found.paused_because)),
+            ("slots", f"{found.running} of {found.slots} in use" if found.slots else ""),
+            ("version", found.version or ""),
+            ("host", _host(found)),
+            ("key", found.key_thumbprint),
+            ("enrolled", " from ".join(filter(None, [show_when(found.enrolled_at, now=now), found.enrolled_from]))),
+            ("last seen", show_when(found.last_seen_at, now=now)),
+        ]
+    )
+
+
+@app.command("lock", epilog=examples("leasehold agents lock plant-1 --reason 'laptop stolen'"))
+def lock(
+    agent: AgentName,
+    *,
+    reason: Annotated[
+        str, typer.Option(metavar="TEXT", help="Why; the site's operator sees it.")
+    ] = "locked by an admin",
+    team: TeamOption = None,
+) -> None:
+    """Lock an agent: at once it gets no work, no secrets and no token. Its site and its neighbours go on."""
+
+    async def work(api: Api) -> Agent:
+        found = await _named(api, agent)
+        await api.post(api.of_team("agents", found.agent, "lock"), LockRequest(reason=reason))
+        return found
+
+    locked = ask(work, team=team)
+    screen.say(f"Agent {locked.name} is locked. Let it in again: leasehold agents unlock {locked.name}")
+
+
+@app.command("unlock", epilog=examples("leasehold agents unlock plant-1"))
+def unlock(agent: AgentName, *, team: TeamOption = None) -> None:
+    """Let a locked agent in again."""
+
+    async def work(api: Api) -> Agent:
+        found = await _named(api, agent)
+        await api.post(api.of_team("agents", found.agent, "unlock"))
+        return found
+
+    screen.say(f"Agent {ask(work, team=team).name} is unlocked.")
+
+
+async def _all(api: Api) -> list[Agent]:
+    return [agent async for page in api.pages(api.of_team("agents"), AgentList) for agent in page.items]
+
+
+async def _named(api: Api, wanted: str) -> Agent:
+    """Return the agent with this name or id."""
+    found = [agent for agent in await _all(api) if wanted in {agent.name, agent.agent}]
+    if not found:
+        raise NotFoundError(f"There is no agent {wanted}.", "leasehold agents list shows them.")
+    if len(found) > 1:
+        ids = ", ".join(agent.agent for agent in found)
+        raise ConflictError(f"{len(found)} agents are named {wanted}.", f"Say which one by its id: {ids}")
+    return found[0]
+
+
+def _host(agent: Agent) -> str:
+    if (host := agent.host) is None:
+        return ""
+    memory = "" if host.memory_bytes is None else f", {show_size(host.memory_bytes)}"
+    return f"{host.hostname} ({host.os}, {host.arch}, {host.cpus} CPUs{memory}, Python {host.python})"

@@ -1,0 +1,152 @@
+"""``leasehold check`` and ``leasehold deploy``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import RenderableType
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.syntax import Syntax
+from rich.text import Text
+
+from leasehold.authoring.problems import Problem
+from leasehold.cli import screen
+from leasehold.cli.amounts import show_size
+from leasehold.cli.api import Api
+from leasehold.cli.commands.dags import task_row
+from leasehold.cli.dag_files import CheckedFile, ReadyDag, read_dag_file, shown_path
+from leasehold.cli.errors import FailedError
+from leasehold.cli.options import JsonOption, TeamOption
+from leasehold.cli.session import ask
+from leasehold_protocol.v1.runs import Deploy, DeployedDag
+
+LINES_AROUND = 2
+"""How many lines of the file are shown above a mistake."""
+
+DagFile = Annotated[Path, typer.Argument(help="The Python file with the DAG.", metavar="FILE")]
+
+
+def check(file: DagFile, *, json: JsonOption = False) -> None:
+    """Look for mistakes in a DAG file before anything is sent. Exit 1 if there are any.
+
+    The file is imported, as a deploy would; its tasks are not run.
+    """
+    checked = read_dag_file(file)
+    if json:
+        screen.write_json(_as_json(checked))
+    else:
+        _show(checked, file)
+    if checked.mistakes:
+        raise typer.Exit(FailedError.exit_code)
+
+
+def deploy(
+    file: DagFile,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be sent, and send nothing.")] = False,
+    team: TeamOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Deploy the DAGs of a file: a new version each, or none where nothing changed. Runs keep the version they have."""
+    checked = read_dag_file(file)
+    if checked.mistakes:
+        _show(checked, file, stderr=True)
+        raise typer.Exit(FailedError.exit_code)
+    if dry_run:
+        _show_dry_run(checked, json=json)
+        return
+
+    async def work(api: Api) -> list[DeployedDag]:
+        return [await _send(api, dag) for dag in checked.dags]
+
+    deployed = ask(work, team=team)
+    if json:
+        screen.write_json(deployed)
+        return
+    for made in deployed:
+        news = "is deployed already, unchanged" if made.unchanged else "is deployed"
+        screen.say(f"{made.dag} version {made.version} {news}. Run it: leasehold runs trigger {made.dag} --watch")
+
+
+async def _send(api: Api, dag: ReadyDag) -> DeployedDag:
+    if dag.bundle is not None:
+        path = api.of_team("bundles", dag.bundle.sha256)
+        if not await api.has(path):
+            await _upload(api, path, dag.bundle.data)
+    return await api.send("POST", api.of_team("dags"), Deploy(manifest=dag.manifest), DeployedDag)
+
+
+async def _upload(api: Api, path: str, bundle: bytes) -> None:
+    console = screen.screen(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("sending the bundle", total=len(bundle))
+        await api.upload(path, bundle, sent=lambda size: progress.advance(task, size))
+
+
+def _show(checked: CheckedFile, file: Path, *, stderr: bool = False) -> None:
+    for mistake in checked.mistakes:
+        _show_mistake(mistake, stderr=stderr)
+    for dag in checked.dags:
+        screen.say(f"{file}: {dag.manifest.dag} is fine ({len(dag.manifest.tasks)} tasks).")
+
+
+def _show_mistake(mistake: Problem, *, stderr: bool) -> None:
+    console = screen.screen(stderr=stderr)
+    place = shown_path(mistake.file) + (f":{mistake.line}" if mistake.line else "")
+    console.print(Text.assemble((place, "bold"), ": ", (screen.harmless_lines(mistake.message), "red")), soft_wrap=True)
+    if (excerpt := _excerpt(mistake)) is not None:
+        console.print(excerpt)
+    if mistake.cure:
+        console.print(Text.assemble(("  try: ", "bold"), screen.harmless_lines(mistake.cure)), soft_wrap=True)
+
+
+def _excerpt(mistake: Problem) -> RenderableType | None:
+    """Return the lines around a mistake, its own marked."""
+    try:
+        lines = Path(mistake.file).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return None
+    if not 1 <= mistake.line <= len(lines):
+        return None
+    return Syntax(
+        "\n".join(lines),
+        "python",
+        theme="ansi_dark",
+        background_color="default",
+        line_numbers=True,
+        line_range=(max(mistake.line - LINES_AROUND, 1), mistake.line),
+        highlight_lines={mistake.line},
+    )
+
+
+def _show_dry_run(checked: CheckedFile, *, json: bool) -> None:
+    if json:
+        screen.write_json([dag.manifest for dag in checked.dags])
+        return
+    for dag in checked.dags:
+        screen.say(f"{dag.manifest.dag}: {len(dag.manifest.tasks)} tasks, {_bundle(dag)}. Nothing was sent.")
+        screen.show(
+            screen.make_table(
+                ["task", "kind", "after", "needs", "retries"], [task_row(task) for task in dag.manifest.tasks]
+            )
+        )
+
+
+def _bundle(dag: ReadyDag) -> str:
+    if dag.bundle is None:
+        return "no bundle"
+    return f"a bundle of {show_size(len(dag.bundle.data))} with {', '.join(dag.bundle.files)}"
+
+
+def _as_json(checked: CheckedFile) -> dict[str, object]:
+    return {
+        "ok": not checked.mistakes,
+        "dags": [dag.manifest.dag for dag in checked.dags],
+        "problems": [
+            {"file": found.file, "line": found.line, "message": found.message, "cure": found.cure}
+            for found in checked.mistakes
+        ],
+    }

@@ -1,0 +1,113 @@
+"""``leasehold dags``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from leasehold.cli import screen
+from leasehold.cli.amounts import show_when
+from leasehold.cli.api import Api
+from leasehold.cli.options import JsonOption, TeamOption, examples, group
+from leasehold.cli.session import ask
+from leasehold_protocol.v1.manifest import ProgramWork, TaskEntry
+from leasehold_protocol.v1.message import Json
+from leasehold_protocol.v1.runs import DagDetail, DagList, DagSummary
+
+app = group("DAGs: what is deployed.")
+
+
+@app.command("list", epilog=examples("leasehold dags list"))
+def list_dags(*, team: TeamOption = None, json: JsonOption = False) -> None:
+    """List the team's DAGs, each in its newest version."""
+
+    async def work(api: Api) -> list[DagSummary]:
+        return [dag async for page in api.pages(api.of_team("dags"), DagList) for dag in page.items]
+
+    dags = ask(work, team=team)
+    if json:
+        screen.write_json(dags)
+        return
+    now = screen.now()
+    screen.table(
+        ["dag", "version", "tasks", "deployed", "by", "description"],
+        [
+            (
+                dag.dag,
+                str(dag.version),
+                str(dag.tasks),
+                show_when(dag.deployed_at, now=now),
+                dag.deployed_by,
+                _first_line(dag.description),
+            )
+            for dag in dags
+        ],
+        empty="No DAG is deployed. Deploy one: leasehold deploy FILE",
+    )
+
+
+@app.command("show", epilog=examples("leasehold dags show sensor_report"))
+def show(
+    dag: Annotated[str, typer.Argument(help="The DAG's name.", metavar="DAG")],
+    *,
+    team: TeamOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show a DAG: its parameters, and its tasks with what they wait for and what they need."""
+
+    async def work(api: Api) -> DagDetail:
+        return await api.get(api.of_team("dags", dag), DagDetail)
+
+    found = ask(work, team=team)
+    if json:
+        screen.write_json(found)
+        return
+    screen.facts(
+        [
+            ("dag", f"{found.dag} version {found.version}"),
+            ("deployed", f"{show_when(found.deployed_at, now=screen.now())} by {found.deployed_by}"),
+            ("about", _first_line(found.description)),
+            ("params", _params(found.manifest.params_schema)),
+        ]
+    )
+    screen.show(
+        screen.make_table(
+            ["task", "kind", "after", "needs", "retries"], [task_row(task) for task in found.manifest.tasks]
+        )
+    )
+
+
+def task_row(task: TaskEntry) -> tuple[str | Text, ...]:
+    """Return one task of a manifest as cells: name, kind, upstream, needs, retries."""
+    needs = [*task.needs.connections, *(f"{name}{_condition(text)}" for name, text in task.needs.labels.items())]
+    kind = ("shell" if task.work.shell else "program") if isinstance(task.work, ProgramWork) else "python"
+    return (
+        Text(task.id, style=screen.task_colour(task.id)),
+        kind,
+        ", ".join(task.upstream),
+        ", ".join(needs),
+        str(task.retries or ""),
+    )
+
+
+def _condition(text: str) -> str:
+    return text if text[:1] in "=!<>" else f"={text}"
+
+
+def _params(schema: dict[str, Json]) -> str:
+    properties = schema.get("properties")
+    if not isinstance(properties, dict):
+        return ""
+    return ", ".join(_param(name, details) for name, details in properties.items())
+
+
+def _param(name: str, details: Json) -> str:
+    if isinstance(details, dict) and "default" in details:
+        return f"{name}={screen.show_value(details['default'])}"
+    return name
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0]

@@ -1,0 +1,291 @@
+"""``leasehold runs``: start, list, look at, follow and stop runs."""
+
+from __future__ import annotations
+
+import json as json_text
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+from uuid import uuid4
+
+import typer
+
+from leasehold.cli import screen
+from leasehold.cli.amounts import show_between, show_size, show_when
+from leasehold.cli.api import Api
+from leasehold.cli.errors import FailedError, WrongInputError
+from leasehold.cli.following import follow_run, task_label
+from leasehold.cli.options import JsonOption, TeamOption, examples, group, pairs
+from leasehold.cli.run_tables import metric_table, run_line, task_table
+from leasehold.cli.run_views import run_view
+from leasehold.cli.session import Session, ask, ask_as, signed_in
+from leasehold_protocol.v1.message import Json
+from leasehold_protocol.v1.runs import (
+    CancelRequest,
+    MetricList,
+    MetricSummary,
+    RunDetail,
+    RunList,
+    RunState,
+    RunSummary,
+    TriggerRun,
+    XComList,
+    XComSummary,
+)
+
+app = group("Runs: start them, follow them, look at what came of them.")
+
+RunId = Annotated[str, typer.Argument(help="The run's id, as listed.", metavar="RUN")]
+
+
+@app.command(
+    "trigger",
+    epilog=examples(
+        "leasehold runs trigger sensor_report --watch",
+        "leasehold runs trigger sensor_report --param day=2026-11-02 --param limit=3",
+    ),
+)
+def trigger(
+    dag: Annotated[str, typer.Argument(help="The DAG to run, in its newest version.", metavar="DAG")],
+    *,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--param",
+            "-p",
+            help="A parameter; repeat for more. The value is JSON where it can be read so (3, true, [1]), else text.",
+            metavar="NAME=VALUE",
+        ),
+    ] = None,
+    params_file: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Parameters as a JSON object; --param wins over it.")
+    ] = None,
+    logical_date: Annotated[
+        datetime | None, typer.Option(help="The date the run is about; now by default.", metavar="DATE")
+    ] = None,
+    idempotency_key: Annotated[
+        str | None, typer.Option(metavar="KEY", help="The same key again gives the same run.")
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow it to its end; exit 1 if it fails.")] = False,
+    team: TeamOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Start a run."""
+    request = TriggerRun(
+        params=_params(param or [], params_file),
+        logical_date=None if logical_date is None else logical_date.astimezone(),
+        idempotency_key=idempotency_key or str(uuid4()),
+    )
+    session = signed_in(team)
+
+    async def work(api: Api) -> RunDetail:
+        return await api.send("POST", api.of_team("dags", dag, "runs"), request, RunDetail)
+
+    run = ask_as(session, work)
+    if watch:
+        _watch(session, run.run, json=json)
+    elif json:
+        screen.write_json(run)
+    else:
+        screen.say(f"Run {run.run} of {run.dag} has begun. Follow it: leasehold runs watch {run.run}")
+
+
+@app.command("watch", epilog=examples("leasehold runs watch 01JD3"))
+def watch(run: RunId, *, team: TeamOption = None, json: JsonOption = False) -> None:
+    """Follow a run to its end: its tasks, its log lines, its result. Exit 1 if it fails.
+
+    Ctrl-C ends the watching, not the run. With --json the run is printed at its end, and what happens meanwhile
+    goes to standard error.
+    """
+    _watch(signed_in(team), run, json=json)
+
+
+def _watch(session: Session, run: str, *, json: bool) -> None:
+    async def work(api: Api) -> RunDetail:
+        with run_view(now=screen.now, stderr=json) as view:
+            return await follow_run(api, run, view)
+
+    try:
+        ended = ask_as(session, work)
+    except KeyboardInterrupt:
+        screen.say(f"The run goes on. Follow it again: leasehold runs watch {run}", stderr=True)
+        raise
+    if json:
+        screen.write_json(ended)
+    else:
+        _show_tasks(ended)
+    if ended.state is not RunState.SUCCESS:
+        raise FailedError(_what_failed(ended), f"leasehold logs {ended.run} shows all it wrote.")
+
+
+def _show_tasks(run: RunDetail) -> None:
+    now = screen.now()
+    screen.show(task_table(run.tasks, now=now))
+    screen.say(run_line(run, now=now))
+
+
+def _what_failed(run: RunDetail) -> str:
+    failed = [task_label(task.task, task.map_index) for task in run.tasks if task.state == "failed"]
+    by = f" by {', '.join(failed[:5])}{' and others' if len(failed) > 5 else ''}" if failed else ""
+    return f"Run {run.run} {'failed' if run.state is RunState.FAILED else 'was cancelled'}{by}."
+
+
+@app.command("list", epilog=examples("leasehold runs list", "leasehold runs list --dag sensor_report --state failed"))
+def list_runs(
+    *,
+    dag: Annotated[str | None, typer.Option(metavar="DAG", help="Only runs of this DAG.")] = None,
+    state: Annotated[
+        RunState | None, typer.Option(metavar="running|success|failed|cancelled", help="Only runs in this state.")
+    ] = None,
+    limit: Annotated[int, typer.Option(metavar="NUMBER", min=1, max=1000, help="How many, newest first.")] = 20,
+    team: TeamOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List runs, newest first."""
+    query: dict[str, str | int | float] = {"limit": limit}
+    query |= {name: value for name, value in (("dag", dag), ("state", state)) if value is not None}
+
+    async def work(api: Api) -> list[RunSummary]:
+        found: list[RunSummary] = []
+        async for page in api.pages(api.of_team("runs"), RunList, query):
+            found += page.items
+            if len(found) >= limit:
+                break
+        return found[:limit]
+
+    runs = ask(work, team=team)
+    if json:
+        screen.write_json(runs)
+        return
+    now = screen.now()
+    screen.table(
+        ["run", "dag", "version", "state", "begun", "took", "by"],
+        [
+            (
+                run.run,
+                run.dag,
+                str(run.version),
+                screen.state(run.state),
+                show_when(run.created_at, now=now),
+                show_between(run.started_at, run.ended_at, now=now),
+                run.created_by,
+            )
+            for run in runs
+        ],
+        empty="There is no such run. Start one: leasehold runs trigger DAG",
+    )
+
+
+@app.command("show", epilog=examples("leasehold runs show 01JD3", "leasehold runs show 01JD3 --json | jq .state"))
+def show(run: RunId, *, team: TeamOption = None, json: JsonOption = False) -> None:
+    """Show a run: each task with its site, try, state, duration, and its result or the reason it waits."""
+
+    async def work(api: Api) -> RunDetail:
+        return await api.get(api.of_team("runs", run), RunDetail)
+
+    found = ask(work, team=team)
+    if json:
+        screen.write_json(found)
+        return
+    screen.facts(
+        [
+            ("run", found.run),
+            ("dag", f"{found.dag} version {found.version}"),
+            ("params", screen.show_value(found.params, longest=400) if found.params else ""),
+            ("begun", f"{show_when(found.created_at, now=screen.now())} by {found.created_by}"),
+        ]
+    )
+    _show_tasks(found)
+    screen.say(f"More: leasehold logs {found.run} · runs metrics {found.run} · runs xcoms {found.run}", stderr=True)
+
+
+@app.command("cancel", epilog=examples("leasehold runs cancel 01JD3 --reason 'wrong day'"))
+def cancel(
+    run: RunId,
+    *,
+    reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why; it is shown with the run.")] = None,
+    team: TeamOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Stop a run: waiting tasks are cancelled, running ones are ended with all their processes."""
+
+    async def work(api: Api) -> RunDetail:
+        return await api.send("POST", api.of_team("runs", run, "cancel"), CancelRequest(reason=reason), RunDetail)
+
+    found = ask(work, team=team)
+    if json:
+        screen.write_json(found)
+    elif found.state is RunState.CANCELLED:
+        screen.say(f"Run {found.run} is cancelled.")
+    elif found.state.is_final:
+        screen.say(f"Run {found.run} had ended before: {found.state}.")
+    else:
+        screen.say(f"Run {found.run} is being cancelled. See it end: leasehold runs watch {found.run}")
+
+
+@app.command("metrics", epilog=examples("leasehold runs metrics 01JD3"))
+def metrics(run: RunId, *, team: TeamOption = None, json: JsonOption = False) -> None:
+    """Show what the tasks of a run measured."""
+
+    async def work(api: Api) -> list[MetricSummary]:
+        path = api.of_team("runs", run, "metrics")
+        return [metric async for page in api.pages(path, MetricList) for metric in page.items]
+
+    found = ask(work, team=team)
+    if json:
+        screen.write_json(found)
+    elif found:
+        screen.show(metric_table(found))
+    else:
+        screen.say("The tasks of this run sent no metrics.", stderr=True)
+
+
+@app.command("xcoms", epilog=examples("leasehold runs xcoms 01JD3"))
+def xcoms(run: RunId, *, team: TeamOption = None, json: JsonOption = False) -> None:
+    """Show what the tasks of a run returned or pushed."""
+
+    async def work(api: Api) -> list[XComSummary]:
+        path = api.of_team("runs", run, "xcoms")
+        return [xcom async for page in api.pages(path, XComList) for xcom in page.items]
+
+    found = ask(work, team=team)
+    if json:
+        screen.write_json(found)
+        return
+    screen.table(
+        ["task", "key", "size", "value"],
+        [
+            (
+                task_label(xcom.task, xcom.map_index),
+                xcom.key,
+                show_size(xcom.size),
+                screen.show_value(xcom.value, longest=400) if xcom.inline else "(too large to show here)",
+            )
+            for xcom in found
+        ],
+        empty="The tasks of this run returned nothing.",
+    )
+
+
+def _params(given: list[str], file: Path | None) -> dict[str, Json]:
+    from_file = {} if file is None else _params_from(file)
+    return from_file | {name: _value(text) for name, text in pairs(given, option="--param").items()}
+
+
+def _params_from(file: Path) -> dict[str, Json]:
+    try:
+        params = json_text.loads(file.read_bytes())
+    except OSError as error:
+        raise WrongInputError(f"Cannot read {file}: {error.strerror or error}.") from error
+    except ValueError as error:
+        raise WrongInputError(f"{file} is not JSON: {error}.") from error
+    if not isinstance(params, dict):
+        raise WrongInputError(f"{file} holds no JSON object.", 'It looks like {"day": "2026-11-02"}')
+    return params
+
+
+def _value(text: str) -> Json:
+    try:
+        return json_text.loads(text)
+    except ValueError:
+        return text

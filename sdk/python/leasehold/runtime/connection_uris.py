@@ -1,0 +1,96 @@
+"""A connection as one line of text, in Airflow's URI form.
+
+``type://login:password@host:port/schema?name=value``, each part percent-encoded. Extras that are not plain text travel
+as JSON under ``__extra__``. Airflow writes ``_`` in a type as ``-``, because RFC 3986 has no ``_`` in schemes.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+
+if TYPE_CHECKING:
+    from leasehold.runtime.connections import Connection
+
+_EXTRA = "__extra__"
+
+
+def write(connection: Connection) -> str:
+    """Return the URI of ``connection``."""
+    return (
+        f"{connection.conn_type.lower().replace('_', '-')}://"
+        f"{_credentials(connection)}{_place(connection)}{_query(connection.extra)}"
+    )
+
+
+def parse(uri: str) -> dict[str, Any]:
+    """Return the fields of the connection that ``uri`` describes.
+
+    Raises:
+        ValueError: if it is not a connection's URI. The message never repeats it, for there may be a password in it.
+    """
+    scheme, separator, _ = uri.partition("://")
+    if not separator or not scheme:
+        raise ValueError("not a connection's URI: it begins with a type, as in postgres://user:secret@host:5432/db")
+    try:
+        parts = urlsplit("//" + uri.partition("://")[2], allow_fragments=False)
+        port = parts.port
+    except ValueError as problem:
+        raise ValueError("not a connection's URI: the part between // and / does not fit host:port") from problem
+    credentials, at, place = parts.netloc.rpartition("@")
+    login, colon, password = credentials.partition(":")
+    return {
+        "conn_type": "postgres" if scheme == "postgresql" else scheme.replace("-", "_"),
+        "host": _host(place) or None,
+        "login": unquote(login) if at and login else None,
+        "password": unquote(password) if colon else None,
+        "port": port,
+        "schema": unquote(parts.path[1:]) or None,
+        "extra": _extra(parts.query),
+    }
+
+
+def _credentials(connection: Connection) -> str:
+    login = quote(connection.login or "", safe="")
+    if connection.password is not None:
+        return f"{login}:{quote(connection.password, safe='')}@"
+    return f"{login}@" if login else ""
+
+
+def _place(connection: Connection) -> str:
+    host = connection.host or ""
+    place = f"[{host}]" if _is_ipv6(host) else quote(host, safe="")
+    port = f":{connection.port}" if connection.port is not None else ""
+    return f"{place}{port}/{quote(connection.schema or '', safe='')}"
+
+
+def _query(extra: dict[str, Any]) -> str:
+    if not extra:
+        return ""
+    # An empty text would be lost on the way back, and so would everything that isn't text: those go as JSON.
+    simple = all(isinstance(value, str) and value and key and key != _EXTRA for key, value in extra.items())
+    return "?" + urlencode(extra if simple else {_EXTRA: json.dumps(extra, ensure_ascii=False)}, quote_via=quote)
+
+
+def _host(place: str) -> str:
+    if place.startswith("["):
+        return place[1 : place.index("]")]
+    return unquote(place.rpartition(":")[0] if ":" in place else place)
+
+
+def _extra(query: str) -> dict[str, Any]:
+    pairs = dict(parse_qsl(query, keep_blank_values=True))
+    if pairs.keys() != {_EXTRA}:
+        return dict(pairs)
+    try:
+        extra = json.loads(pairs[_EXTRA])
+    except ValueError:
+        extra = None
+    if not isinstance(extra, dict):
+        raise ValueError(f"not a connection's URI: {_EXTRA} does not hold a JSON object") from None
+    return extra
+
+
+def _is_ipv6(host: str) -> bool:
+    return host.count(":") > 1 and all(letter in "0123456789abcdefABCDEF:." for letter in host)

@@ -1,0 +1,101 @@
+"""What a task may know about itself and its run."""
+
+from __future__ import annotations
+
+from leasehold.errors import RefusedError
+from leasehold.runtime.expressions import ExpressionError, Facts, facts_from_context, parameter
+from leasehold.runtime.host import current_host
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from pathlib import Path
+    from typing import Any
+
+
+class Context:
+    """The running task, its run, and what they were given.
+
+    Attributes:
+        dag: The DAG's name.
+        dag_version: The version the run is pinned to.
+        run: The run's id.
+        team: The team that owns the DAG.
+        trigger: What began the run: ``manual``, …
+        task: The task's id.
+        task_instance: The id of this task in this run.
+        attempt: The id of this try.
+        try_number: From 1.
+        map_index: Which of the mapped instances this is; -1 when the task isn't mapped.
+        params: The run's parameters, templates rendered.
+        ts: The logical date as RFC 3339 text.
+        ds: The logical date's day, ``2026-11-22``.
+        connections: What the task declared.
+        variables: What the task declared.
+    """
+
+    def __init__(self, facts: Facts, answer: Mapping[str, Any]) -> None:
+        names: Mapping[str, Any] = facts.names
+        self.dag: str = names["dag"]
+        self.dag_version: int = names["dag_version"]
+        self.run: str = names["run_id"]
+        self.team: str = names["team"]
+        self.trigger: str = names["trigger"]
+        self.task: str = names["task"]
+        self.task_instance: str = names["task_instance"]
+        self.attempt: str = names["attempt"]
+        self.try_number: int = names["try_number"]
+        self.map_index: int = names["map_index"]
+        self.ts: str = names["ts"]
+        self.ds: str = names["ds"]
+        self.params: dict[str, Any] = {name: _rendered(name, facts) for name in facts.params}
+        self.connections: list[str] = list(answer.get("connections", ()))
+        self.variables: list[str] = list(answer.get("variables", ()))
+        self._work_dir = str(names["work_dir"])
+        self._bundle_dir = answer.get("bundle_dir")
+
+    @property
+    def logical_date(self) -> datetime:
+        """The moment the run stands for, with its UTC offset."""
+        from datetime import datetime
+
+        return datetime.fromisoformat(self.ts)
+
+    @property
+    def work_dir(self) -> Path:
+        """The task's own directory, its working directory at the start. It goes when the attempt is delivered."""
+        from pathlib import Path
+
+        return Path(self._work_dir)
+
+    @property
+    def bundle_dir(self) -> Path | None:
+        """Where the DAG file and the files deployed with it are. Read only."""
+        from pathlib import Path
+
+        return Path(self._bundle_dir) if self._bundle_dir else None
+
+    def __repr__(self) -> str:
+        return f"Context(dag={self.dag!r}, run={self.run!r}, task={self.task!r}, try_number={self.try_number!r})"
+
+
+def context() -> Context:
+    """Return what the running task may know about itself.
+
+    Raises:
+        RefusedError: if no task is running here.
+        UnavailableError: if the attempt host is gone.
+    """
+    host = current_host()
+    if host is None:
+        raise RefusedError("no task is running here, so that there is no context: pass in what the code needs")
+    answer = host.read("/v1/context")
+    return Context(facts_from_context(answer), answer)
+
+
+def _rendered(name: str, facts: Facts) -> object:
+    try:
+        return parameter(name, facts)
+    except ExpressionError:
+        return facts.params[name]

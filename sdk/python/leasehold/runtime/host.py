@@ -1,0 +1,133 @@
+"""The attempt host, as a task sees it: one call per thing to ask or tell, problems turned into errors.
+
+Without ``LEASEHOLD_TASK_URL`` there is no host: the script is run by hand, and each module says what it does then.
+"""
+
+from __future__ import annotations
+
+import os
+
+from leasehold.errors import (
+    LeaseholdError,
+    NotFoundError,
+    NotGrantedError,
+    RefusedError,
+    UnavailableError,
+    UndeclaredError,
+)
+from leasehold.runtime.wire import Wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import timedelta
+
+WRITE_TIMEOUT_S = 60.0
+"""A write ends on the host's disk: a minute without an answer means that the disk or the host is gone."""
+
+READ_WAIT_S = 120.0
+"""How long a read that needs the API may wait through an outage, unless the task says otherwise."""
+
+_GRACE_S = 15.0
+
+_BY_CODE: dict[str, type[LeaseholdError]] = {
+    "not_declared": UndeclaredError,
+    "not_granted": NotGrantedError,
+    "not_found": NotFoundError,
+    "unavailable": UnavailableError,
+}
+_BY_STATUS: dict[int, type[LeaseholdError]] = {404: NotFoundError, 503: UnavailableError, 504: UnavailableError}
+
+
+class Host:
+    """The attempt host of this task."""
+
+    def __init__(self, url: str, secret: str) -> None:
+        self._wire = Wire(url, secret)
+
+    def read(self, path: str, wait: float | str | timedelta | None = None) -> Mapping[str, object]:
+        """Return the JSON object at ``path``.
+
+        Args:
+            path: The path, percent-encoded.
+            wait: How long the host may wait for the API.
+
+        Raises:
+            LeaseholdError: the kind says what the task can do about it.
+        """
+        wait_s = READ_WAIT_S if wait is None else _seconds(wait)
+        answer = self._call("GET", path, b"", timeout_s=wait_s + _GRACE_S, wait_s=wait_s)
+        if not isinstance(answer, dict):
+            raise RefusedError(f"GET {path} was answered with something that is not a JSON object")
+        return answer
+
+    def write(self, method: str, path: str, body: Mapping[str, object] | None = None) -> None:
+        """Send ``body`` to ``path``; when this returns, the host has it on disk.
+
+        Raises:
+            LeaseholdError: the kind says what the task can do about it.
+        """
+        import json
+
+        text = b"" if body is None else json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
+        self._call(method, path, text, timeout_s=WRITE_TIMEOUT_S)
+
+    def close(self) -> None:
+        """Close the connections that are idle; the next call opens one again."""
+        self._wire.close()
+
+    def _call(self, method: str, path: str, body: bytes, *, timeout_s: float, wait_s: float | None = None) -> object:
+        try:
+            status, answer = self._wire.request(method, path, body, timeout_s=timeout_s, wait_s=wait_s)
+        except TimeoutError:
+            why = f"{method} {path}: no answer within {timeout_s:.0f} s. The API may be out of the site's reach"
+            raise UnavailableError(why) from None
+        except OSError as problem:
+            raise UnavailableError(f"{method} {path}: the attempt host can't be reached ({problem})") from problem
+        if status >= 400:
+            raise _error(method, path, status, _json(answer))
+        return _json(answer)
+
+
+def current_host() -> Host | None:
+    """Return the attempt host of this process, or None when the script is run by hand."""
+    url = os.environ.get("LEASEHOLD_TASK_URL")
+    if not url:
+        return None
+    secret = os.environ.get("LEASEHOLD_TASK_SECRET", "")
+    if (url, secret) not in _hosts:
+        hang_up()
+        _hosts[url, secret] = Host(url, secret)
+    return _hosts[url, secret]
+
+
+def hang_up() -> None:
+    """Forget the attempt host and close what leads to it; the next use begins anew."""
+    while _hosts:
+        _, host = _hosts.popitem()
+        host.close()
+
+
+_hosts: dict[tuple[str, str], Host] = {}  # one at most
+
+
+def _json(text: bytes) -> object:
+    import json
+
+    try:
+        return json.loads(text) if text else None
+    except ValueError:
+        return None
+
+
+def _error(method: str, path: str, status: int, problem: object) -> LeaseholdError:
+    told = problem if isinstance(problem, dict) else {}
+    text = told.get("detail") or told.get("title") or f"{method} {path} was answered with status {status}"
+    kind = _BY_CODE.get(str(told.get("code"))) or _BY_STATUS.get(status) or RefusedError
+    return kind(str(text))
+
+
+def _seconds(wait: float | str | timedelta) -> float:
+    from leasehold.durations import seconds
+
+    return seconds(wait)

@@ -1,0 +1,90 @@
+"""How a task that did not simply succeed tells the host: the kind of ending, one line for people, the traceback."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import PurePath
+from types import TracebackType
+
+import leasehold
+from leasehold.errors import RefusedError
+from leasehold.runtime import log
+from leasehold.runtime.endings import Fail, Retry, Skip
+from leasehold.runtime.expressions import ExpressionError
+from leasehold.runtime.host import Host
+from leasehold.runtime.values import ValueNotSupportedError
+
+_LONGEST = 4000
+_OURS = str(PurePath(leasehold.__file__).parent)
+
+
+def report(host: Host, problem: BaseException, bundle: str) -> int:
+    """Tell the host how the task ended and return the process's exit code.
+
+    Args:
+        host: Who to tell.
+        problem: What ended the task.
+        bundle: The folder of the author's code: the traceback shown begins there.
+    """
+    match problem:
+        case Skip():
+            return _tell(host, "skipped", str(problem), status=0)
+        case Retry():
+            return _tell(host, "retry", str(problem), after_s=problem.after_s)
+        case Fail():
+            return _tell(host, "failed_for_good", str(problem) or "the task raised Fail")
+        case SystemExit():
+            return _exited(host, problem)
+        case ExpressionError() | ValueNotSupportedError() if not _from(problem.__traceback__, bundle):
+            log.error(str(problem))
+            return _tell(host, "failed_for_good", str(problem))
+        case RefusedError() if not _from(problem.__traceback__, bundle):
+            log.error(f"the result was not taken: {problem}")
+            return _tell(host, "failed_for_good", f"the result was not taken: {problem}")
+        case _:
+            return _raised(host, problem, bundle)
+
+
+def _exited(host: Host, problem: SystemExit) -> int:
+    match problem.code:
+        case None | 0:
+            return 0
+        case int() as status:
+            return _tell(host, "failed", f"exit status {status}", status=status & 0xFF or 1)
+        case text:
+            log.error(str(text))
+            return _tell(host, "failed", _one_line(str(text)))
+
+
+def _raised(host: Host, problem: BaseException, bundle: str) -> int:
+    begin = _from(problem.__traceback__, bundle) or _outside(problem.__traceback__)
+    log.error("".join(traceback.format_exception(type(problem), problem, begin)).rstrip())
+    what = _one_line("".join(traceback.format_exception_only(problem)[-1:]))
+    own = [frame for frame in traceback.extract_tb(begin) if frame.filename.startswith(bundle)]
+    where = f" ({PurePath(own[-1].filename).name}:{own[-1].lineno})" if own else ""
+    return _tell(host, "failed", what[: _LONGEST - len(where)] + where)
+
+
+def _from(trace: TracebackType | None, folder: str) -> TracebackType | None:
+    """Return the part of a traceback that begins in ``folder``; None when it never goes there."""
+    while trace and not trace.tb_frame.f_code.co_filename.startswith(folder):
+        trace = trace.tb_next
+    return trace
+
+
+def _outside(trace: TracebackType | None) -> TracebackType | None:
+    """Return a traceback without the leading frames that are ours or the import system's."""
+    while trace and trace.tb_frame.f_code.co_filename.startswith((_OURS, "<frozen importlib")):
+        trace = trace.tb_next
+    return trace
+
+
+def _one_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[0][:_LONGEST] if lines else ""
+
+
+def _tell(host: Host, kind: str, message: str, *, status: int = 1, after_s: float | None = None) -> int:
+    text = message.encode(errors="replace").decode()[:_LONGEST]
+    host.write("PUT", "/v1/ending", {"kind": kind, "message": text or None, "retry_after_s": after_s})
+    return status
