@@ -1,0 +1,3 @@
+"""The Leasehold API: the central service that hands out tasks as leases."""
+
+__version__ = "0.1.0"

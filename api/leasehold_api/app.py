@@ -1,0 +1,257 @@
+"""The composition root: the only place that knows every part of the house, and the only one that names storage."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from fastapi import APIRouter, FastAPI
+
+from leasehold_api import __version__, clock
+from leasehold_api.config import Settings, key_encryption_key
+from leasehold_api.context.connections import Connections
+from leasehold_api.context.sealing import Sealer
+from leasehold_api.context.variables import Variables
+from leasehold_api.fleet.bootstrap import ensure_bootstrap
+from leasehold_api.fleet.registry import Registry
+from leasehold_api.house import House
+from leasehold_api.http import (
+    agent_link,
+    agents,
+    attempts,
+    connections,
+    dags,
+    health,
+    oauth,
+    problems,
+    runs,
+    sites,
+    task_context,
+    task_xcoms,
+    teams,
+    tokens,
+    variables,
+)
+from leasehold_api.http.access import check_every_route_is_listed
+from leasehold_api.http.authentication import Authentication
+from leasehold_api.http.bodies import BoundedBodies
+from leasehold_api.leases.dispatch import Dispatch
+from leasehold_api.leases.offer import Offers
+from leasehold_api.leases.parking import Parking
+from leasehold_api.leases.timekeeper import Timekeeper
+from leasehold_api.oauth.access_tokens import AccessTokens
+from leasehold_api.oauth.keys import SigningKeys
+from leasehold_api.oauth.rates import Rates
+from leasehold_api.oauth.replays import UsedProofs
+from leasehold_api.oauth.server import Authority
+from leasehold_api.oauth.task_tokens import TaskTokens
+from leasehold_api.objects.blobs import DirectoryBlobs
+from leasehold_api.objects.logs import DirectoryLogs
+from leasehold_api.signals import Signal, Signals, Topic
+from leasehold_api.storage.database import Database, make_engine
+from leasehold_api.storage.migrate import migrate
+from leasehold_api.storage.notifications import Notifications
+from leasehold_api.storage.plans import Plans
+from leasehold_api.storage.sql_agents import SqlAgents
+from leasehold_api.storage.sql_attempts import SqlAttempts
+from leasehold_api.storage.sql_bootstrap import SqlBootstrap
+from leasehold_api.storage.sql_callers import SqlCallers
+from leasehold_api.storage.sql_context import SqlConnections
+from leasehold_api.storage.sql_dags import SqlDags
+from leasehold_api.storage.sql_keys import SqlSigningKeys
+from leasehold_api.storage.sql_leases import SqlLeases
+from leasehold_api.storage.sql_oauth import SqlAuthorityStorage
+from leasehold_api.storage.sql_presence import SqlPresence
+from leasehold_api.storage.sql_runs import SqlRuns
+from leasehold_api.storage.sql_sites import SqlSites
+from leasehold_api.storage.sql_teams import SqlTeams
+from leasehold_api.storage.sql_tokens import SqlApiTokens, SqlEnrolmentTokens
+from leasehold_api.storage.sql_variables import SqlVariables
+from leasehold_api.telemetry.delivery import Delivery
+from leasehold_api.watching import Watch
+
+log = logging.getLogger(__name__)
+
+KEYS_EVERY_S = 120
+"""How often another process's rotation of the signing keys is noticed."""
+
+ROUTERS: tuple[APIRouter, ...] = (
+    health.router,
+    oauth.router,
+    agent_link.router,
+    attempts.router,
+    task_context.router,
+    task_xcoms.router,
+    teams.router,
+    sites.router,
+    tokens.router,
+    agents.router,
+    connections.router,
+    variables.router,
+    dags.router,
+    runs.router,
+)
+
+
+def make_app(house: House | None = None) -> FastAPI:
+    """Return the app that serves ``house``. Without one it only describes itself (the OpenAPI document)."""
+    app = FastAPI(
+        title="Leasehold API",
+        version=__version__,
+        openapi_url="/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
+    problems.install(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    check_every_route_is_listed(app)
+    if house is not None:
+        app.state.house = house
+        app.add_middleware(BoundedBodies, most_bytes=house.settings.most_body_bytes)
+    return app
+
+
+@asynccontextmanager
+async def open_house(settings: Settings) -> AsyncIterator[House]:
+    """Open the database and build every service; close them at the end.
+
+    Raises:
+        NewerDatabaseError: if the database was used by a newer version.
+        SettingsError: if the key-encryption key can't be used.
+        sqlalchemy.exc.SQLAlchemyError: if the database can't be reached.
+    """
+    async with AsyncExitStack() as stack:
+        yield await _build(settings, stack)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Foundations:
+    """What everything else stands on."""
+
+    settings: Settings
+    signals: Signals
+    database: Database
+    sealer: Sealer
+    issuer: str
+
+
+async def _build(settings: Settings, stack: AsyncExitStack) -> House:
+    foundations = _lay_foundations(settings, stack)
+    now = clock.now()
+    await ensure_bootstrap(SqlBootstrap(foundations.database), settings.state_dir, now)
+    keys = await SigningKeys.load(SqlSigningKeys(foundations.database), foundations.sealer, now=now)
+    scheduler = AsyncIOScheduler(timezone="UTC")
+    house = _furnish(foundations, keys, scheduler)
+    _connect_signals(foundations.signals, house)
+    scheduler.add_job(_refresh_keys, "interval", seconds=KEYS_EVERY_S, args=[keys], coalesce=True)
+    scheduler.start()
+    stack.callback(scheduler.shutdown, wait=False)
+    house.timekeeper.look()
+    return house
+
+
+def _lay_foundations(settings: Settings, stack: AsyncExitStack) -> _Foundations:
+    settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    signals = Signals()
+    engine = make_engine(settings.database())
+    migrate(engine)
+    loop = asyncio.get_running_loop()
+    if engine.dialect.name == "postgresql":
+
+        def heard(told: list[Signal]) -> None:
+            loop.call_soon_threadsafe(signals.publish, told)
+
+        address = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        notifications = Notifications(address, heard=heard)
+        stack.callback(notifications.close)
+
+        def publish(made: list[Signal]) -> None:
+            signals.publish(made)
+            notifications.tell(made)
+
+        database = Database(engine, publish=publish)
+    else:
+        database = Database(engine, publish=signals.publish)
+    database.bind(loop)
+    stack.callback(database.close)
+    sealer = Sealer({"1": key_encryption_key(settings)}, active="1")
+    return _Foundations(settings=settings, signals=signals, database=database, sealer=sealer, issuer=settings.issuer())
+
+
+def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOScheduler) -> House:
+    settings, database, issuer = foundations.settings, foundations.database, foundations.issuer
+    plans = Plans()
+    presence = SqlPresence(database)
+    foundations.signals.listen(Topic.OFFERS, presence.forget)
+    leases = SqlLeases(database, plans)
+    attempt_store = SqlAttempts(database, plans)
+    logs = DirectoryLogs(settings.state_dir / "logs")
+    blobs = DirectoryBlobs(settings.state_dir / "blobs")
+    access_tokens = AccessTokens(issuer=issuer, keys=keys)
+    task_tokens = TaskTokens(issuer=issuer, keys=keys)
+    parking = Parking()
+    log_watch = Watch()
+    return House(
+        settings=settings,
+        authentication=Authentication(
+            SqlCallers(database),
+            public_url=issuer,
+            access_tokens=access_tokens,
+            task_tokens=task_tokens,
+            used_proofs=UsedProofs(),
+        ),
+        authority=Authority(
+            SqlAuthorityStorage(database), issuer=issuer, access_tokens=access_tokens, task_tokens=task_tokens
+        ),
+        signing_keys=keys,
+        enrolment_rates=Rates(),
+        registry=Registry(
+            teams=SqlTeams(database),
+            sites=SqlSites(database, disconnected_after_s=settings.disconnected_after_s),
+            agents=SqlAgents(database, disconnected_after_s=settings.disconnected_after_s),
+            enrolment_tokens=SqlEnrolmentTokens(database),
+            api_tokens=SqlApiTokens(database),
+        ),
+        presence=presence,
+        dags=SqlDags(database),
+        runs=SqlRuns(database, plans),
+        leases=leases,
+        parking=parking,
+        dispatch=Dispatch(leases, parking, placements_of=presence.placements_of, clock=clock.now),
+        offers=Offers(task_tokens),
+        timekeeper=Timekeeper(leases, scheduler, clock=clock.now),
+        scheduler=scheduler,
+        connections=Connections(SqlConnections(database), foundations.sealer),
+        variables=Variables(SqlVariables(database), foundations.sealer),
+        attempts=attempt_store,
+        delivery=Delivery(
+            leases=leases,
+            attempts=attempt_store,
+            logs=logs,
+            blobs=blobs,
+            log_grew=lambda attempt: database.announce([Signal(Topic.LOG, attempt)]),
+            clock=clock.now,
+        ),
+        logs=logs,
+        blobs=blobs,
+        run_watch=Watch(),
+        log_watch=log_watch,
+    )
+
+
+def _connect_signals(signals: Signals, house: House) -> None:
+    signals.listen(Topic.QUEUED, house.parking.work_queued)
+    signals.listen(Topic.OFFERS, house.parking.site_changed)
+    signals.listen(Topic.AGENT, house.parking.agent_called)
+    signals.listen(Topic.RUN, house.run_watch.changed)
+    signals.listen(Topic.LOG, house.log_watch.changed)
+    signals.listen(Topic.TIMER, lambda _key: house.timekeeper.look())
+
+
+async def _refresh_keys(keys: SigningKeys) -> None:
+    await keys.refresh(now=clock.now())

@@ -1,0 +1,151 @@
+"""The ``leasehold-api`` command."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from leasehold_api import __version__
+from leasehold_api.config import Settings, SettingsError, load
+
+app = typer.Typer(
+    help="The Leasehold central service. Example: leasehold-api serve --state-dir /var/lib/leasehold-api",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+console = Console(stderr=True, soft_wrap=True)
+
+EXIT_USAGE = 2
+EXIT_SETTINGS = 3
+EXIT_PORT_IN_USE = 4
+EXIT_DATABASE = 5
+
+StateDir = Annotated[Path | None, typer.Option(help="Where everything durable is. [default: ./leasehold-state]")]
+DatabaseUrl = Annotated[
+    str | None, typer.Option(help="postgresql://…; better in LEASEHOLD_API_DATABASE_URL when it has a password.")
+]
+
+
+@app.command()
+def serve(
+    state_dir: StateDir = None,
+    database_url: DatabaseUrl = None,
+    host: Annotated[str | None, typer.Option(help="The address to listen on. [default: 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(help="The port; 0 takes a free one. [default: 8420]")] = None,
+    public_url: Annotated[str | None, typer.Option(help="The address that agents and people use.")] = None,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+) -> None:
+    """Run the service in the foreground until SIGTERM or Ctrl-C.
+
+    Example: leasehold-api serve --state-dir ./state --port 8420
+    """
+    settings = _settings(
+        state_dir=state_dir,
+        database_url=database_url,
+        host=host,
+        port=port,
+        public_url=public_url,
+        log_level=log_level,
+    )
+    _serve(settings)
+
+
+@app.command()
+def migrate(state_dir: StateDir = None, database_url: DatabaseUrl = None) -> None:
+    """Bring the database to this version's schema. `serve` does this too, when it starts.
+
+    Example: leasehold-api migrate --database-url postgresql://leasehold@db/leasehold
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from leasehold_api.storage.database import make_engine
+    from leasehold_api.storage.migrate import NewerDatabaseError
+    from leasehold_api.storage.migrate import migrate as run
+
+    settings = _settings(state_dir=state_dir, database_url=database_url)
+    settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        before, after = run(make_engine(settings.database()))
+    except (NewerDatabaseError, ValueError) as error:
+        _fail(str(error), EXIT_DATABASE)
+    except SQLAlchemyError as error:
+        _fail(_database_trouble(error), EXIT_DATABASE)
+    console.print(f"The schema is {after}" + (", as it was." if before == after else f"; it was {before or 'empty'}."))
+
+
+@app.command()
+def openapi() -> None:
+    """Print the OpenAPI document.
+
+    Example: leasehold-api openapi > openapi.json
+    """
+    from leasehold_api.app import make_app
+
+    sys.stdout.write(json.dumps(make_app().openapi(), indent=2, sort_keys=True) + "\n")
+
+
+@app.command()
+def version(*, as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+    """Print the version.
+
+    Example: leasehold-api version --json
+    """
+    sys.stdout.write(json.dumps({"version": __version__}) + "\n" if as_json else f"leasehold-api {__version__}\n")
+
+
+def main() -> None:
+    """Run the command."""
+    app()
+
+
+def _settings(**flags: Any) -> Settings:
+    try:
+        return load(flags)
+    except SettingsError as error:
+        _fail(str(error), EXIT_SETTINGS)
+
+
+def _serve(settings: Settings) -> None:
+    import uvloop
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from leasehold_api.logs import configure
+    from leasehold_api.serving import PortInUseError, listen, serve
+    from leasehold_api.storage.migrate import NewerDatabaseError
+
+    configure(settings.log_level)
+    log = logging.getLogger("leasehold_api")
+    try:
+        listener = listen(settings)
+    except PortInUseError as error:
+        _fail(str(error), EXIT_PORT_IN_USE)
+    except OSError as error:
+        _fail(f"can't listen on {settings.host}:{settings.port}: {error.strerror}", EXIT_SETTINGS)
+    settings = settings.model_copy(update={"port": listener.getsockname()[1]})
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(settings, listener, ready=lambda url: log.info("ready", extra={"url": url})))
+    except SettingsError as error:
+        _fail(str(error), EXIT_SETTINGS)
+    except (NewerDatabaseError, ValueError) as error:
+        _fail(str(error), EXIT_DATABASE)
+    except SQLAlchemyError as error:
+        _fail(_database_trouble(error), EXIT_DATABASE)
+    log.info("stopped")
+
+
+def _database_trouble(error: Exception) -> str:
+    cause = str(getattr(error, "orig", error)).strip().splitlines()[0]
+    return f"the database can't be used: {cause}. Check the address, that it runs, and who may sign in."
+
+
+def _fail(text: str, code: int) -> NoReturn:
+    console.print(f"[bold red]error:[/] {text}", highlight=False)
+    raise typer.Exit(code)

@@ -1,0 +1,148 @@
+"""The API's settings: file < environment (``LEASEHOLD_API_*``) < flag."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+ENV_PREFIX = "LEASEHOLD_API_"
+CONFIG_FILE_ENV = ENV_PREFIX + "CONFIG"
+DEFAULT_CONFIG_FILE = Path("/etc/leasehold/api.toml")
+
+
+class SettingsError(Exception):
+    """Settings that can't be used; the text lists every problem."""
+
+
+class Settings(BaseSettings):
+    """Everything that an admin may set. docs/reference/api-settings.md is made from this."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="forbid")
+
+    state_dir: Path = Field(
+        default=Path("leasehold-state"),
+        description="Where the embedded database, logs, bundles, large results and keys are. Back it up as one.",
+    )
+    database_url: str | None = Field(
+        default=None,
+        repr=False,
+        description="`postgresql://user@host/name`; without it an SQLite file in the state directory is used.",
+    )
+    host: str = Field(default="127.0.0.1", description="The address to listen on.")
+    port: int = Field(default=8420, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
+    public_url: str | None = Field(
+        default=None,
+        description="The address that agents and people use, and the OAuth issuer. `https://` unless it is loopback.",
+    )
+    key_encryption_key_file: Path | None = Field(
+        default=None,
+        description="32 bytes in base64url that seal all stored secrets. Made in the state directory when absent.",
+    )
+    poll_wait_s: float = Field(
+        default=50.0, ge=0.1, le=50, description="How long an agent's request for work may wait."
+    )
+    renew_every_s: float = Field(default=20.0, ge=1, le=300, description="How often agents renew all their leases.")
+    log_every_s: float = Field(default=1.0, ge=0.1, le=60, description="How long a running task's log may wait.")
+    disconnected_after_s: float = Field(
+        default=60.0, ge=5, description="After this long without a sign of life an agent is shown as disconnected."
+    )
+    most_queued: int = Field(
+        default=100_000, ge=1, description="Task instances of one team that may wait in the queue."
+    )
+    most_body_bytes: int = Field(default=4 * 1024 * 1024, ge=65536, description="The largest JSON body taken.")
+    most_blob_bytes: int = Field(default=1024**3, ge=65536, description="The largest bundle or large result taken.")
+    log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="What the service logs.")
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_safe(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("must be like https://leasehold.example.com")
+        if parts.scheme == "http" and not _is_loopback(parts.hostname):
+            raise ValueError("http:// is for loopback only: tokens would travel in the clear; use https://")
+        return value.rstrip("/")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the base class names it
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the base class names it
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, then environment, then the file."""
+        file = Path(os.environ.get(CONFIG_FILE_ENV, DEFAULT_CONFIG_FILE))
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
+
+    def issuer(self) -> str:
+        """Return the address that the service is known by: the OAuth issuer, and what proofs of possession name."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url or f"http://{host}:{self.port}"
+
+    def database(self) -> str:
+        """Return the database URL in force."""
+        return self.database_url or f"sqlite:///{(self.state_dir / 'leasehold.db').resolve()}"
+
+
+def load(flags: dict[str, Any]) -> Settings:
+    """Return the settings, flags (those that are not none) first.
+
+    Raises:
+        SettingsError: naming every setting that can't be used, with its cure.
+    """
+    file = os.environ.get(CONFIG_FILE_ENV)
+    if file is not None and not Path(file).is_file():
+        raise SettingsError(f"{CONFIG_FILE_ENV} names {file}, which is not a file")
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        lines = [
+            f"  {'.'.join(map(str, problem['loc']))} = {_shown(problem)}: {problem['msg']}"
+            for problem in error.errors(include_url=False)
+        ]
+        raise SettingsError("these settings can't be used:\n" + "\n".join(lines)) from None
+
+
+def key_encryption_key(settings: Settings) -> bytes:
+    """Return the 32 bytes that seal stored secrets, made on the first start.
+
+    Raises:
+        SettingsError: if the file can't be read or is not such a key.
+    """
+    path = settings.key_encryption_key_file
+    if path is None:
+        path = settings.state_dir / "keys" / "key-encryption-key"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(urlsafe_b64encode(secrets.token_bytes(32)) + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+    try:
+        key = urlsafe_b64decode(path.read_bytes().strip())
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"the key-encryption key in {path} can't be read: {error}") from None
+    if len(key) != 32:
+        raise SettingsError(f"the key-encryption key in {path} has {len(key)} bytes; 32 are needed, in base64url")
+    return key
+
+
+def _shown(problem: Any) -> str:
+    """Return the value that was given, unless it may hold a password."""
+    return "(hidden)" if "database_url" in problem["loc"] else repr(problem["input"])
+
+
+def _is_loopback(host: str) -> bool:
+    return host in {"localhost", "::1"} or host.startswith("127.")

@@ -1,0 +1,106 @@
+"""Variables: JSON values of a team, sealed; a task reads and writes those that it declared."""
+
+from __future__ import annotations
+
+import json
+
+from leasehold_api.acting import By, Slice, Team
+from leasehold_api.clock import instant
+from leasehold_api.context.entitlement import Verdict, refusal
+from leasehold_api.context.sealing import Sealer
+from leasehold_api.context.store import SealedVariable, TaskReader, VariableStore
+from leasehold_protocol.v1.context import VariableValue
+from leasehold_protocol.v1.fleet import VariableList, VariableSummary
+from leasehold_protocol.v1.message import Json
+
+
+class Variables:
+    """What people and tasks do with variables."""
+
+    def __init__(self, store: VariableStore, sealer: Sealer) -> None:
+        self._store = store
+        self._sealer = sealer
+
+    async def list(self, team: Team, part: Slice, *, with_values: bool) -> VariableList:
+        """Return the team's variables by key."""
+        found = await self._store.list(team, part)
+        following = found[-1].key if found and len(found) >= part.limit else None
+        items = [self._summary(variable, team, with_values=with_values) for variable in found]
+        return VariableList(items=items, next=following)
+
+    async def get(self, team: Team, key: str, *, with_values: bool) -> VariableSummary:
+        """Return a variable.
+
+        Raises:
+            NotFoundError: if the team has none of that key.
+        """
+        return self._summary(await self._store.get(team, key), team, with_values=with_values)
+
+    async def put(self, team: Team, key: str, value: Json, *, by: By) -> tuple[VariableSummary, bool]:
+        """Set a variable; return it without its value, and whether it is new."""
+        is_new = await self._store.put(team, key, self._seal(team.id, key, value), by=by)
+        summary = VariableSummary(key=key, team=team.name, updated_at=instant(by.at), updated_by=by.actor)
+        return summary, is_new
+
+    async def delete(self, team: Team, key: str, *, by: By) -> None:
+        """Remove a variable.
+
+        Raises:
+            NotFoundError: if the team has none of that key.
+        """
+        await self._store.delete(team, key, by=by)
+
+    async def read(self, reader: TaskReader, key: str, *, now: float) -> VariableValue:
+        """Return a variable to the task that declared it.
+
+        Raises:
+            LeaseLostError: the attempt must stop.
+            ApiError: not_declared or not_found, saying what to add where.
+        """
+        answered = await self._store.read_for_task(reader, key, now=now)
+        if answered.sealed is None:
+            raise refusal(answered.verdict, kind="variable", name=key, task=reader.task)
+        return VariableValue(key=key, value=self._open(reader.team_id, key, answered.sealed))
+
+    async def write(self, reader: TaskReader, key: str, value: Json, *, now: float) -> None:
+        """Set a variable for the task that declared it.
+
+        Raises:
+            LeaseLostError: the attempt must stop.
+            ApiError: not_declared.
+        """
+        await self._write(reader, key, self._seal(reader.team_id, key, value), now=now)
+
+    async def remove(self, reader: TaskReader, key: str, *, now: float) -> None:
+        """Remove a variable for the task that declared it.
+
+        Raises:
+            LeaseLostError: the attempt must stop.
+            ApiError: not_declared or not_found.
+        """
+        await self._write(reader, key, None, now=now)
+
+    async def _write(self, reader: TaskReader, key: str, sealed: bytes | None, *, now: float) -> None:
+        answered = await self._store.write_for_task(reader, key, sealed, now=now)
+        if answered.verdict is not Verdict.GIVEN:
+            raise refusal(answered.verdict, kind="variable", name=key, task=reader.task)
+
+    def _summary(self, variable: SealedVariable, team: Team, *, with_values: bool) -> VariableSummary:
+        return VariableSummary(
+            key=variable.key,
+            team=team.name,
+            value=self._open(team.id, variable.key, variable.sealed) if with_values else None,
+            updated_at=instant(variable.updated_at),
+            updated_by=variable.updated_by,
+        )
+
+    def _seal(self, team_id: str, key: str, value: Json) -> bytes:
+        return self._sealer.seal(json.dumps(value).encode(), identity=identity(team_id, key))
+
+    def _open(self, team_id: str, key: str, sealed: bytes) -> Json:
+        return json.loads(self._sealer.open(sealed, identity=identity(team_id, key)))
+
+
+def identity(team_id: str, key: str) -> str:
+    """Return what a variable's value is sealed for."""
+    return f"variable:{team_id}:{key}"

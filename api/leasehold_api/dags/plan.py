@@ -1,0 +1,85 @@
+"""A manifest, arranged for planning: who comes after whom, what each task reads, what it needs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from leasehold_protocol.v1.manifest import (
+    DictValue,
+    Expression,
+    ListValue,
+    Manifest,
+    Needs,
+    PythonWork,
+    ResultValue,
+    TaskEntry,
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One version of a DAG, ready to run."""
+
+    version_id: str
+    dag: str
+    version: int
+    manifest: Manifest
+
+    @cached_property
+    def entries(self) -> dict[str, TaskEntry]:
+        """Task id → entry."""
+        return {entry.id: entry for entry in self.manifest.tasks}
+
+    @cached_property
+    def downstream(self) -> dict[str, list[str]]:
+        """Task id → the tasks that depend on it."""
+        after: defaultdict[str, list[str]] = defaultdict(list)
+        for entry in self.manifest.tasks:
+            for upstream in dict.fromkeys(entry.upstream):
+                after[upstream].append(entry.id)
+        return dict(after)
+
+    @cached_property
+    def leaves(self) -> list[str]:
+        """The tasks nothing depends on: they decide how the run ended."""
+        return [entry.id for entry in self.manifest.tasks if entry.id not in self.downstream]
+
+    @cached_property
+    def inputs(self) -> dict[str, list[tuple[str, str]]]:
+        """Task id → the (task, key) pairs its arguments read."""
+        return {entry.id: sorted(set(_results_in(entry))) for entry in self.manifest.tasks}
+
+
+def _results_in(entry: TaskEntry) -> Iterator[tuple[str, str]]:
+    work = entry.work
+    roots = [*work.args, *work.kwargs.values()] if isinstance(work, PythonWork) else [*work.argv, *work.env.values()]
+    pending: list[Expression] = list(roots)
+    while pending:
+        match pending.pop():
+            case ResultValue(task=task, key=key):
+                yield task, key
+            case ListValue(items=items):
+                pending.extend(items)
+            case DictValue(items=named):
+                pending.extend(named.values())
+            case _:
+                pass
+
+
+def canonical_needs(needs: Needs) -> str:
+    """Return needs as one text: equal needs give equal texts, so that queued work can be indexed by it."""
+    return json.dumps(
+        {"connections": sorted(set(needs.connections)), "labels": needs.labels, "runtime": needs.runtime},
+        sort_keys=True,
+        separators=(",", ":"),
+    )
+
+
+def placement_id(team_id: str, needs: str) -> str:
+    """Return the id of the placement that stands for these needs in this team."""
+    return "pl_" + hashlib.sha256(f"{team_id}\n{needs}".encode()).hexdigest()[:32]

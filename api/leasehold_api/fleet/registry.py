@@ -1,0 +1,151 @@
+"""Teams, sites, agents and tokens: what admins see and set. The promises of the stores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from leasehold_api.acting import By, Slice, Team
+from leasehold_api.opaque_tokens import OpaqueToken
+from leasehold_protocol.v1.fleet import (
+    Agent,
+    AgentList,
+    ApiToken,
+    ApiTokenList,
+    ApiTokenRequest,
+    EnrolmentToken,
+    EnrolmentTokenList,
+    EnrolmentTokenRequest,
+    Site,
+    SiteList,
+    SiteWrite,
+    TeamList,
+)
+from leasehold_protocol.v1.fleet import Team as TeamView
+
+
+class TeamStore(Protocol):
+    """Teams."""
+
+    async def list(self, part: Slice, *, only: str | None) -> TeamList:
+        """Return teams by name; with ``only``, that one."""
+        ...
+
+    async def create(self, name: str, *, team_id: str, by: By) -> TeamView:
+        """Make a team.
+
+        Raises:
+            ConflictError: already_exists.
+        """
+        ...
+
+
+class SiteStore(Protocol):
+    """Sites. What a site offers is matched again whenever it changes."""
+
+    async def list(self, team: Team, part: Slice, *, now: float) -> SiteList:
+        """Return the team's sites by name."""
+        ...
+
+    async def get(self, team: Team, name: str, *, now: float) -> Site:
+        """Return a site.
+
+        Raises:
+            NotFoundError: if the team has none of that name.
+        """
+        ...
+
+    async def put(self, team: Team, name: str, write: SiteWrite, *, site_id: str, by: By) -> tuple[Site, bool]:
+        """Make a site (with ``site_id``) or change it; return it, and whether it is new."""
+        ...
+
+    async def delete(self, team: Team, name: str, *, by: By) -> None:
+        """Remove a site with its locked agents.
+
+        Raises:
+            NotFoundError: if the team has none of that name.
+            ConflictError: if it has agents that are not locked, or runs refer to it.
+        """
+        ...
+
+
+class AgentStore(Protocol):
+    """Agents, as people see them."""
+
+    async def list(self, team: Team, part: Slice, *, now: float) -> AgentList:
+        """Return the team's agents in the order of their enrolment."""
+        ...
+
+    async def get(self, team: Team, agent: str, *, now: float) -> Agent:
+        """Return an agent by its id, or by its name when only one has it.
+
+        Raises:
+            NotFoundError: if the team has no such agent.
+        """
+        ...
+
+    async def lock(self, team: Team, agent: str, *, because: str, by: By) -> Agent:
+        """Lock an agent: its tokens end at once. Locking it again changes nothing."""
+        ...
+
+    async def unlock(self, team: Team, agent: str, *, by: By) -> Agent:
+        """Let an agent in again. Its generations are counted anew: a clone that still runs is found again."""
+        ...
+
+
+class EnrolmentTokenStore(Protocol):
+    """Enrolment tokens."""
+
+    async def list(self, team: Team, part: Slice) -> EnrolmentTokenList:
+        """Return the team's tokens, without secrets."""
+        ...
+
+    async def issue(
+        self, team: Team, site: str, request: EnrolmentTokenRequest, *, token: OpaqueToken, by: By
+    ) -> EnrolmentToken:
+        """Keep the token's hash, for one enrolment at a site.
+
+        Raises:
+            NotFoundError: if the team has no such site.
+        """
+        ...
+
+    async def revoke(self, team: Team, token_id: str, *, by: By) -> None:
+        """End a token that was not used.
+
+        Raises:
+            NotFoundError: if the team has none of that id.
+            ConflictError: if it was used: the agent must be locked instead.
+        """
+        ...
+
+
+class ApiTokenStore(Protocol):
+    """API tokens."""
+
+    async def list(self, team: Team, part: Slice) -> ApiTokenList:
+        """Return the team's tokens, without secrets."""
+        ...
+
+    async def issue(self, team: Team, request: ApiTokenRequest, *, token: OpaqueToken, by: By) -> ApiToken:
+        """Keep the token's hash."""
+        ...
+
+    async def revoke(self, team: Team, token_id: str, *, by: By) -> None:
+        """End a token at once.
+
+        Raises:
+            NotFoundError: if the team has none of that id.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registry:
+    """All of them."""
+
+    teams: TeamStore
+    sites: SiteStore
+    agents: AgentStore
+    enrolment_tokens: EnrolmentTokenStore
+    api_tokens: ApiTokenStore

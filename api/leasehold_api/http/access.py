@@ -1,0 +1,262 @@
+"""Who may call what: one table of all routes, and the dependencies that enforce it.
+
+Every route is listed here with the kind of caller and, for people, the least role. Dependencies take what they require
+from this table at each request, and
+``check_every_route_is_listed`` refuses to start an app whose routes and table differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, cast
+
+from fastapi import FastAPI, Request
+from fastapi.routing import APIRoute, iter_route_contexts
+
+from leasehold_api.errors import ApiError, ForbiddenError
+from leasehold_api.fleet.roles import includes
+from leasehold_api.http.authentication import Authentication
+from leasehold_api.http.callers import AgentCaller, PersonCaller, TaskCaller, TeamCaller
+from leasehold_api.http.house import house
+from leasehold_protocol.v1.fleet import Role
+
+__all__ = [
+    "ACCESS",
+    "AgentCaller",
+    "Kind",
+    "PersonCaller",
+    "Requirement",
+    "TaskCaller",
+    "TeamCaller",
+    "agent_caller",
+    "check_every_route_is_listed",
+    "in_team",
+    "person_caller",
+    "platform_admin",
+    "requirement_of",
+    "task_caller",
+]
+
+
+class Kind(StrEnum):
+    """Kinds of caller."""
+
+    OPEN = "open"  # anybody; the OAuth endpoints authenticate by their own rules
+    AGENT = "agent"
+    TASK = "task"
+    PERSON = "person"  # any valid API token
+    PLATFORM_ADMIN = "platform_admin"
+    TEAM = "team"  # an API token of the team in the path, with at least a role; or the platform admin's
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """What a route asks of its caller."""
+
+    kind: Kind
+    role: Role | None = None
+
+
+_OPEN = Requirement(Kind.OPEN)
+_AGENT = Requirement(Kind.AGENT)
+_TASK = Requirement(Kind.TASK)
+_PERSON = Requirement(Kind.PERSON)
+_PLATFORM_ADMIN = Requirement(Kind.PLATFORM_ADMIN)
+_VIEWER = Requirement(Kind.TEAM, Role.VIEWER)
+_AUTHOR = Requirement(Kind.TEAM, Role.AUTHOR)
+_OPERATOR = Requirement(Kind.TEAM, Role.OPERATOR)
+_ADMIN = Requirement(Kind.TEAM, Role.ADMIN)
+
+_T = "/v1/teams/{team}"
+
+ACCESS: dict[tuple[str, str], Requirement] = {
+    ("GET", "/healthz"): _OPEN,
+    ("GET", "/v1/openapi.json"): _OPEN,
+    ("GET", "/.well-known/oauth-authorization-server"): _OPEN,
+    ("GET", "/oauth/jwks.json"): _OPEN,
+    ("POST", "/oauth/register"): _OPEN,
+    ("POST", "/oauth/token"): _OPEN,
+    # ── agents ──
+    ("POST", "/v1/agent/hello"): _AGENT,
+    ("POST", "/v1/agent/leases"): _AGENT,
+    ("POST", "/v1/agent/renewals"): _AGENT,
+    ("POST", "/v1/agent/outcomes"): _AGENT,
+    ("PATCH", "/v1/attempts/{attempt}/log"): _AGENT,
+    ("POST", "/v1/attempts/{attempt}/metrics"): _AGENT,
+    ("PUT", "/v1/attempts/{attempt}/xcoms/{key:path}"): _AGENT,
+    ("POST", "/v1/attempts/{attempt}/uploads"): _AGENT,
+    ("PUT", "/v1/attempts/{attempt}/uploads/{sha256}"): _AGENT,
+    ("GET", "/v1/bundles/{sha256}"): _AGENT,
+    # ── tasks ──
+    ("GET", "/v1/task/connections/{connection}"): _TASK,
+    ("GET", "/v1/task/variables/{key:path}"): _TASK,
+    ("PUT", "/v1/task/variables/{key:path}"): _TASK,
+    ("DELETE", "/v1/task/variables/{key:path}"): _TASK,
+    ("GET", "/v1/task/xcoms/{task}/{key:path}"): _TASK,
+    ("GET", "/v1/task/xcoms/{task}/{key:path}/content"): _TASK,
+    # ── people and programs ──
+    ("GET", "/v1/whoami"): _PERSON,
+    ("GET", "/v1/teams"): _PERSON,
+    ("POST", "/v1/teams"): _PLATFORM_ADMIN,
+    ("GET", f"{_T}/sites"): _VIEWER,
+    ("GET", f"{_T}/sites/{{site}}"): _VIEWER,
+    ("PUT", f"{_T}/sites/{{site}}"): _OPERATOR,
+    ("DELETE", f"{_T}/sites/{{site}}"): _OPERATOR,
+    ("POST", f"{_T}/sites/{{site}}/enrolment-tokens"): _OPERATOR,
+    ("GET", f"{_T}/enrolment-tokens"): _OPERATOR,
+    ("DELETE", f"{_T}/enrolment-tokens/{{token}}"): _OPERATOR,
+    ("GET", f"{_T}/agents"): _VIEWER,
+    ("GET", f"{_T}/agents/{{agent}}"): _VIEWER,
+    ("POST", f"{_T}/agents/{{agent}}/lock"): _OPERATOR,
+    ("POST", f"{_T}/agents/{{agent}}/unlock"): _OPERATOR,
+    ("GET", f"{_T}/api-tokens"): _ADMIN,
+    ("POST", f"{_T}/api-tokens"): _ADMIN,
+    ("DELETE", f"{_T}/api-tokens/{{token}}"): _ADMIN,
+    ("GET", f"{_T}/connections"): _VIEWER,
+    ("GET", f"{_T}/connections/{{connection}}"): _VIEWER,
+    ("PUT", f"{_T}/connections/{{connection}}"): _ADMIN,
+    ("DELETE", f"{_T}/connections/{{connection}}"): _ADMIN,
+    ("GET", f"{_T}/variables"): _VIEWER,
+    ("GET", f"{_T}/variables/{{key:path}}"): _VIEWER,
+    ("PUT", f"{_T}/variables/{{key:path}}"): _AUTHOR,
+    ("DELETE", f"{_T}/variables/{{key:path}}"): _AUTHOR,
+    ("HEAD", f"{_T}/bundles/{{sha256}}"): _VIEWER,
+    ("PUT", f"{_T}/bundles/{{sha256}}"): _AUTHOR,
+    ("GET", f"{_T}/dags"): _VIEWER,
+    ("POST", f"{_T}/dags"): _AUTHOR,
+    ("GET", f"{_T}/dags/{{dag}}"): _VIEWER,
+    ("POST", f"{_T}/dags/{{dag}}/runs"): _AUTHOR,
+    ("GET", f"{_T}/runs"): _VIEWER,
+    ("GET", f"{_T}/runs/{{run}}"): _VIEWER,
+    ("POST", f"{_T}/runs/{{run}}/cancel"): _AUTHOR,
+    ("GET", f"{_T}/runs/{{run}}/metrics"): _VIEWER,
+    ("GET", f"{_T}/runs/{{run}}/xcoms"): _VIEWER,
+    ("GET", f"{_T}/attempts/{{attempt}}/log"): _VIEWER,
+}
+
+
+async def agent_caller(request: Request) -> AgentCaller:
+    """Let in an agent: DPoP-bound access token, proof, and its status of this moment."""
+    _require(request, Kind.AGENT)
+    return await _authentication(request).agent(request)
+
+
+async def task_caller(request: Request) -> TaskCaller:
+    """Let in a task: DPoP-bound task token, proof by its agent's key, and the agent not locked."""
+    _require(request, Kind.TASK)
+    return await _authentication(request).task(request)
+
+
+async def person_caller(request: Request) -> PersonCaller:
+    """Let in anybody with a valid API token."""
+    _require(request, Kind.PERSON)
+    return await _authentication(request).person(request)
+
+
+async def platform_admin(request: Request) -> PersonCaller:
+    """Let in the platform admin."""
+    _require(request, Kind.PLATFORM_ADMIN)
+    person = await _authentication(request).person(request)
+    if not person.is_platform_admin:
+        raise ForbiddenError("this takes the platform admin's API token (the first one is in bootstrap.token)")
+    return person
+
+
+@dataclass(frozen=True, slots=True)
+class InTeam:
+    """Lets in people and programs of the team in the path who have at least a role."""
+
+    minimum: Role
+
+    async def __call__(self, request: Request) -> TeamCaller:
+        """Return the caller, in that team."""
+        needed = _require(request, Kind.TEAM).role or Role.ADMIN
+        caller = await _authentication(request).in_team(request, str(request.path_params["team"]))
+        role = caller.person.role
+        if role is not None and not includes(role, needed):
+            raise ForbiddenError(
+                f"this takes the role {needed} in team {caller.team}; your API token has the role {role}: "
+                f"ask an admin of the team for one with the role {needed}"
+            )
+        return caller
+
+
+def in_team(minimum: Role) -> Callable[[Request], Any]:
+    """Return the dependency for a route with ``{team}`` in its path; gives a ``TeamCaller``.
+
+    ``minimum`` is for the reader: what counts is the table, and the start fails when the two differ.
+    """
+    return InTeam(minimum)
+
+
+def requirement_of(method: str, path: str) -> Requirement:
+    """Return what a route asks for.
+
+    Raises:
+        LookupError: if the route is not in the table.
+    """
+    try:
+        return ACCESS[method, path]
+    except KeyError:
+        raise LookupError(f"{method} {path} is not in the table of leasehold_api.http.access") from None
+
+
+def check_every_route_is_listed(app: FastAPI) -> None:
+    """Compare the app's routes with the table, and each route's dependency with its row.
+
+    Raises:
+        RuntimeError: naming every route that is missing in the table or enforces something else.
+    """
+    wrong: list[str] = []
+    for method, path, route in _routes(app):
+        needed = ACCESS.get((method, path))
+        enforced = _enforced_by(route) if isinstance(route, APIRoute) else _OPEN
+        if needed is None:
+            wrong.append(f"{method} {path} is not in the table")
+        elif enforced != needed:
+            wrong.append(f"{method} {path} needs {_words(needed)} but enforces {_words(enforced)}")
+    if wrong:
+        raise RuntimeError("routes and the table in leasehold_api.http.access differ: " + "; ".join(wrong))
+
+
+def _routes(app: FastAPI) -> Iterator[tuple[str, str, Any]]:
+    for context in iter_route_contexts(app.routes):
+        for method in sorted(context.methods or ()):
+            # Starlette adds HEAD to plain GET routes (the OpenAPI document).
+            if method != "HEAD" or isinstance(context.original_route, APIRoute):
+                yield method, str(context.path), context.original_route
+
+
+_KINDS: dict[Any, Requirement] = {
+    agent_caller: _AGENT,
+    task_caller: _TASK,
+    person_caller: _PERSON,
+    platform_admin: _PLATFORM_ADMIN,
+}
+
+
+def _enforced_by(route: APIRoute) -> Requirement:
+    for dependency in route.dependant.dependencies:
+        if isinstance(dependency.call, InTeam):
+            return Requirement(Kind.TEAM, dependency.call.minimum)
+        if dependency.call in _KINDS:
+            return _KINDS[dependency.call]
+    return _OPEN
+
+
+def _words(requirement: Requirement) -> str:
+    return f"{requirement.kind} {requirement.role}" if requirement.role else str(requirement.kind)
+
+
+def _require(request: Request, kind: Kind) -> Requirement:
+    route = cast("APIRoute", request.scope["route"])
+    requirement = requirement_of(request.method, route.path)
+    if requirement.kind is not kind:
+        raise ApiError(f"{request.method} {route.path} is listed for {requirement.kind} callers, not for {kind}")
+    return requirement
+
+
+def _authentication(request: Request) -> Authentication:
+    return house(request).authentication

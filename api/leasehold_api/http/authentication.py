@@ -1,0 +1,218 @@
+"""Reads credentials off a request and finds out who it is. Status is read from the database on every call.
+
+What a signature proves is remembered by the token's hash; whether the agent is locked, its tokens were ended or an API
+token was revoked never is: with several API processes only the database knows.
+"""
+
+from __future__ import annotations
+
+from fastapi import Request
+
+from leasehold_api import clock
+from leasehold_api.errors import ApiError, NotFoundError, UnauthenticatedError
+from leasehold_api.fleet.standing import AgentStanding, Callers
+from leasehold_api.http.callers import AgentCaller, PersonCaller, TaskCaller, TeamCaller
+from leasehold_api.oauth.access_tokens import AccessTokens
+from leasehold_api.oauth.keys import SignatureError
+from leasehold_api.oauth.proofs import Proof, ProofError, ReplayedProofError, read_proof
+from leasehold_api.oauth.replays import UsedProofs
+from leasehold_api.oauth.task_tokens import TaskTokens
+from leasehold_api.opaque_tokens import OpaqueToken, parse
+from leasehold_protocol.v1.problems import ProblemCode
+
+_CHALLENGE = {"WWW-Authenticate": 'DPoP algs="ES256"'}
+_BEARER_CHALLENGE = {"WWW-Authenticate": "Bearer"}
+
+
+USE_NOTED_EVERY_S = 60.0
+
+
+class Authentication:
+    """Finds out who calls."""
+
+    def __init__(
+        self,
+        callers: Callers,
+        *,
+        public_url: str,
+        access_tokens: AccessTokens,
+        task_tokens: TaskTokens,
+        used_proofs: UsedProofs,
+    ) -> None:
+        """Take what is needed; proofs must name ``public_url`` (the issuer, no slash at its end), never ``Host``."""
+        self._callers = callers
+        self._public_url = public_url
+        self._access_tokens = access_tokens
+        self._task_tokens = task_tokens
+        self._used_proofs = used_proofs
+
+    def proof(self, request: Request, *, access_token: str | None, now: float) -> Proof:
+        """Return the request's proof of possession, and count it as used.
+
+        Raises:
+            ProofError: if there is none, or it does not hold.
+        """
+        headers = request.headers.getlist("dpop")
+        if len(headers) != 1:
+            raise ProofError("send exactly one DPoP header with a proof of possession (RFC 9449)")
+        url = self._public_url + request.scope["path"]
+        proof = read_proof(headers[0], method=request.method, url=url, now=now, access_token=access_token)
+        self._used_proofs.use(proof, now=now)
+        return proof
+
+    async def agent(self, request: Request) -> AgentCaller:
+        """Return the agent that calls.
+
+        Raises:
+            UnauthenticatedError: unauthenticated, token_expired, dpop_required, dpop_invalid or dpop_replayed.
+            ApiError: agent_locked.
+        """
+        now = clock.now()
+        token = _bound_token(request)
+        try:
+            claims = self._access_tokens.claims_of(token)
+        except SignatureError as error:
+            raise _unauthenticated(f"{error}; get an access token at /oauth/token") from error
+        self._check(request, token, jkt=claims.jkt, expires_at=claims.expires_at, now=now)
+        standing = await self._standing(claims.agent_id)
+        if claims.epoch != standing.token_epoch or claims.jkt != standing.jkt:
+            raise _unauthenticated("this access token was ended; get a new one at /oauth/token")
+        return AgentCaller(
+            agent_id=standing.agent_id,
+            agent_name=standing.agent_name,
+            site_id=standing.site_id,
+            site=standing.site,
+            team_id=standing.team_id,
+            team=standing.team,
+            jkt=standing.jkt,
+        )
+
+    async def task(self, request: Request) -> TaskCaller:
+        """Return the task that calls. Whether its lease still runs is checked where it reads or writes.
+
+        Raises:
+            UnauthenticatedError: as ``agent`` does.
+            ApiError: agent_locked.
+        """
+        now = clock.now()
+        token = _bound_token(request)
+        try:
+            claims = self._task_tokens.claims_of(token)
+        except SignatureError as error:
+            raise _unauthenticated(f"{error}; use the task token that came with the lease") from error
+        self._check(request, token, jkt=claims.jkt, expires_at=claims.expires_at, now=now)
+        await self._standing(claims.agent_id)
+        return TaskCaller(
+            agent_id=claims.agent_id,
+            site_id=claims.site_id,
+            team_id=claims.team_id,
+            task_instance=claims.task_instance,
+            epoch=claims.epoch,
+            attempt=claims.attempt,
+            task=claims.task,
+            run=claims.run,
+            dag=claims.dag,
+            scopes=claims.scopes,
+        )
+
+    async def person(self, request: Request) -> PersonCaller:
+        """Return the person or program that calls.
+
+        Raises:
+            UnauthenticatedError: if there is no valid API token.
+        """
+        now = clock.now()
+        shown = _api_token(request)
+        stored = await self._callers.api_token(shown.id)
+        if stored is None or not shown.has_digest(stored.sha256):
+            raise _no_person("the API token is not known here: check that it was copied whole and is for this server")
+        if stored.revoked_at is not None:
+            raise _no_person("the API token was revoked: ask an admin of the team for a new one")
+        if stored.expires_at is not None and now >= stored.expires_at:
+            raise _no_person(
+                "the API token has expired: ask an admin of the team for a new one", ProblemCode.TOKEN_EXPIRED
+            )
+        if stored.last_used_at is None or now - stored.last_used_at >= USE_NOTED_EVERY_S:
+            await self._callers.api_token_used(stored.id, now=now)
+        return PersonCaller(
+            token_id=stored.id,
+            name=stored.name,
+            role=None if stored.team_id is None else stored.role,
+            team=stored.team,
+            expires_at=stored.expires_at,
+        )
+
+    async def in_team(self, request: Request, team: str) -> TeamCaller:
+        """Return the caller in the team it names.
+
+        Raises:
+            UnauthenticatedError: if there is no valid API token.
+            NotFoundError: if there is no such team, or it is not the caller's: the two look the same.
+        """
+        person = await self.person(request)
+        team_id = await self._callers.team_id(team) if person.team in (None, team) else None
+        if team_id is None:
+            raise NotFoundError(f"there is no team {team}, or your API token is not for it")
+        return TeamCaller(person=person, team_id=team_id, team=team)
+
+    def _check(self, request: Request, token: str, *, jkt: str, expires_at: float, now: float) -> None:
+        try:
+            proof = self.proof(request, access_token=token, now=now)
+        except ReplayedProofError as error:
+            raise UnauthenticatedError(str(error), code=ProblemCode.DPOP_REPLAYED, headers=_CHALLENGE) from error
+        except ProofError as error:
+            code = ProblemCode.DPOP_INVALID if "dpop" in request.headers else ProblemCode.DPOP_REQUIRED
+            raise UnauthenticatedError(str(error), code=code, headers=_CHALLENGE) from error
+        if proof.jkt != jkt:
+            raise UnauthenticatedError(
+                "the proof was made with another key than the token is bound to",
+                code=ProblemCode.DPOP_INVALID,
+                headers=_CHALLENGE,
+            )
+        if now >= expires_at:
+            raise UnauthenticatedError(
+                "the token has expired; get a new one", code=ProblemCode.TOKEN_EXPIRED, headers=_CHALLENGE
+            )
+
+    async def _standing(self, agent_id: str) -> AgentStanding:
+        standing = await self._callers.agent(agent_id)
+        if standing is None:
+            raise _unauthenticated("this agent was removed; enrol it again with a new enrolment token")
+        if standing.locked_because is not None:
+            raise ApiError(
+                f"agent {standing.agent_name} is locked: {standing.locked_because}. "
+                "An operator of the team can unlock it.",
+                code=ProblemCode.AGENT_LOCKED,
+            )
+        return standing
+
+
+def _bound_token(request: Request) -> str:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    match scheme.lower():
+        case "dpop" if token:
+            return token.strip()
+        case "bearer":
+            raise UnauthenticatedError(
+                "this route takes no bearer token: send 'Authorization: DPoP <token>' with a DPoP proof (RFC 9449)",
+                code=ProblemCode.DPOP_REQUIRED,
+                headers=_CHALLENGE,
+            )
+        case _:
+            raise _unauthenticated("send 'Authorization: DPoP <token>' with a DPoP proof (RFC 9449)")
+
+
+def _api_token(request: Request) -> OpaqueToken:
+    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+    token = parse(text.strip(), "lht") if scheme.lower() == "bearer" else None
+    if token is None:
+        raise _no_person("send 'Authorization: Bearer lht_…' with an API token")
+    return token
+
+
+def _unauthenticated(detail: str) -> UnauthenticatedError:
+    return UnauthenticatedError(detail, headers=_CHALLENGE)
+
+
+def _no_person(detail: str, code: ProblemCode | None = None) -> UnauthenticatedError:
+    return UnauthenticatedError(detail, code=code, headers=_BEARER_CHALLENGE)

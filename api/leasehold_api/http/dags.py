@@ -1,0 +1,71 @@
+"""``/v1/teams/{team}``: bundles and DAGs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Request, Response
+
+from leasehold_api import clock
+from leasehold_api.dags.catalog import NewVersion
+from leasehold_api.dags.schema import check_params_schema
+from leasehold_api.errors import NotFoundError
+from leasehold_api.http.access import TeamCaller, in_team
+from leasehold_api.http.answers import answer
+from leasehold_api.http.house import house
+from leasehold_protocol.v1.fleet import Role
+from leasehold_protocol.v1.message import Name, Sha256
+from leasehold_protocol.v1.runs import DagDetail, DagList, Deploy, DeployedDag
+
+router = APIRouter(prefix="/v1/teams/{team}", tags=["dags"])
+
+Viewer = Annotated[TeamCaller, Depends(in_team(Role.VIEWER))]
+Author = Annotated[TeamCaller, Depends(in_team(Role.AUTHOR))]
+
+
+@router.head("/bundles/{sha256}")
+async def has_bundle(request: Request, caller: Viewer, sha256: Annotated[Sha256, Path()]) -> Response:
+    """Say whether the team has sent this bundle before: 200 or 404."""
+    if not await house(request).dags.has_bundle(caller.team_id, sha256):
+        raise NotFoundError("this bundle was not sent yet")
+    return Response()
+
+
+@router.put(
+    "/bundles/{sha256}",
+    status_code=204,
+    openapi_extra={"requestBody": {"content": {"application/zip": {"schema": {"type": "string"}}}}},
+)
+async def put_bundle(request: Request, caller: Author, sha256: Annotated[Sha256, Path()]) -> Response:
+    """Take a bundle; its name is the SHA-256 of its content."""
+    services = house(request)
+    size = await services.blobs.put(sha256, request.stream(), most_bytes=services.settings.most_blob_bytes)
+    await services.dags.add_bundle(caller.team_id, sha256, size=size, now=clock.now())
+    return Response(status_code=204)
+
+
+@router.get("/dags", response_model=DagList)
+async def list_dags(request: Request, caller: Viewer) -> Response:
+    """List the team's DAGs."""
+    return answer(DagList(items=await house(request).dags.list(caller.team_id)))
+
+
+@router.post("/dags", response_model=DeployedDag, status_code=201, responses={200: {"description": "Unchanged"}})
+async def deploy(request: Request, caller: Author, body: Deploy) -> Response:
+    """Store a new version of a DAG. Runs that exist stay with the version they began with."""
+    check_params_schema(body.manifest.params_schema)
+    new = NewVersion(
+        team_id=caller.team_id,
+        manifest=body.manifest,
+        created_by=caller.actor,
+        dag_id=clock.new_id("dag"),
+        version_id=clock.new_id("ver"),
+    )
+    deployed = await house(request).dags.deploy(new, now=clock.now())
+    return answer(deployed, status=200 if deployed.unchanged else 201)
+
+
+@router.get("/dags/{dag}", response_model=DagDetail)
+async def get_dag(request: Request, caller: Viewer, dag: Annotated[Name, Path()]) -> Response:
+    """Return a DAG with its newest manifest."""
+    return answer(await house(request).dags.get(caller.team_id, dag))

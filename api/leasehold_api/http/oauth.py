@@ -1,0 +1,154 @@
+"""``/.well-known/oauth-authorization-server`` and ``/oauth/*``. Errors are of the form of RFC 6749, not problems."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, cast
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+
+from leasehold_api import clock
+from leasehold_api.http.house import house
+from leasehold_api.oauth.keys import JWKS_MAX_AGE_S
+from leasehold_api.oauth.metadata import metadata
+from leasehold_api.oauth.proofs import Proof, ProofError
+from leasehold_api.oauth.refusals import RefusalError
+from leasehold_api.oauth.registration import Enrolment
+from leasehold_api.oauth.server import OauthAnswer
+from leasehold_api.opaque_tokens import OpaqueToken, parse
+
+router = APIRouter(tags=["oauth"])
+
+LARGEST_BODY = 64 * 1024
+
+
+@router.get("/.well-known/oauth-authorization-server")
+async def read_metadata(request: Request) -> JSONResponse:
+    """Describe the authorization server (RFC 8414)."""
+    headers = {"Cache-Control": f"public, max-age={JWKS_MAX_AGE_S}"}
+    return JSONResponse(metadata(house(request).authority.issuer), headers=headers)
+
+
+@router.get("/oauth/jwks.json")
+async def read_jwks(request: Request) -> JSONResponse:
+    """Return the public signing keys (RFC 7517)."""
+    headers = {"Cache-Control": f"public, max-age={JWKS_MAX_AGE_S}"}
+    return JSONResponse(house(request).signing_keys.jwks(), headers=headers, media_type="application/jwk-set+json")
+
+
+@router.post("/oauth/register", status_code=201)
+async def register(request: Request) -> JSONResponse:
+    """Enrol an agent with a one-time token (RFC 7591)."""
+    now = clock.now()
+    if wait_s := house(request).enrolment_rates.wait_s(_address(request) or "", now=now):
+        return _too_many(wait_s)
+    try:
+        token = _enrolment_token(request)
+        proof = _proof(request, now=now, access_token=token.text)
+        enrolment = Enrolment(
+            token=token,
+            jkt=proof.jkt,
+            metadata=await _json_object(request),
+            agent_id=clock.new_id("agt"),
+            address=_address(request),
+            now=now,
+        )
+    except RefusalError as refusal:
+        return _refused(refusal)
+    return _answer(await house(request).authority.register(enrolment))
+
+
+@router.post("/oauth/token")
+async def token(request: Request) -> JSONResponse:
+    """Issue an access token to an agent, or a task token for a lease (RFC 6749, RFC 7523, RFC 8693, RFC 9449)."""
+    now = clock.now()
+    try:
+        form = await _form(request)
+        proof = _proof(request, now=now, access_token=None)
+    except RefusalError as refusal:
+        return _refused(refusal)
+    return _answer(await house(request).authority.token(form, jkt=proof.jkt, address=_address(request), now=now))
+
+
+def _enrolment_token(request: Request) -> OpaqueToken:
+    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+    found = parse(text.strip(), "enr") if scheme.lower() == "bearer" else None
+    if found is None:
+        raise RefusalError(
+            "invalid_token",
+            "send 'Authorization: Bearer enr_...' with an enrolment token; check that it was copied whole",
+            status=401,
+        )
+    return found
+
+
+def _proof(request: Request, *, now: float, access_token: str | None) -> Proof:
+    try:
+        return house(request).authentication.proof(request, access_token=access_token, now=now)
+    except ProofError as error:
+        raise RefusalError("invalid_dpop_proof", str(error)) from error
+
+
+async def _body(request: Request, media_type: str) -> bytes:
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != media_type:
+        raise RefusalError("invalid_request", f"send the body as {media_type}")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LARGEST_BODY:
+            raise RefusalError("invalid_request", f"the body is larger than {LARGEST_BODY} bytes", status=413)
+    return bytes(body)
+
+
+async def _json_object(request: Request) -> dict[str, Any]:
+    try:
+        value: object = json.loads(await _body(request, "application/json"))
+    except (ValueError, RecursionError) as error:
+        raise RefusalError("invalid_client_metadata", "the body is not JSON") from error
+    if not isinstance(value, dict):
+        raise RefusalError("invalid_client_metadata", "the body must be a JSON object")
+    return cast("dict[str, Any]", value)
+
+
+async def _form(request: Request) -> dict[str, str]:
+    try:
+        text = (await _body(request, "application/x-www-form-urlencoded")).decode()
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=50, errors="strict")
+    except ValueError as error:
+        raise RefusalError("invalid_request", "the body is not a form") from error
+    form = dict(pairs)
+    if len(form) != len(pairs):
+        raise RefusalError("invalid_request", "a parameter is in the form twice")
+    return form
+
+
+def _address(request: Request) -> str | None:
+    return request.client.host if request.client else None
+
+
+def _answer(answer: OauthAnswer) -> JSONResponse:
+    return JSONResponse(
+        answer.body,
+        status_code=answer.status,
+        headers={"Cache-Control": "no-store", "Pragma": "no-cache", **_challenge(answer.status, answer.body)},
+    )
+
+
+def _refused(refusal: RefusalError) -> JSONResponse:
+    body = dict(refusal.get_body())
+    return _answer(OauthAnswer(status=refusal.status_code, body=body, headers={}))
+
+
+def _challenge(status: int, body: dict[str, Any]) -> dict[str, str]:
+    return {"WWW-Authenticate": f'Bearer error="{body.get("error")}"'} if status == 401 else {}
+
+
+def _too_many(wait_s: float) -> JSONResponse:
+    body = {
+        "error": "temporarily_unavailable",
+        "error_description": f"too many enrolments from this address: try again in {math.ceil(wait_s)} s",
+    }
+    return JSONResponse(body, status_code=429, headers={"Retry-After": str(math.ceil(wait_s))})

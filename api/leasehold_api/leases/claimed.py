@@ -1,0 +1,93 @@
+"""What a store gives and takes when leases change hands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from leasehold_protocol.v1.agents import AttemptInstruction, AttemptOnDisk
+from leasehold_protocol.v1.leases import HeldLease, Input, Outcome, OutcomeAck, Renewal, RunFacts, attempt_id
+from leasehold_protocol.v1.manifest import TaskEntry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """The agent that asks."""
+
+    agent_id: str
+    agent_name: str
+    site_id: str
+    site: str
+    team_id: str
+    team: str
+    jkt: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """One task instance, just leased."""
+
+    task_instance: str
+    epoch: int
+    map_index: int
+    try_number: int
+    length_s: float
+    run: RunFacts
+    entry: TaskEntry
+    bundle: str | None
+    inputs: list[Input] = field(default_factory=list[Input])
+
+    @property
+    def attempt(self) -> str:
+        """The id of the attempt that this lease is for."""
+        return attempt_id(self.task_instance, self.epoch)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewedLease:
+    """The store's word on one lease, and what a new task token must say."""
+
+    renewal: Renewal
+    claimed: Claimed | None = None
+
+
+class LeaseStore(Protocol):
+    """Who runs what. Every method is one transaction; ``now`` is seconds since 1970.
+
+    What all implementations promise is ``tests/api/contracts/lease_store.py``.
+    """
+
+    async def claim(self, holder: Holder, *, most: int, now: float) -> list[Claimed]:
+        """Lease up to ``most`` queued task instances that the holder's site may run: by priority, then age."""
+        ...
+
+    async def renew(self, holder: Holder, held: list[HeldLease], *, now: float) -> list[RenewedLease]:
+        """Extend every lease the holder still has; say of each what became of it.
+
+        Leases of this holder that it does not name, and should know by now, never reached it: they are queued again.
+        """
+        ...
+
+    async def complete(self, holder: Holder, outcomes: list[Outcome], *, now: float) -> list[OutcomeAck]:
+        """Record how attempts ended: each takes effect, stores results and queues successors at once, or not at all."""
+        ...
+
+    async def resume(self, holder: Holder, on_disk: list[AttemptOnDisk], *, now: float) -> list[AttemptInstruction]:
+        """Say what a returning agent shall do with the attempts it has; queue again what it has lost."""
+        ...
+
+    async def cancellations(self, agent_id: str) -> list[tuple[str, str]]:
+        """Return (attempt, reason) of what this agent runs and somebody wants cancelled."""
+        ...
+
+    async def expire(self, *, now: float) -> int:
+        """End every lease whose time is over, as if its agent had lost it; return how many."""
+        ...
+
+    async def queue_due(self, *, now: float) -> int:
+        """Queue every retry that is due; return how many."""
+        ...
+
+    async def next_deadline(self) -> float | None:
+        """Return when ``expire`` or ``queue_due`` next has something to do."""
+        ...

@@ -1,0 +1,75 @@
+"""Handing out leases: at once when something is queued, else when something comes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from leasehold_api.leases.claimed import Claimed, Holder, LeaseStore
+from leasehold_api.leases.parking import Parking, Waiter
+from leasehold_protocol.v1.leases import Control
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handed:
+    """What an agent gets for its request; both empty when the wait was over first."""
+
+    claimed: list[Claimed]
+    control: list[Control]
+
+
+class Dispatch:
+    """Serves agents' requests for leases."""
+
+    def __init__(
+        self,
+        store: LeaseStore,
+        parking: Parking,
+        *,
+        placements_of: Callable[[str], Awaitable[frozenset[str]]],
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._parking = parking
+        self._placements_of = placements_of
+        self._clock = clock
+
+    async def hand_out(self, holder: Holder, *, most: int, wait_s: float) -> Handed:
+        """Return leases or news for ``holder``, after ``wait_s`` seconds at the latest."""
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + wait_s
+        while True:
+            placements = await self._placements_of(holder.site_id)
+            with self._parking.park(
+                agent=holder.agent_id, site=holder.site_id, placements=placements, capacity=most
+            ) as waiter:
+                handed = await self._look_twice(holder, waiter, most=most, wait_s=ends_at - loop.time())
+            if handed is not None:
+                return handed
+            if self._parking.closed or loop.time() >= ends_at:
+                return Handed(claimed=[], control=[])
+
+    async def control(self, agent_id: str) -> list[Control]:
+        """Return what this agent shall do besides taking leases."""
+        cancellations = await self._store.cancellations(agent_id)
+        return [Control(kind="cancel", attempt=attempt, reason=reason) for attempt, reason in cancellations]
+
+    async def _look_twice(self, holder: Holder, waiter: Waiter, *, most: int, wait_s: float) -> Handed | None:
+        """Look at once; when there is nothing, wait to be woken and look again."""
+        handed: Handed | None = None
+        try:
+            handed = await self._look(holder, waiter, most)
+            if handed is None and wait_s > 0 and not self._parking.closed and await waiter.wait(wait_s):
+                handed = await self._look(holder, waiter, most)
+        finally:
+            # Also when the agent went away meanwhile: what it was woken for is still queued.
+            taken = len(handed.claimed) if handed else 0
+            self._parking.pass_on(waiter.woken_for[taken:])
+        return handed
+
+    async def _look(self, holder: Holder, waiter: Waiter, most: int) -> Handed | None:
+        if waiter.called:
+            return Handed(claimed=[], control=await self.control(holder.agent_id))
+        claimed = await self._store.claim(holder, most=most, now=self._clock())
+        return Handed(claimed=claimed, control=[]) if claimed else None

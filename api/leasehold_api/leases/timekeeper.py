@@ -1,0 +1,68 @@
+"""Work that is due by time: leases that run out, retries whose delay is over. Found by an index, never by polling."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from leasehold_api.errors import ApiError
+from leasehold_api.leases.claimed import LeaseStore
+
+log = logging.getLogger(__name__)
+
+_JOB = "next deadline"
+_AT_MOST_EVERY_S = 0.05
+_AFTER_AN_ERROR_S = 2.0
+
+
+class Timekeeper:
+    """Sleeps until the next deadline in the store; any number of API processes may do so at once."""
+
+    def __init__(self, store: LeaseStore, scheduler: AsyncIOScheduler, *, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._scheduler = scheduler
+        self._clock = clock
+        self._looking = False
+        self._again = False
+
+    def look(self) -> None:
+        """Look now: something may be due earlier than was known."""
+        if self._looking:
+            self._again = True
+        else:
+            self._wake_at(self._clock())
+
+    async def _look(self) -> None:
+        self._looking, self._again = True, False
+        try:
+            now = self._clock()
+            expired = await self._store.expire(now=now)
+            queued = await self._store.queue_due(now=now)
+            if expired:
+                log.warning("leases expired", extra={"count": expired})
+            if queued:
+                log.info("retries queued", extra={"count": queued})
+            deadline = await self._store.next_deadline()
+        except ApiError as error:
+            log.error("can't look for what is due", extra={"cause": error.detail})
+            deadline = self._clock() + _AFTER_AN_ERROR_S
+        finally:
+            self._looking = False
+        if self._again:
+            deadline = self._clock()
+        if deadline is not None:
+            self._wake_at(deadline)
+
+    def _wake_at(self, deadline: float) -> None:
+        at = max(deadline, self._clock() + _AT_MOST_EVERY_S)
+        self._scheduler.add_job(
+            self._look,
+            "date",
+            run_date=datetime.fromtimestamp(at, UTC),
+            id=_JOB,
+            replace_existing=True,
+            misfire_grace_time=None,
+        )

@@ -1,0 +1,27 @@
+"""An agent as Authlib wants to see an OAuth client (``authlib.oauth2.rfc6749.ClientMixin``)."""
+
+from __future__ import annotations
+
+from leasehold_api.oauth.store import EnrolledAgent
+
+AUTH_METHOD = "private_key_jwt"
+GRANT_TYPES = ("client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange")
+
+
+class AgentClient:
+    """One enrolled agent; it has no secret, no redirect URI and no scopes to ask for."""
+
+    def __init__(self, agent: EnrolledAgent) -> None:
+        self.agent = agent
+
+    def get_client_id(self) -> str:
+        """Return the agent's id."""
+        return self.agent.id
+
+    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
+        """Agents authenticate with their key, and only at the token endpoint."""
+        return method == AUTH_METHOD and endpoint == "token"
+
+    def check_grant_type(self, grant_type: str) -> bool:
+        """Say whether agents may use a grant."""
+        return grant_type in GRANT_TYPES

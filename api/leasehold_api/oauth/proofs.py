@@ -1,0 +1,150 @@
+"""DPoP proofs (RFC 9449): that whoever sends a request has the private key its token is bound to."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from joserfc import jws, jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey
+
+PROOF_TYPE = "dpop+jwt"
+WINDOW_S = 60.0
+LEEWAY_S = 10.0
+_LONGEST_PROOF = 4096
+_PRIVATE_MEMBERS = ("d", "k")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class ProofError(Exception):
+    """A proof of possession is not valid; the text says why and what to do."""
+
+
+class ReplayedProofError(ProofError):
+    """A proof was used before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """A proof that holds for the request it came with."""
+
+    jkt: str
+    """RFC 7638 thumbprint of the key that signed it."""
+    jti: str
+    issued_at: float
+
+
+def read_proof(text: str, *, method: str, url: str, now: float, access_token: str | None = None) -> Proof:
+    """Return the proof in a ``DPoP`` header, checked against the request it came with (RFC 9449 section 4.3).
+
+    Args:
+        text: The header's value.
+        method: The request's method.
+        url: The request's address under the server's public URL, without query.
+        now: Seconds since 1970.
+        access_token: The token that the request shows; its hash must be the proof's ``ath``.
+
+    Raises:
+        ProofError: if the proof is not one, or is for another request, token or time.
+    """
+    key, jkt = _key_in_header(text)
+    try:
+        claims = jwt.decode(text, key, algorithms=["ES256"]).claims
+    except (JoseError, ValueError, RecursionError) as error:
+        raise ProofError("the proof's signature does not fit the key in its header") from error
+    _check_request(claims, method=method, url=url)
+    issued_at = _issued_at(claims, now=now)
+    if access_token is not None and claims.get("ath") != hash_of(access_token):
+        raise ProofError("the proof is for another token: set ath to base64url(SHA-256(token))")
+    jti = claims.get("jti")
+    if not isinstance(jti, str) or not 1 <= len(jti) <= 256:
+        raise ProofError("the proof has no usable jti: make a new random one for every request")
+    return Proof(jkt=jkt, jti=jti, issued_at=issued_at)
+
+
+def hash_of(token: str) -> str:
+    """Return ``ath`` for a token (RFC 9449 section 4.2)."""
+    return urlsafe_b64encode(hashlib.sha256(token.encode()).digest()).rstrip(b"=").decode()
+
+
+def thumbprint_of(jwk: Mapping[str, Any]) -> str:
+    """Return the RFC 7638 thumbprint of a public P-256 key.
+
+    Raises:
+        ProofError: if it is not one, or has private parts.
+    """
+    return _imported(jwk)[1]
+
+
+def _key_in_header(text: str) -> tuple[ECKey, str]:
+    if len(text) > _LONGEST_PROOF:
+        raise ProofError("the proof is too long")
+    try:
+        header = jws.extract_compact(text.encode()).headers()
+    except (JoseError, ValueError, RecursionError) as error:
+        raise ProofError("the DPoP header is not a signed JWT") from error
+    if header.get("typ") != PROOF_TYPE:
+        raise ProofError(f"the proof's typ must be {PROOF_TYPE}")
+    if header.get("alg") != "ES256":
+        raise ProofError("the proof must be signed with ES256")
+    jwk: object = header.get("jwk")
+    if not isinstance(jwk, dict):
+        raise ProofError("the proof's header has no jwk")
+    return _imported(jwk)
+
+
+def _imported(jwk: Mapping[str, Any]) -> tuple[ECKey, str]:
+    if any(member in jwk for member in _PRIVATE_MEMBERS):
+        raise ProofError("a private key was sent; this key must not be used any more: make a new one")
+    x, y = jwk.get("x"), jwk.get("y")
+    if jwk.get("kty") != "EC" or jwk.get("crv") != "P-256" or not isinstance(x, str) or not isinstance(y, str):
+        raise ProofError("the key must be a public P-256 key (kty EC, crv P-256)")
+    return _public_key(x, y)
+
+
+@lru_cache(maxsize=4096)
+def _public_key(x: str, y: str) -> tuple[ECKey, str]:
+    # An agent proves with the same key for weeks, and checking that a point is on the curve costs like a signature.
+    try:
+        key = ECKey.import_key({"kty": "EC", "crv": "P-256", "x": x, "y": y})
+        return key, key.thumbprint()
+    except (JoseError, ValueError, TypeError) as error:
+        raise ProofError("the key is not a point on P-256") from error
+
+
+def _check_request(claims: Mapping[str, Any], *, method: str, url: str) -> None:
+    if claims.get("htm") != method:
+        raise ProofError(f"the proof is for another method than {method}")
+    htu = claims.get("htu")
+    if not isinstance(htu, str) or _normalised(htu) != _normalised(url):
+        raise ProofError(
+            f"the proof is for another address than {url}: use the server's public URL (LEASEHOLD_API_PUBLIC_URL)"
+        )
+
+
+def _issued_at(claims: Mapping[str, Any], *, now: float) -> float:
+    issued_at = claims.get("iat")
+    if isinstance(issued_at, bool) or not isinstance(issued_at, int | float):
+        raise ProofError("the proof has no iat")
+    if not now - WINDOW_S - LEEWAY_S <= issued_at <= now + LEEWAY_S:
+        raise ProofError(
+            f"the proof was made {now - issued_at:+.0f} s ago by this server's clock: correct the clock, or count from "
+            "the Date header of this answer"
+        )
+    return float(issued_at)
+
+
+def _normalised(url: str) -> tuple[str, str, int | None, str] | None:
+    """Return what must be equal of two addresses (RFC 3986 section 6.2.2): case, escapes and query don't count."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
+    except ValueError:
+        return None
+    return parts.scheme, (parts.hostname or "").lower(), port, unquote(parts.path) or "/"

@@ -1,0 +1,140 @@
+"""What the authorization server keeps, as it sees it inside one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from leasehold_api.oauth.generations import Generation
+from leasehold_protocol.v1.manifest import TaskEntry
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEnrolmentToken:
+    """An enrolment token, without its secret."""
+
+    id: str
+    secret_sha256: str
+    site_id: str
+    site: str
+    team_id: str
+    team: str
+    expires_at: float
+    used_jkt: str | None
+    used_by: str | None
+    revoked_at: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrolledAgent:
+    """An agent as OAuth client."""
+
+    id: str
+    name: str
+    jkt: str
+    public_jwk: dict[str, str]
+    site_id: str
+    site: str
+    team_id: str
+    team: str
+    token_epoch: int
+    generation: Generation | None
+    locked_because: str | None
+    """None: it is not locked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewAgent:
+    """An agent that enrols."""
+
+    id: str
+    name: str
+    jkt: str
+    public_jwk: dict[str, str]
+    site_id: str
+    team_id: str
+    version: str | None
+    address: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldLease:
+    """A running task instance, with what its task declared."""
+
+    task_instance: str
+    epoch: int
+    agent_id: str
+    expires_at: float
+    run: str
+    dag: str
+    entry: TaskEntry
+    granted_connections: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """One line of the audit trail; never has a secret."""
+
+    at: float
+    actor: str
+    action: str
+    object: str
+    result: str
+    team_id: str | None = None
+    address: str | None = None
+    detail: dict[str, Any] | None = None
+
+
+class AuthorityStore(Protocol):
+    """One transaction."""
+
+    def enrolment_token(self, token_id: str) -> StoredEnrolmentToken | None:
+        """Return an enrolment token by its public id."""
+        ...
+
+    def use_enrolment_token(self, token_id: str, *, jkt: str, agent_id: str, address: str | None, now: float) -> bool:
+        """Use the token, if nobody did before and it is neither expired nor revoked; say whether that happened."""
+        ...
+
+    def add_agent(self, agent: NewAgent, *, now: float) -> None:
+        """Enrol an agent."""
+        ...
+
+    def agent(self, agent_id: str) -> EnrolledAgent | None:
+        """Return an agent, held against changes by others until the transaction ends."""
+        ...
+
+    def agent_with_key(self, jkt: str) -> EnrolledAgent | None:
+        """Return the agent that has this key."""
+        ...
+
+    def remember_jti(self, jti: str, *, expires_at: float, now: float) -> bool:
+        """Remember that an assertion was used; false when it was used before."""
+        ...
+
+    def set_generation(self, agent_id: str, generation: Generation) -> None:
+        """Remember the newest generation."""
+        ...
+
+    def lock_agent(self, agent_id: str, *, because: str, now: float) -> None:
+        """Lock the agent and end its access tokens."""
+        ...
+
+    def lease(self, task_instance: str, *, epoch: int, agent_id: str) -> HeldLease | None:
+        """Return the lease, if it runs at this epoch and this agent holds it."""
+        ...
+
+    def audit(self, entry: AuditEntry) -> None:
+        """Add a line to the audit trail."""
+        ...
+
+
+class AuthorityStorage(Protocol):
+    """Where transactions come from."""
+
+    def transact(self, operation: Callable[[AuthorityStore], T]) -> Awaitable[T]:
+        """Run ``operation`` in one transaction and return its answer; it may be run again."""
+        ...

@@ -1,0 +1,104 @@
+"""Blobs named by their content (bundles, large XComs) in a local directory."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import IO, Protocol
+
+from leasehold_api.errors import ApiError, InvalidRequestError, NotFoundError
+from leasehold_protocol.v1.problems import ProblemCode
+
+CHUNK_BYTES = 256 * 1024
+
+
+class BlobStore(Protocol):
+    """Bytes by the SHA-256 of their content. Its promises are ``tests/api/contracts/blob_store.py``."""
+
+    async def has(self, sha256: str) -> bool:
+        """Return whether the blob is stored, whole."""
+        ...
+
+    async def put(self, sha256: str, chunks: AsyncIterator[bytes], *, most_bytes: int) -> int:
+        """Store a blob and return its size, once it is durable. Nothing of a broken upload stays.
+
+        Raises:
+            InvalidRequestError: if the content has another hash.
+            ApiError: ``body_too_large``.
+        """
+        ...
+
+    def open(self, sha256: str) -> AsyncIterator[bytes]:
+        """Return the content in chunks.
+
+        Raises:
+            NotFoundError: if there is no such blob.
+        """
+        ...
+
+
+class DirectoryBlobs:
+    """Blobs as files: written beside, fsynced, then renamed to their hash."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    async def has(self, sha256: str) -> bool:
+        """Return whether the blob is stored; see the port."""
+        return await asyncio.to_thread(self._path(sha256).is_file)
+
+    async def put(self, sha256: str, chunks: AsyncIterator[bytes], *, most_bytes: int) -> int:
+        """Store a blob; see the port."""
+        path = self._path(sha256)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        digest, size = hashlib.sha256(), 0
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".incoming-", delete=False) as incoming:
+            try:
+                async for chunk in chunks:
+                    size += len(chunk)
+                    if size > most_bytes:
+                        raise ApiError(f"at most {most_bytes} bytes are taken here", code=ProblemCode.BODY_TOO_LARGE)
+                    digest.update(chunk)
+                    await asyncio.to_thread(incoming.write, chunk)
+                if digest.hexdigest() != sha256:
+                    raise InvalidRequestError(
+                        f"the content's SHA-256 is {digest.hexdigest()}, not {sha256}; send again"
+                    )
+                await asyncio.to_thread(_settle, incoming, path)
+            except BaseException:
+                os.unlink(incoming.name)  # noqa: PTH108 - a quick call; pathlib's is taken for a slow one
+                raise
+        return size
+
+    async def open(self, sha256: str) -> AsyncIterator[bytes]:
+        """Return the content in chunks; see the port."""
+        try:
+            file = await asyncio.to_thread(self._path(sha256).open, "rb")
+        except FileNotFoundError:
+            raise NotFoundError(f"there is no blob {sha256}") from None
+        with file:
+            while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
+                yield chunk
+
+    def _path(self, sha256: str) -> Path:
+        return self._root / sha256[:2] / sha256
+
+
+def _settle(incoming: IO[bytes], path: Path) -> None:
+    incoming.flush()
+    os.fsync(incoming.fileno())
+    Path(incoming.name).replace(path)
+    fsync_directory(path.parent)
+
+
+def fsync_directory(path: Path) -> None:
+    """Make a rename or a new file in ``path`` survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,68 @@
+"""Runs: made, cancelled, looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from leasehold_protocol.v1.runs import MetricSummary, RunDetail, RunState, RunSummary, XComSummary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """A run about to be made; its parameters have been checked."""
+
+    id: str
+    team_id: str
+    dag: str
+    params: dict[str, Any]
+    logical_date: float
+    trigger: str
+    created_by: str
+    idempotency_key: str | None = None
+
+
+class RunStore(Protocol):
+    """Runs and their task instances. Its promises are ``tests/api/contracts/run_store.py``."""
+
+    async def create(self, new: NewRun, *, most_queued: int, now: float) -> str:
+        """Make a run of the newest version, queue what waits for nothing, and return the run's id.
+
+        The same idempotency key again returns the run that it made before.
+
+        Raises:
+            NotFoundError: if the team has no such DAG.
+            ApiError: ``queue_full``, if the team has ``most_queued`` task instances waiting already.
+        """
+        ...
+
+    async def cancel(self, team_id: str, run: str, *, reason: str, now: float) -> None:
+        """Cancel what has not begun, and ask the agents to stop what has.
+
+        Raises:
+            NotFoundError: if the team has no such run.
+            ConflictError: if the run is over.
+        """
+        ...
+
+    async def get(self, team_id: str, run: str) -> RunDetail:
+        """Return a run with its task instances.
+
+        Raises:
+            NotFoundError: if the team has no such run.
+        """
+        ...
+
+    async def recent(
+        self, team_id: str, *, dag: str | None, state: RunState | None, after: str | None, limit: int
+    ) -> list[RunSummary]:
+        """Return runs, newest first, older than the run ``after``."""
+        ...
+
+    async def metrics(self, team_id: str, run: str) -> list[MetricSummary]:
+        """Return each metric of each attempt, summed up."""
+        ...
+
+    async def xcoms(self, team_id: str, run: str) -> list[XComSummary]:
+        """Return the XComs that stand, small ones with their values."""
+        ...

@@ -1,0 +1,86 @@
+"""Who calls, as the database knows it at this moment: one indexed query per request."""
+
+from __future__ import annotations
+
+from sqlalchemy import bindparam, select, update
+
+from leasehold_api.fleet.standing import AgentStanding, StoredApiToken
+from leasehold_api.storage.database import Database
+from leasehold_api.storage.sql_oauth import locked_because
+from leasehold_api.storage.tables import agents, api_tokens, sites, teams
+from leasehold_protocol.v1.fleet import Role
+
+_AGENT = (
+    select(
+        agents.c.id,
+        agents.c.name,
+        agents.c.site_id,
+        agents.c.team_id,
+        agents.c.jkt,
+        agents.c.token_epoch,
+        agents.c.locked_at,
+        agents.c.locked_because,
+        sites.c.name.label("site"),
+        teams.c.name.label("team"),
+    )
+    .join(sites, sites.c.id == agents.c.site_id)
+    .join(teams, teams.c.id == agents.c.team_id)
+    .where(agents.c.id == bindparam("id"))
+)
+_TOKEN = (
+    select(api_tokens, teams.c.name.label("team"))
+    .outerjoin(teams, teams.c.id == api_tokens.c.team_id)
+    .where(api_tokens.c.id == bindparam("id"))
+)
+_TEAM = select(teams.c.id).where(teams.c.name == bindparam("name"))
+
+
+class SqlCallers:
+    """Implements ``leasehold_api.fleet.standing.Callers``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def agent(self, agent_id: str) -> AgentStanding | None:
+        """Return an agent's standing."""
+        row = await self._database.read(lambda connection: connection.execute(_AGENT, {"id": agent_id}).first())
+        if row is None:
+            return None
+        return AgentStanding(
+            agent_id=row.id,
+            agent_name=row.name,
+            site_id=row.site_id,
+            site=row.site,
+            team_id=row.team_id,
+            team=row.team,
+            jkt=row.jkt,
+            token_epoch=row.token_epoch,
+            locked_because=locked_because(row.locked_at, row.locked_because),
+        )
+
+    async def api_token(self, token_id: str) -> StoredApiToken | None:
+        """Return an API token."""
+        row = await self._database.read(lambda connection: connection.execute(_TOKEN, {"id": token_id}).first())
+        if row is None:
+            return None
+        return StoredApiToken(
+            id=row.id,
+            name=row.name,
+            role=Role(row.role),
+            team_id=row.team_id,
+            team=row.team,
+            sha256=row.secret_sha256,
+            expires_at=row.expires_at,
+            revoked_at=row.revoked_at,
+            last_used_at=row.last_used_at,
+        )
+
+    async def team_id(self, name: str) -> str | None:
+        """Return the id of a team."""
+        return await self._database.read(lambda connection: connection.execute(_TEAM, {"name": name}).scalar())
+
+    async def api_token_used(self, token_id: str, *, now: float) -> None:
+        """Remember when a token was last used."""
+        await self._database.write(
+            lambda tx: tx.run(update(api_tokens).where(api_tokens.c.id == token_id).values(last_used_at=now)).close()
+        )

@@ -1,0 +1,181 @@
+"""The hottest statements: handing queued task instances to an agent."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, TextClause, bindparam, text
+
+from leasehold_api.clock import instant
+from leasehold_api.leases.claimed import Claimed, Holder
+from leasehold_api.signals import Signal, Topic
+from leasehold_api.storage.plans import Plans
+from leasehold_api.storage.writer import Transaction
+from leasehold_protocol.v1.leases import Input, RunFacts
+
+INLINE_INPUT_BYTES = 64 * 1024
+"""How much of its inputs travels with one lease; the rest is read when the task asks."""
+
+_TAKE = """
+    UPDATE task_instances
+       SET state = 'running', epoch = epoch + 1, agent_id = :agent, site_id = :site, reason = NULL,
+           expires_at = :now + lease_length_s, started_at = COALESCE(started_at, :now)
+     WHERE state = 'queued' AND id IN ({picked})
+    RETURNING id, run_id, task, map_index, epoch, tries, dag_version_id, lease_length_s, priority, queued_at
+"""
+
+_ORDER = "ORDER BY priority DESC, queued_at, id"
+
+# LATERAL: one short index walk per placement, however long the queues are. SKIP LOCKED: API processes that claim
+# at the same moment take different rows instead of waiting for each other.
+_TAKE_POSTGRESQL = _TAKE.format(
+    picked=f"""
+        SELECT c.id FROM site_placements sp CROSS JOIN LATERAL (
+            SELECT id, priority, queued_at FROM task_instances t
+             WHERE t.placement_id = sp.placement_id AND t.state = 'queued'
+             {_ORDER} LIMIT {{most}} FOR UPDATE SKIP LOCKED) c
+         WHERE sp.site_id = :site
+         {_ORDER} LIMIT {{most}}"""
+)
+
+_PLACEMENTS = text("SELECT placement_id FROM site_placements WHERE site_id = :site")
+_HELD = text("SELECT count(*) FROM task_instances WHERE agent_id = :agent AND state = 'running'")
+_MOST_SLOTS = text("SELECT max_slots FROM sites WHERE id = :site")
+
+_ATTEMPT = text("""
+    INSERT INTO attempts (task_instance_id, epoch, try_number, agent_id, site_id, leased_at)
+    VALUES (:id, :epoch, :try_number, :agent, :site, :now)
+""")
+
+_RUNS = text("""
+    SELECT id, params, logical_date, "trigger", started_at FROM runs WHERE id IN :runs
+""").bindparams(bindparam("runs", expanding=True))
+
+_BEGIN_RUN = text("UPDATE runs SET started_at = :now WHERE id = :run AND started_at IS NULL")
+
+_INPUTS = text("""
+    SELECT t.run_id, t.task, x.key, x.size, x.value
+      FROM task_instances t JOIN xcoms x ON x.task_instance_id = t.id AND x.epoch = t.epoch
+     WHERE t.run_id IN :runs AND t.task IN :tasks AND t.map_index = -1
+""").bindparams(bindparam("runs", expanding=True), bindparam("tasks", expanding=True))
+
+
+def claim(tx: Transaction, plans: Plans, holder: Holder, *, most: int, now: float) -> list[Claimed]:
+    """Lease up to ``most`` task instances to ``holder``, no more than its site's ceiling in all."""
+    held = tx.run(_HELD, {"agent": holder.agent_id}).scalar_one()
+    ceiling = tx.run(_MOST_SLOTS, {"site": holder.site_id}).scalar_one()
+    most = min(most, ceiling - held)
+    rows = _take(tx, holder, most=most, now=now) if most > 0 else []
+    if not rows:
+        return []
+    tx.run(
+        _ATTEMPT,
+        [
+            {
+                "id": row.id,
+                "epoch": row.epoch,
+                "try_number": row.tries + 1,
+                "agent": holder.agent_id,
+                "site": holder.site_id,
+                "now": now,
+            }
+            for row in rows
+        ],
+    )
+    return _describe(tx, plans, holder, rows, now=now)
+
+
+def _take(tx: Transaction, holder: Holder, *, most: int, now: float) -> list[Row[Any]]:
+    parameters: dict[str, Any] = {"agent": holder.agent_id, "site": holder.site_id, "now": now}
+    if tx.dialect == "postgresql":
+        statement = text(_TAKE_POSTGRESQL.format(most=_step(most)))
+    else:
+        placements = tx.run(_PLACEMENTS, {"site": holder.site_id}).scalars().all()
+        if not placements:
+            return []
+        statement = _take_sqlite(len(placements), _step(most))
+        parameters |= {f"p{index}": placement for index, placement in enumerate(placements)}
+    # RETURNING keeps no order.
+    return sorted(tx.run(statement, parameters).all(), key=lambda row: (-row.priority, row.queued_at, row.id))
+
+
+def _step(most: int) -> int:
+    """Round down to a power of two: few different statements, so that PostgreSQL plans each of them once."""
+    return 1 << (most.bit_length() - 1)
+
+
+def _take_sqlite(placements: int, most: int) -> TextClause:
+    walks = " UNION ALL ".join(
+        f"SELECT * FROM (SELECT id, priority, queued_at FROM task_instances"
+        f" WHERE placement_id = :p{index} AND state = 'queued' {_ORDER} LIMIT {most})"
+        for index in range(placements)
+    )
+    return text(_TAKE.format(picked=f"SELECT id FROM ({walks}) {_ORDER} LIMIT {most}"))
+
+
+def _describe(tx: Transaction, plans: Plans, holder: Holder, rows: Sequence[Row[Any]], *, now: float) -> list[Claimed]:
+    """Add what the agent must know to run them."""
+    runs = {row.id: row for row in tx.run(_RUNS, {"runs": sorted({row.run_id for row in rows})}).all()}
+    for run in runs.values():
+        tx.signal(Signal(Topic.RUN, run.id))
+        if run.started_at is None:
+            tx.run(_BEGIN_RUN, {"run": run.id, "now": now})
+    tx.signal(Signal(Topic.TIMER, ""))
+    inputs = _inputs(tx, plans, rows)
+    claimed: list[Claimed] = []
+    for row in rows:
+        plan, run = plans.get(tx.connection, row.dag_version_id), runs[row.run_id]
+        claimed.append(
+            Claimed(
+                task_instance=row.id,
+                epoch=row.epoch,
+                map_index=row.map_index,
+                try_number=row.tries + 1,
+                length_s=row.lease_length_s,
+                run=RunFacts(
+                    run=row.run_id,
+                    dag=plan.dag,
+                    dag_version=plan.version,
+                    team=holder.team,
+                    params=json.loads(run.params),
+                    logical_date=instant(run.logical_date),
+                    trigger=run.trigger,
+                ),
+                entry=plan.entries[row.task],
+                bundle=plan.manifest.bundle,
+                inputs=inputs.get(row.id, []),
+            )
+        )
+    return claimed
+
+
+def _inputs(tx: Transaction, plans: Plans, rows: Sequence[Row[Any]]) -> dict[str, list[Input]]:
+    wanted = {row.id: plans.get(tx.connection, row.dag_version_id).inputs[row.task] for row in rows}
+    tasks = sorted({task for pairs in wanted.values() for task, _ in pairs})
+    if not tasks:
+        return {}
+    found: defaultdict[str, dict[tuple[str, str], Any]] = defaultdict(dict)
+    for stored in tx.run(_INPUTS, {"runs": sorted({row.run_id for row in rows}), "tasks": tasks}).all():
+        found[stored.run_id][stored.task, stored.key] = stored
+    inputs: dict[str, list[Input]] = {}
+    for row in rows:
+        budget = INLINE_INPUT_BYTES
+        inputs[row.id] = []
+        for pair in wanted[row.id]:
+            if (value := found[row.run_id].get(pair)) is None:
+                continue
+            text_ = value.value if value.size <= budget else None
+            budget -= 0 if text_ is None else value.size
+            inputs[row.id].append(
+                Input(
+                    task=pair[0],
+                    key=pair[1],
+                    size=value.size,
+                    inline=text_ is not None,
+                    value=None if text_ is None else json.loads(text_),
+                )
+            )
+    return inputs

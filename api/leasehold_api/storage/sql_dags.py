@@ -1,0 +1,123 @@
+"""The DAG store on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import hashlib
+
+from sqlalchemy import Connection, select, text
+
+from leasehold_api.clock import instant
+from leasehold_api.dags.catalog import NewVersion
+from leasehold_api.errors import ConflictError, NotFoundError
+from leasehold_api.storage.database import Database
+from leasehold_api.storage.tables import bundles, dag_versions, dags
+from leasehold_api.storage.writer import Transaction
+from leasehold_protocol.v1.manifest import Manifest
+from leasehold_protocol.v1.runs import DagDetail, DagSummary, DeployedDag
+
+_CREATE_DAG = text("""
+    INSERT INTO dags (id, team_id, name, version) VALUES (:id, :team, :name, 0)
+    ON CONFLICT (team_id, name) DO NOTHING
+""")
+# Also takes the row's lock: two deploys of one DAG get two versions.
+_LOCK_DAG = text("UPDATE dags SET version = version WHERE team_id = :team AND name = :name RETURNING id, version")
+_SET_VERSION = text("UPDATE dags SET version = :version WHERE id = :id")
+_ADD_BUNDLE = text("""
+    INSERT INTO bundles (team_id, sha256, size, created_at) VALUES (:team, :sha256, :size, :now)
+    ON CONFLICT (team_id, sha256) DO NOTHING
+""")
+
+_NEWEST = (
+    select(
+        dags.c.name,
+        dag_versions.c.version,
+        dag_versions.c.manifest,
+        dag_versions.c.created_at,
+        dag_versions.c.created_by,
+    )
+    .join(dag_versions, (dag_versions.c.dag_id == dags.c.id) & (dag_versions.c.version == dags.c.version))
+    .order_by(dags.c.name)
+)
+
+
+class SqlDags:
+    """Implements ``leasehold_api.dags.catalog.DagStore``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def deploy(self, new: NewVersion, *, now: float) -> DeployedDag:
+        """Store a version; see the port."""
+        return await self._database.write(lambda tx: _deploy(tx, new, now))
+
+    async def list(self, team_id: str) -> list[DagSummary]:
+        """Return the team's DAGs; see the port."""
+
+        def query(connection: Connection) -> list[DagSummary]:
+            rows = connection.execute(_NEWEST.where(dags.c.team_id == team_id)).all()
+            return [DagSummary.model_validate(_detail(*row).model_dump()) for row in rows]
+
+        return await self._database.read(query)
+
+    async def get(self, team_id: str, dag: str) -> DagDetail:
+        """Return the newest version; see the port."""
+        found = await self._database.read(
+            lambda c: c.execute(_NEWEST.where(dags.c.team_id == team_id, dags.c.name == dag)).one_or_none()
+        )
+        if found is None:
+            raise NotFoundError(f"there is no DAG {dag!r} in this team; deploy it first: leasehold deploy FILE")
+        return _detail(*found)
+
+    async def has_bundle(self, team_id: str, sha256: str) -> bool:
+        """Return whether it was sent before; see the port."""
+        query = select(bundles.c.sha256).where(bundles.c.team_id == team_id, bundles.c.sha256 == sha256)
+        return await self._database.read(lambda c: c.execute(query).one_or_none() is not None)
+
+    async def add_bundle(self, team_id: str, sha256: str, *, size: int, now: float) -> None:
+        """Note a stored bundle; see the port."""
+        parameters = {"team": team_id, "sha256": sha256, "size": size, "now": now}
+        await self._database.write(lambda tx: tx.run(_ADD_BUNDLE, parameters) and None)
+
+
+def _deploy(tx: Transaction, new: NewVersion, now: float) -> DeployedDag:
+    manifest = new.manifest
+    encoded = manifest.model_dump_json()
+    digest = hashlib.sha256(encoded.encode()).hexdigest()
+    if manifest.bundle is not None:
+        query = select(bundles.c.sha256).where(bundles.c.team_id == new.team_id, bundles.c.sha256 == manifest.bundle)
+        if tx.run(query).one_or_none() is None:
+            raise ConflictError("the manifest names a bundle that this team has not sent; send the bundle first")
+    tx.run(_CREATE_DAG, {"id": new.dag_id, "team": new.team_id, "name": manifest.dag})
+    dag = tx.run(_LOCK_DAG, {"team": new.team_id, "name": manifest.dag}).one()
+    dag_id, current = str(dag.id), int(dag.version)
+    same = select(dag_versions.c.manifest_sha256).where(
+        dag_versions.c.dag_id == dag_id, dag_versions.c.version == current
+    )
+    if tx.run(same).scalar_one_or_none() == digest:
+        return DeployedDag(dag=manifest.dag, version=current, unchanged=True, bundle=manifest.bundle)
+    tx.run(
+        dag_versions.insert().values(
+            id=new.version_id,
+            dag_id=dag_id,
+            version=current + 1,
+            manifest=encoded,
+            manifest_sha256=digest,
+            created_at=now,
+            created_by=new.created_by,
+        )
+    )
+    tx.run(_SET_VERSION, {"id": dag_id, "version": current + 1})
+    return DeployedDag(dag=manifest.dag, version=current + 1, bundle=manifest.bundle)
+
+
+def _detail(name: str, version: int, manifest: str, created_at: float, created_by: str) -> DagDetail:
+    parsed = Manifest.model_validate_json(manifest)
+    return DagDetail(
+        dag=name,
+        version=version,
+        description=parsed.description,
+        tasks=len(parsed.tasks),
+        deployed_at=instant(created_at),
+        deployed_by=created_by,
+        manifest=parsed,
+    )

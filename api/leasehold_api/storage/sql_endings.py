@@ -1,0 +1,199 @@
+"""Recording how attempts ended: one conditional statement decides whether an ending takes effect."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy import Row, text
+
+from leasehold_api.leases.claimed import Holder
+from leasehold_api.runs.endings import Effort, Verdict, judge
+from leasehold_api.signals import Signal, Topic
+from leasehold_api.storage.plans import Plans
+from leasehold_api.storage.sql_flow import queue, settle
+from leasehold_api.storage.sql_telemetry import insert_metrics, last_metric_seq, put_xcom
+from leasehold_api.storage.writer import Transaction
+from leasehold_protocol.v1.leases import EndingKind, Outcome, OutcomeAck, OutcomeVerdict, parse_attempt_id
+from leasehold_protocol.v1.runs import TaskState
+
+# The task instance is locked before the attempt, here and everywhere, so that an outcome, an expiry and a claim
+# that meet wait for each other in one order (SQLite has one writer and needs no locks).
+_STANDING = """
+    SELECT t.id, t.run_id, t.task, t.dag_version_id, t.state, t.epoch, t.tries, t.losses, t.cancel_reason,
+           t.placement_id, a.epoch AS attempt_epoch, a.agent_id, a.ending, a.assumed
+      FROM task_instances t JOIN attempts a ON a.task_instance_id = t.id
+     WHERE t.id = :id AND a.epoch = :epoch {lock}
+"""
+
+_END_ATTEMPT = text("""
+    UPDATE attempts
+       SET ending = :ending, assumed = :assumed, message = :message, exit_code = :exit_code,
+           started_at = :started_at, ended_at = :ended_at, cpu_s = :cpu_s, max_rss_bytes = :max_rss_bytes,
+           log_size = COALESCE(:log_size, log_size)
+     WHERE task_instance_id = :id AND epoch = :epoch AND (ending IS NULL OR assumed = :true)
+""")
+
+_MOVE_ON = text("""
+    UPDATE task_instances
+       SET state = :state, reason = :reason, tries = :tries, losses = :losses, due_at = :due_at, ended_at = :ended_at,
+           expires_at = NULL, agent_id = NULL
+     WHERE id = :id AND epoch = :epoch AND state = :seen
+""")
+
+_OVERDUE = """
+    SELECT id, epoch FROM task_instances WHERE state = 'running' AND expires_at <= :now ORDER BY expires_at
+     LIMIT 500 {lock}
+"""
+
+
+def record(tx: Transaction, plans: Plans, holder: Holder, outcome: Outcome, *, now: float) -> OutcomeAck:
+    """Record one outcome that a site delivered."""
+
+    def answer(verdict: OutcomeVerdict, reason: str | None = None) -> OutcomeAck:
+        return OutcomeAck(attempt=outcome.attempt, verdict=verdict, reason=reason)
+
+    try:
+        instance, epoch = parse_attempt_id(outcome.attempt)
+    except ValueError as error:
+        return answer(OutcomeVerdict.REFUSED, str(error))
+    standing = _standing(tx, instance, epoch)
+    if standing is None or standing.agent_id != holder.agent_id:
+        return answer(OutcomeVerdict.REFUSED, "this agent was never given this attempt")
+    if standing.ending is not None and not standing.assumed:
+        return answer(OutcomeVerdict.DUPLICATE).model_copy(update={"metric_seq": last_metric_seq(tx, instance, epoch)})
+    _end_attempt(tx, standing, outcome, assumed=False)
+    insert_metrics(tx, instance, epoch, outcome.metrics)
+    if not _may_take_effect(standing):
+        return answer(OutcomeVerdict.STALE, "a newer attempt of this task exists, or its run is over")
+    for xcom in outcome.xcoms:
+        encoded = json.dumps(xcom.value, ensure_ascii=False, separators=(",", ":"))
+        put_xcom(tx, instance, epoch, xcom.key, value=encoded, size=len(encoded.encode()), upload=None)
+    _take_effect(tx, plans, standing, outcome, now=now)
+    return answer(OutcomeVerdict.RECORDED).model_copy(update={"metric_seq": last_metric_seq(tx, instance, epoch)})
+
+
+def assume(
+    tx: Transaction, plans: Plans, instance: str, epoch: int, kind: EndingKind, message: str, *, now: float
+) -> None:
+    """Record an ending that the API concludes by itself: the lease ran out, or never reached its agent.
+
+    The site's own word still replaces it, as long as no newer epoch was leased.
+    """
+    standing = _standing(tx, instance, epoch)
+    if standing is None or standing.state != TaskState.RUNNING or standing.epoch != epoch:
+        return
+    tx.run(
+        _END_ATTEMPT,
+        {
+            **dict.fromkeys(("exit_code", "started_at", "cpu_s", "max_rss_bytes", "log_size")),
+            "id": instance,
+            "epoch": epoch,
+            "ending": kind.value,
+            "assumed": True,
+            "true": True,
+            "message": message,
+            "ended_at": now,
+        },
+    )
+    _move_on(tx, plans, standing, _judge(plans, tx, standing, kind, message, None, now=now), now=now)
+
+
+def expire(tx: Transaction, plans: Plans, *, now: float) -> int:
+    """End the leases whose time is over."""
+    lock = "FOR UPDATE SKIP LOCKED" if tx.dialect == "postgresql" else ""
+    overdue = tx.run(text(_OVERDUE.format(lock=lock)), {"now": now}).all()
+    for row in overdue:
+        assume(tx, plans, row.id, row.epoch, EndingKind.LEASE_EXPIRED, "its agent was not heard of in time", now=now)
+    return len(overdue)
+
+
+def _standing(tx: Transaction, instance: str, epoch: int) -> Row[Any] | None:
+    lock = "FOR UPDATE OF t" if tx.dialect == "postgresql" else ""
+    return tx.run(text(_STANDING.format(lock=lock)), {"id": instance, "epoch": epoch}).one_or_none()
+
+
+def _may_take_effect(standing: Row[Any]) -> bool:
+    if standing.epoch != standing.attempt_epoch:
+        return False
+    # After an expiry the instance waits to be leased again; until somebody does, the late word of the site counts.
+    late = standing.assumed and standing.state in {TaskState.QUEUED, TaskState.UP_FOR_RETRY}
+    return standing.state == TaskState.RUNNING or late
+
+
+def _end_attempt(tx: Transaction, standing: Row[Any], outcome: Outcome, *, assumed: bool) -> None:
+    ending, usage = outcome.ending, outcome.ending.usage
+    tx.run(
+        _END_ATTEMPT,
+        {
+            "id": standing.id,
+            "epoch": standing.attempt_epoch,
+            "ending": ending.kind.value,
+            "assumed": assumed,
+            "true": True,
+            "message": ending.message,
+            "exit_code": ending.exit_code,
+            "started_at": ending.started_at.timestamp() if ending.started_at else None,
+            "ended_at": ending.ended_at.timestamp(),
+            "cpu_s": usage.cpu_s if usage else None,
+            "max_rss_bytes": usage.max_rss_bytes if usage else None,
+            "log_size": outcome.log.size if outcome.log else None,
+        },
+    )
+
+
+def _take_effect(tx: Transaction, plans: Plans, standing: Row[Any], outcome: Outcome, *, now: float) -> None:
+    ending = outcome.ending
+    verdict = _judge(plans, tx, standing, ending.kind, ending.message, ending.retry_after_s, now=now)
+    _move_on(tx, plans, standing, verdict, now=now)
+
+
+def _judge(
+    plans: Plans,
+    tx: Transaction,
+    standing: Row[Any],
+    kind: EndingKind,
+    message: str | None,
+    retry_after_s: float | None,
+    *,
+    now: float,
+) -> Verdict:
+    entry = plans.get(tx.connection, standing.dag_version_id).entries[standing.task]
+    # An expiry was counted as a loss; the site's own word takes its place.
+    losses = standing.losses - 1 if standing.assumed else standing.losses
+    effort = Effort(tries=standing.tries, losses=losses, retries=entry.retries, retry_delay_s=entry.retry_delay_s)
+    return judge(
+        kind,
+        message=message,
+        retry_after_s=retry_after_s,
+        effort=effort,
+        cancel_reason=standing.cancel_reason,
+        now=now,
+    )
+
+
+def _move_on(tx: Transaction, plans: Plans, standing: Row[Any], verdict: Verdict, *, now: float) -> None:
+    final = verdict.state.is_final
+    tx.run(
+        _MOVE_ON,
+        {
+            "id": standing.id,
+            "epoch": standing.epoch,
+            "seen": standing.state,
+            "state": verdict.state.value,
+            "reason": verdict.reason,
+            "tries": verdict.tries,
+            "losses": verdict.losses,
+            "due_at": verdict.due_at,
+            "ended_at": now if final else None,
+        },
+    )
+    if final:
+        plan = plans.get(tx.connection, standing.dag_version_id)
+        settle(tx, plan, run=standing.run_id, ended=[(standing.task, verdict.state)], now=now)
+        return
+    if verdict.state is TaskState.QUEUED:
+        queue(tx, standing.id, placement=standing.placement_id, reason=verdict.reason, now=now)
+    else:
+        tx.signal(Signal(Topic.TIMER, ""))
+    tx.signal(Signal(Topic.RUN, standing.run_id))

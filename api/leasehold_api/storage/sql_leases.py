@@ -1,0 +1,225 @@
+"""The lease store on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, text
+
+from leasehold_api.clock import instant
+from leasehold_api.leases.claimed import Claimed, Holder, RenewedLease
+from leasehold_api.signals import Signal, Topic
+from leasehold_api.storage import sql_endings
+from leasehold_api.storage.database import Database
+from leasehold_api.storage.plans import Plans
+from leasehold_api.storage.sql_claim import claim
+from leasehold_api.storage.sql_flow import queue
+from leasehold_api.storage.writer import Transaction
+from leasehold_protocol.v1.agents import AttemptInstruction, AttemptOnDisk, AttemptState, AttemptVerdict
+from leasehold_protocol.v1.leases import (
+    EndingKind,
+    HeldLease,
+    Outcome,
+    OutcomeAck,
+    Renewal,
+    RenewalVerdict,
+    RunFacts,
+    attempt_id,
+    parse_attempt_id,
+)
+
+ANSWER_LOST_AFTER_S = 15.0
+"""A lease that its agent does not know after this long was in an answer that never arrived."""
+
+_EXTEND = text("""
+    UPDATE task_instances SET expires_at = :now + lease_length_s
+     WHERE agent_id = :agent AND state = 'running' AND id IN :ids
+    RETURNING id, epoch, run_id, task, map_index, tries, dag_version_id, lease_length_s, cancel_reason
+""").bindparams(bindparam("ids", expanding=True))
+
+_SEEN = text("UPDATE agents SET last_seen_at = :now WHERE id = :agent")
+
+_PROGRESS = text("""
+    UPDATE attempts SET progress = :progress, note = :note WHERE task_instance_id = :id AND epoch = :epoch
+""")
+
+_HELD = text("""
+    SELECT t.id, t.epoch, a.leased_at FROM task_instances t
+      JOIN attempts a ON a.task_instance_id = t.id AND a.epoch = t.epoch
+     WHERE t.agent_id = :agent AND t.state = 'running'
+""")
+
+_ATTEMPT = text("""
+    SELECT t.epoch, t.state, a.ending, a.assumed FROM task_instances t JOIN attempts a ON a.task_instance_id = t.id
+     WHERE t.id = :id AND a.epoch = :epoch AND a.agent_id = :agent
+""")
+
+_RUN_FACTS = text('SELECT id, params, logical_date, "trigger" FROM runs WHERE id = :run')
+
+_CANCELLATIONS = text("""
+    SELECT id, epoch, cancel_reason FROM task_instances
+     WHERE agent_id = :agent AND state = 'running' AND cancel_reason IS NOT NULL
+""")
+
+_DUE = """
+    SELECT id, placement_id, run_id FROM task_instances WHERE state = 'up_for_retry' AND due_at <= :now
+     ORDER BY due_at LIMIT 500 {lock}
+"""
+
+_NEXT = text("""
+    SELECT min(at) FROM (
+        SELECT min(expires_at) AS at FROM task_instances WHERE state = 'running'
+        UNION ALL SELECT min(due_at) FROM task_instances WHERE state = 'up_for_retry') AS deadlines
+""")
+
+
+class SqlLeases:
+    """Implements ``leasehold_api.leases.claimed.LeaseStore``."""
+
+    def __init__(self, database: Database, plans: Plans) -> None:
+        self._database = database
+        self._plans = plans
+
+    async def claim(self, holder: Holder, *, most: int, now: float) -> list[Claimed]:
+        """Lease up to ``most`` task instances; see the port."""
+        return await self._database.write(lambda tx: claim(tx, self._plans, holder, most=most, now=now))
+
+    async def renew(self, holder: Holder, held: list[HeldLease], *, now: float) -> list[RenewedLease]:
+        """Extend what the holder has; see the port."""
+        return await self._database.write(lambda tx: self._renew(tx, holder, held, now))
+
+    async def complete(self, holder: Holder, outcomes: list[Outcome], *, now: float) -> list[OutcomeAck]:
+        """Record endings; see the port."""
+        # One operation each: an outcome that fails takes no other with it, and all share one commit.
+        writes = [self._database.submit(self._recording(holder, outcome, now)) for outcome in outcomes]
+        return [await write for write in writes]
+
+    async def resume(self, holder: Holder, on_disk: list[AttemptOnDisk], *, now: float) -> list[AttemptInstruction]:
+        """Say what a returning agent shall do; see the port."""
+        return await self._database.write(lambda tx: self._resume(tx, holder, on_disk, now))
+
+    async def cancellations(self, agent_id: str) -> list[tuple[str, str]]:
+        """Return what shall be cancelled; see the port."""
+
+        def query(connection: Connection) -> list[tuple[str, str]]:
+            rows = connection.execute(_CANCELLATIONS, {"agent": agent_id})
+            return [(attempt_id(row.id, row.epoch), row.cancel_reason) for row in rows]
+
+        return await self._database.read(query)
+
+    async def expire(self, *, now: float) -> int:
+        """End overdue leases; see the port."""
+        return await self._database.write(lambda tx: sql_endings.expire(tx, self._plans, now=now))
+
+    async def queue_due(self, *, now: float) -> int:
+        """Queue due retries; see the port."""
+        return await self._database.write(lambda tx: _queue_due(tx, now))
+
+    async def next_deadline(self) -> float | None:
+        """Return the next deadline; see the port."""
+
+        def query(connection: Connection) -> float | None:
+            deadline: float | None = connection.execute(_NEXT).scalar_one()
+            return deadline
+
+        return await self._database.read(query)
+
+    def _recording(self, holder: Holder, outcome: Outcome, now: float) -> Callable[[Transaction], OutcomeAck]:
+        return lambda tx: sql_endings.record(tx, self._plans, holder, outcome, now=now)
+
+    def _renew(self, tx: Transaction, holder: Holder, held: list[HeldLease], now: float) -> list[RenewedLease]:
+        tx.run(_SEEN, {"agent": holder.agent_id, "now": now})
+        wanted = [(lease, *_parse(lease.attempt)) for lease in held]
+        ids = sorted({instance for _, instance, _ in wanted})
+        extended = (
+            {row.id: row for row in tx.run(_EXTEND, {"agent": holder.agent_id, "ids": ids, "now": now})} if ids else {}
+        )
+        renewed: list[RenewedLease] = []
+        for lease, instance, epoch in wanted:
+            row = extended.get(instance)
+            if row is None or row.epoch != epoch:
+                renewed.append(RenewedLease(renewal=Renewal(attempt=lease.attempt, verdict=RenewalVerdict.LOST)))
+            else:
+                renewed.append(self._renewed(tx, holder, lease, row))
+        self._give_up_unknown(tx, holder, {(instance, epoch) for _, instance, epoch in wanted}, now=now)
+        return renewed
+
+    def _renewed(self, tx: Transaction, holder: Holder, lease: HeldLease, row: Row[Any]) -> RenewedLease:
+        if lease.progress is not None or lease.note is not None:
+            parameters = {"id": row.id, "epoch": row.epoch, "progress": lease.progress, "note": lease.note}
+            tx.run(_PROGRESS, parameters)
+            tx.signal(Signal(Topic.RUN, row.run_id))
+        renewal = Renewal(
+            attempt=lease.attempt,
+            verdict=RenewalVerdict.CANCELLED if row.cancel_reason else RenewalVerdict.RENEWED,
+            length_s=row.lease_length_s,
+            reason=row.cancel_reason,
+        )
+        return RenewedLease(renewal=renewal, claimed=self._again(tx, holder, row) if lease.needs_token else None)
+
+    def _again(self, tx: Transaction, holder: Holder, row: Row[Any]) -> Claimed:
+        """Describe a lease that the agent already has, for a new task token."""
+        run = tx.run(_RUN_FACTS, {"run": row.run_id}).one()
+        plan = self._plans.get(tx.connection, row.dag_version_id)
+        facts = RunFacts(
+            run=run.id,
+            dag=plan.dag,
+            dag_version=plan.version,
+            team=holder.team,
+            logical_date=instant(run.logical_date),
+            trigger=run.trigger,
+        )
+        return Claimed(
+            task_instance=row.id,
+            epoch=row.epoch,
+            map_index=row.map_index,
+            try_number=row.tries + 1,
+            length_s=row.lease_length_s,
+            run=facts,
+            entry=plan.entries[row.task],
+            bundle=plan.manifest.bundle,
+        )
+
+    def _give_up_unknown(self, tx: Transaction, holder: Holder, known: set[tuple[str, int]], *, now: float) -> None:
+        for row in tx.run(_HELD, {"agent": holder.agent_id}).all():
+            if (row.id, row.epoch) not in known and row.leased_at < now - ANSWER_LOST_AFTER_S:
+                reason = "its agent does not have it (any more)"
+                sql_endings.assume(tx, self._plans, row.id, row.epoch, EndingKind.LOST, reason, now=now)
+
+    def _resume(
+        self, tx: Transaction, holder: Holder, on_disk: list[AttemptOnDisk], now: float
+    ) -> list[AttemptInstruction]:
+        tx.run(_SEEN, {"agent": holder.agent_id, "now": now})
+        instructions = [
+            AttemptInstruction(attempt=found.attempt, verdict=_instruct(tx, holder, found)) for found in on_disk
+        ]
+        self._give_up_unknown(tx, holder, {_parse(found.attempt) for found in on_disk}, now=now)
+        return instructions
+
+
+def _instruct(tx: Transaction, holder: Holder, found: AttemptOnDisk) -> AttemptVerdict:
+    instance, epoch = _parse(found.attempt)
+    row = tx.run(_ATTEMPT, {"id": instance, "epoch": epoch, "agent": holder.agent_id}).one_or_none()
+    if row is None:
+        return AttemptVerdict.DISCARD
+    if found.state is AttemptState.RUNNING and row.state == "running" and row.epoch == epoch:
+        return AttemptVerdict.KEEP
+    # Ended in the API's books, or nearly: its log and metrics are still wanted, and its host stops by itself.
+    return AttemptVerdict.DELIVER
+
+
+def _parse(attempt: str) -> tuple[str, int]:
+    try:
+        return parse_attempt_id(attempt)
+    except ValueError:
+        return attempt, -1  # exists nowhere, and is answered so
+
+
+def _queue_due(tx: Transaction, now: float) -> int:
+    lock = "FOR UPDATE SKIP LOCKED" if tx.dialect == "postgresql" else ""
+    due = tx.run(text(_DUE.format(lock=lock)), {"now": now}).all()
+    for row in due:
+        queue(tx, row.id, placement=row.placement_id, reason=None, now=now)
+        tx.signal(Signal(Topic.RUN, row.run_id))
+    return len(due)

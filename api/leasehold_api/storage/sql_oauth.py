@@ -1,0 +1,248 @@
+"""The authorization server's store on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from sqlalchemy import Row, Select, delete, insert, select, update
+
+from leasehold_api.oauth.generations import Generation
+from leasehold_api.oauth.store import (
+    AuditEntry,
+    AuthorityStore,
+    EnrolledAgent,
+    HeldLease,
+    NewAgent,
+    StoredEnrolmentToken,
+)
+from leasehold_api.signals import Signal, Topic
+from leasehold_api.storage import sql_audit
+from leasehold_api.storage.conditional import insert_unless_there, rows_changed
+from leasehold_api.storage.database import Database
+from leasehold_api.storage.tables import (
+    agents,
+    connection_grants,
+    connections,
+    dag_versions,
+    dags,
+    enrolment_tokens,
+    runs,
+    sites,
+    task_instances,
+    teams,
+    used_jtis,
+)
+from leasehold_api.storage.writer import Transaction
+from leasehold_protocol.v1.manifest import TaskEntry
+
+T = TypeVar("T")
+
+_AGENT = (
+    select(agents, sites.c.name.label("site"), teams.c.name.label("team"))
+    .join(sites, sites.c.id == agents.c.site_id)
+    .join(teams, teams.c.id == agents.c.team_id)
+)
+
+
+class SqlAuthorityStorage:
+    """Implements ``leasehold_api.oauth.store.AuthorityStorage``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def transact(self, operation: Callable[[AuthorityStore], T]) -> Awaitable[T]:
+        """Run ``operation`` in one transaction; see the port."""
+        return self._database.write(lambda tx: operation(SqlAuthorityStore(tx)))
+
+
+class SqlAuthorityStore:
+    """Implements ``leasehold_api.oauth.store.AuthorityStore`` in one transaction."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    def enrolment_token(self, token_id: str) -> StoredEnrolmentToken | None:
+        """Return an enrolment token by its public id."""
+        row = self._tx.run(
+            select(enrolment_tokens, sites.c.name.label("site"), teams.c.name.label("team"))
+            .join(sites, sites.c.id == enrolment_tokens.c.site_id)
+            .join(teams, teams.c.id == enrolment_tokens.c.team_id)
+            .where(enrolment_tokens.c.id == token_id)
+        ).first()
+        if row is None:
+            return None
+        return StoredEnrolmentToken(
+            id=row.id,
+            secret_sha256=row.secret_sha256,
+            site_id=row.site_id,
+            site=row.site,
+            team_id=row.team_id,
+            team=row.team,
+            expires_at=row.expires_at,
+            used_jkt=row.used_jkt,
+            used_by=row.used_by,
+            revoked_at=row.revoked_at,
+        )
+
+    def use_enrolment_token(self, token_id: str, *, jkt: str, agent_id: str, address: str | None, now: float) -> bool:
+        """Use the token once; see the port."""
+        # One conditional UPDATE, not read-then-write: the WHERE clause is what lets only one of many enrolments win.
+        statement = (
+            update(enrolment_tokens)
+            .where(
+                enrolment_tokens.c.id == token_id,
+                enrolment_tokens.c.used_at.is_(None),
+                enrolment_tokens.c.revoked_at.is_(None),
+                enrolment_tokens.c.expires_at > now,
+            )
+            .values(used_at=now, used_by=agent_id, used_jkt=jkt, used_from=address)
+        )
+        return rows_changed(self._tx, statement) == 1
+
+    def add_agent(self, agent: NewAgent, *, now: float) -> None:
+        """Enrol an agent."""
+        row = {
+            "id": agent.id,
+            "team_id": agent.team_id,
+            "site_id": agent.site_id,
+            "name": agent.name,
+            "jkt": agent.jkt,
+            "public_jwk": json.dumps(agent.public_jwk, separators=(",", ":")),
+            "enrolled_at": now,
+            "enrolled_from": agent.address,
+            "version": agent.version,
+        }
+        self._tx.run(insert(agents), row)
+
+    def agent(self, agent_id: str) -> EnrolledAgent | None:
+        """Return an agent, held until the transaction ends."""
+        # FOR UPDATE: two API processes that judge the same generation must do it one after the other.
+        return self._agent(_AGENT.where(agents.c.id == agent_id).with_for_update(of=agents))
+
+    def agent_with_key(self, jkt: str) -> EnrolledAgent | None:
+        """Return the agent that has this key."""
+        return self._agent(_AGENT.where(agents.c.jkt == jkt))
+
+    def _agent(self, query: Select[Any]) -> EnrolledAgent | None:
+        row = self._tx.run(query).first()
+        if row is None:
+            return None
+        return EnrolledAgent(
+            id=row.id,
+            name=row.name,
+            jkt=row.jkt,
+            public_jwk=json.loads(row.public_jwk),
+            site_id=row.site_id,
+            site=row.site,
+            team_id=row.team_id,
+            team=row.team,
+            token_epoch=row.token_epoch,
+            generation=_generation(row),
+            locked_because=locked_because(row.locked_at, row.locked_because),
+        )
+
+    def remember_jti(self, jti: str, *, expires_at: float, now: float) -> bool:
+        """Remember that an assertion was used; see the port."""
+        self._tx.run(delete(used_jtis).where(used_jtis.c.expires_at < now))
+        return insert_unless_there(self._tx, used_jtis, {"jti": jti, "expires_at": expires_at})
+
+    def set_generation(self, agent_id: str, generation: Generation) -> None:
+        """Remember the newest generation."""
+        self._tx.run(
+            update(agents)
+            .where(agents.c.id == agent_id)
+            .values(
+                generation=generation.number,
+                generation_jti=generation.jti,
+                generation_iat=generation.issued_at,
+            )
+        )
+
+    def lock_agent(self, agent_id: str, *, because: str, now: float) -> None:
+        """Lock the agent and end its access tokens."""
+        lock(self._tx, agent_id, because=because, now=now)
+
+    def lease(self, task_instance: str, *, epoch: int, agent_id: str) -> HeldLease | None:
+        """Return the lease, if it runs at this epoch and this agent holds it."""
+        row = self._tx.run(
+            select(
+                task_instances.c.task,
+                task_instances.c.site_id,
+                task_instances.c.expires_at,
+                task_instances.c.run_id,
+                dag_versions.c.manifest,
+                dags.c.name.label("dag"),
+            )
+            .join(runs, runs.c.id == task_instances.c.run_id)
+            .join(dag_versions, dag_versions.c.id == task_instances.c.dag_version_id)
+            .join(dags, dags.c.id == runs.c.dag_id)
+            .where(
+                task_instances.c.id == task_instance,
+                task_instances.c.epoch == epoch,
+                task_instances.c.agent_id == agent_id,
+                task_instances.c.state == "running",
+            )
+        ).first()
+        if row is None:
+            return None
+        return HeldLease(
+            task_instance=task_instance,
+            epoch=epoch,
+            agent_id=agent_id,
+            expires_at=row.expires_at or 0.0,
+            run=row.run_id,
+            dag=row.dag,
+            entry=task_entry(row.manifest, row.task),
+            granted_connections=self._granted(row.site_id),
+        )
+
+    def _granted(self, site_id: str) -> frozenset[str]:
+        query = (
+            select(connections.c.name)
+            .join(connection_grants, connection_grants.c.connection_id == connections.c.id)
+            .where(connection_grants.c.site_id == site_id)
+        )
+        return frozenset(self._tx.run(query).scalars())
+
+    def audit(self, entry: AuditEntry) -> None:
+        """Add a line to the audit trail."""
+        sql_audit.record(
+            self._tx,
+            at=entry.at,
+            actor=entry.actor,
+            action=entry.action,
+            object=entry.object,
+            result=entry.result,
+            team_id=entry.team_id,
+            address=entry.address,
+            detail=entry.detail,
+        )
+
+
+def lock(tx: Transaction, agent_id: str, *, because: str, now: float) -> None:
+    """Lock an agent: its access tokens end, and the next request by it is refused. Its site goes on."""
+    tx.run(
+        update(agents)
+        .where(agents.c.id == agent_id)
+        .values(locked_at=now, locked_because=because, token_epoch=agents.c.token_epoch + 1)
+    )
+    tx.signal(Signal(Topic.AGENT, agent_id))
+
+
+def locked_because(locked_at: float | None, because: str | None) -> str | None:
+    """Return why an agent is locked; none when it is not."""
+    return None if locked_at is None else because or "no reason was given"
+
+
+def task_entry(manifest: str, task: str) -> TaskEntry:
+    """Return one task of a manifest; the rest is not validated again."""
+    found = next(entry for entry in json.loads(manifest)["tasks"] if entry["id"] == task)
+    return TaskEntry.model_validate(found)
+
+
+def _generation(row: Row[Any]) -> Generation | None:
+    if row.generation_jti is None or row.generation_iat is None:
+        return None
+    return Generation(number=row.generation, jti=row.generation_jti, issued_at=row.generation_iat)

@@ -1,0 +1,84 @@
+"""What attempts leave behind: XComs, metrics, the state of their logs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from leasehold_protocol.v1.telemetry import MetricPoint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class XCom:
+    """A stored XCom."""
+
+    task: str
+    map_index: int
+    key: str
+    size: int
+    value: str | None
+    """The JSON text, when it is small."""
+    upload: str | None
+    """Else the SHA-256 of the blob that holds it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogState:
+    """What is known of an attempt's log besides its bytes."""
+
+    ended: bool
+    size: int | None
+    """Known once the attempt has ended."""
+    complete: bool
+
+
+class AttemptStore(Protocol):
+    """Telemetry in the database. Its promises are ``tests/api/contracts/attempt_store.py``."""
+
+    async def require(self, agent_id: str, attempt: str) -> None:
+        """Make sure that this agent was given this attempt, whatever became of it.
+
+        Raises:
+            NotFoundError: otherwise.
+        """
+        ...
+
+    async def put_xcom(
+        self, agent_id: str, attempt: str, key: str, *, value: str | None, size: int, upload: str | None
+    ) -> None:
+        """Store an XCom, in one transaction with the comparison of the epoch.
+
+        Raises:
+            LeaseLostError: if a newer epoch was leased, or the task instance is over.
+        """
+        ...
+
+    async def put_metrics(self, agent_id: str, attempt: str, points: Sequence[MetricPoint]) -> int:
+        """Store points and return the highest sequence number that is stored."""
+        ...
+
+    async def note_log(self, attempt: str, *, size: int, complete: bool) -> None:
+        """Note a log's whole length, and whether all of it is here."""
+        ...
+
+    async def log_state(self, team_id: str, attempt: str) -> LogState:
+        """Return what is known of a log.
+
+        Raises:
+            NotFoundError: if the team has no such attempt.
+        """
+        ...
+
+    async def xcom(self, *, reader: str, epoch: int, agent_id: str, task: str, key: str, map_index: int) -> XCom:
+        """Return an XCom of the reader's run, while the reader's lease is live.
+
+        Raises:
+            LeaseLostError: if the reader's lease is over.
+            NotFoundError: if there is no such XCom.
+        """
+        ...
+
+    async def holds_bundle(self, agent_id: str, sha256: str) -> bool:
+        """Return whether this agent holds a lease whose code is in this bundle."""
+        ...

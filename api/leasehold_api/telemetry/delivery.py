@@ -1,0 +1,109 @@
+"""Taking in what attempts deliver: logs first, then whatever depends on them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+
+from leasehold_api.errors import ApiError, ConflictError, InvalidRequestError
+from leasehold_api.leases.claimed import Holder, LeaseStore
+from leasehold_api.objects.blobs import BlobStore
+from leasehold_api.objects.logs import LogStore
+from leasehold_api.telemetry.attempts import AttemptStore
+from leasehold_protocol.v1.context import XCOM_INLINE_BYTES, XComWrite
+from leasehold_protocol.v1.leases import Outcome, OutcomeAck, OutcomeVerdict
+from leasehold_protocol.v1.problems import ProblemCode
+from leasehold_protocol.v1.telemetry import LOG_CHUNK_BYTES, LogAnswer
+
+
+class Delivery:
+    """Takes in outcomes, logs and XComs. What it acknowledges is durable."""
+
+    def __init__(
+        self,
+        *,
+        leases: LeaseStore,
+        attempts: AttemptStore,
+        logs: LogStore,
+        blobs: BlobStore,
+        log_grew: Callable[[str], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._leases = leases
+        self._attempts = attempts
+        self._logs = logs
+        self._blobs = blobs
+        self._log_grew = log_grew
+        self._clock = clock
+
+    async def outcomes(self, holder: Holder, outcomes: list[Outcome]) -> list[OutcomeAck]:
+        """Record outcomes and store the log tails they carry; each is answered for itself."""
+        acknowledged = await self._leases.complete(holder, outcomes, now=self._clock())
+        return [await self._with_log(outcome, ack) for outcome, ack in zip(outcomes, acknowledged, strict=True)]
+
+    async def log(
+        self, agent_id: str, attempt: str, *, offset: int, data: bytes, length: int | None, sha256: str | None
+    ) -> LogAnswer:
+        """Append to a log; with the last chunk, ``length`` and ``sha256`` of the whole let us check it.
+
+        Raises:
+            NotFoundError: if this agent was never given this attempt.
+            ApiError: ``offset_mismatch`` or ``body_too_large``.
+        """
+        if len(data) > LOG_CHUNK_BYTES:
+            raise ApiError(f"at most {LOG_CHUNK_BYTES} bytes of a log at a time", code=ProblemCode.BODY_TOO_LARGE)
+        await self._attempts.require(agent_id, attempt)
+        return await self._append(attempt, offset, data, length=length, sha256=sha256)
+
+    async def xcom(self, agent_id: str, attempt: str, key: str, body: XComWrite) -> None:
+        """Store an XCom: its value, or the upload that holds it.
+
+        Raises:
+            ApiError: ``body_too_large`` for a value that must go through an upload.
+            ConflictError: if the upload is not here (yet).
+            LeaseLostError: if the attempt may not write any more.
+        """
+        if body.upload is not None:
+            if body.size is None:
+                raise InvalidRequestError("size: name the upload's size with it")
+            if not await self._blobs.has(body.upload):
+                raise ConflictError("the upload is not here yet: PUT its bytes first")
+            await self._attempts.put_xcom(agent_id, attempt, key, value=None, size=body.size, upload=body.upload)
+            return
+        text = json.dumps(body.value, ensure_ascii=False, separators=(",", ":"))
+        size = len(text.encode())
+        if size > XCOM_INLINE_BYTES:
+            raise ApiError(
+                f"a value over {XCOM_INLINE_BYTES} bytes goes through an upload", code=ProblemCode.BODY_TOO_LARGE
+            )
+        await self._attempts.put_xcom(agent_id, attempt, key, value=text, size=size, upload=None)
+
+    async def _with_log(self, outcome: Outcome, ack: OutcomeAck) -> OutcomeAck:
+        if outcome.log is None or ack.verdict is OutcomeVerdict.REFUSED:
+            return ack
+        tail = outcome.log
+        try:
+            stands = await self._append(outcome.attempt, tail.offset, tail.data, length=tail.size, sha256=tail.sha256)
+        except ApiError as error:
+            # A part before the tail is missing: the outcome stands, and the agent sends the rest from here.
+            return ack.model_copy(update={"log_offset": error.offset or 0})
+        return ack.model_copy(update={"log_offset": stands.offset})
+
+    async def _append(
+        self, attempt: str, offset: int, data: bytes, *, length: int | None, sha256: str | None
+    ) -> LogAnswer:
+        size = await self._logs.append(attempt, offset, data) if data else await self._logs.size(attempt)
+        self._log_grew(attempt)
+        if length is None or size < length:
+            return LogAnswer(offset=size)
+        if sha256 is not None and not await self._fits(attempt, data, offset=offset, size=size, sha256=sha256):
+            await self._logs.clear(attempt)
+            return LogAnswer(offset=0)
+        await self._attempts.note_log(attempt, size=size, complete=True)
+        return LogAnswer(offset=size, complete=True)
+
+    async def _fits(self, attempt: str, data: bytes, *, offset: int, size: int, sha256: str) -> bool:
+        if offset == 0 and len(data) == size:  # a short log that came whole: no need to read it back
+            return hashlib.sha256(data).hexdigest() == sha256
+        return await self._logs.sha256(attempt) == sha256

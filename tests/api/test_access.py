@@ -1,0 +1,306 @@
+"""Every route by every kind of caller, and what each credential needs to be."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import APIRouter, Depends, FastAPI
+from joserfc import jwt
+
+from leasehold_api import clock
+from leasehold_api.app import make_app
+from leasehold_api.http.access import ACCESS, Kind, agent_caller, check_every_route_is_listed, in_team
+from leasehold_protocol.v1.fleet import Role
+from tests.support.agent_key import AgentKey
+from tests.support.api_server import ISSUER, Api, EnrolledAgent
+
+RENEWALS = "/v1/agent/renewals"
+
+
+@dataclass
+class World:
+    """One caller of every kind."""
+
+    api: Api
+    agent: EnrolledAgent
+    task_token: str
+    people: dict[str, str]
+
+
+@pytest.fixture
+async def world(api: Api, north: EnrolledAgent) -> World:
+    """Return an API with one caller of every kind."""
+    await api.make_team("rivals")
+    people = {str(role): await api.make_api_token(role) for role in Role}
+    people["stranger"] = await api.make_api_token("admin", team="rivals")
+    people["platform_admin"] = api.admin_token
+    return World(api=api, agent=north, task_token=await api.lease(north), people=people)
+
+
+CALLERS = ["nobody", "agent", "task", *(str(role) for role in Role), "stranger", "platform_admin"]
+RANK = {str(role): rank for rank, role in enumerate(Role)}
+
+
+def _expected(kind: Kind, role: Role | None, caller: str) -> set[int] | None:
+    """Return the refusals of which one must come; none when the caller is let in."""
+    match kind:
+        case Kind.OPEN:
+            return None
+        case Kind.AGENT | Kind.TASK:
+            return None if caller == kind else {401}
+        case _ if caller in {"nobody", "agent", "task"}:
+            return {401}
+        case Kind.PERSON:
+            return None
+        case Kind.PLATFORM_ADMIN:
+            return None if caller == "platform_admin" else {403}
+        case Kind.TEAM if caller == "stranger":
+            return {404}
+        case _:
+            allowed = caller == "platform_admin" or (role is not None and RANK[caller] >= RANK[role])
+            return None if allowed else {403}
+
+
+def _path(route: str) -> str:
+    path = route.replace("{team}", "default").replace("{sha256}", "0" * 64).replace("{site}", "nowhere")
+    return re.sub(r"\{\w+(:path)?\}", "no-such-thing", path)
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+async def test_every_route_lets_in_whom_the_table_says_and_nobody_else(world: World, caller: str) -> None:
+    wrong: list[str] = []
+    for (method, route), needed in ACCESS.items():
+        path = _path(route)
+        answer = await _call(world, caller, method, path)
+        refusals = _expected(needed.kind, needed.role, caller)
+        fits = _is_let_in(answer) if refusals is None else answer.status_code in refusals
+        if not fits and needed.kind is not Kind.OPEN:
+            wrong.append(f"{method} {route}: {answer.status_code} {answer.text[:150]}")
+        assert answer.status_code != 500, answer.text
+
+    assert wrong == []
+
+
+def _is_let_in(answer: httpx.Response) -> bool:
+    if answer.status_code == 403:  # let in, and then told that the task declared, or the agent holds, nothing of it
+        return answer.json()["code"] == "not_declared" or "holds no lease" in answer.json()["detail"]
+    return answer.status_code != 401 and "your API token is not for it" not in answer.text
+
+
+async def _call(world: World, caller: str, method: str, path: str) -> httpx.Response:
+    body: dict[str, Any] = {"content": b"\x00"} if method in {"PUT", "POST", "PATCH"} else {}
+    match caller:
+        case "nobody":
+            return await world.api.client.request(method, path, **body)
+        case "agent" | "task":
+            token = world.agent.token if caller == "agent" else world.task_token
+            return await world.agent.call(method, path, token=token, **body)
+        case _:
+            return await world.api.as_person(method, path, token=world.people[caller], **body)
+
+
+def test_the_table_and_the_app_name_the_same_routes() -> None:
+    app = make_app()
+
+    paths = {(method.upper(), path) for path, item in app.openapi()["paths"].items() for method in item}
+    table = {(method, re.sub(r":path\}", "}", path)) for method, path in ACCESS}
+    assert paths <= table
+    assert table - paths <= {("GET", "/v1/openapi.json")}
+
+
+def test_an_app_with_a_route_that_is_not_listed_does_not_start() -> None:
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    router = APIRouter(prefix="/v1")
+    router.add_api_route("/back-door", lambda: None, methods=["GET"])
+    app.include_router(router)
+
+    with pytest.raises(RuntimeError, match="GET /v1/back-door is not in the table"):
+        check_every_route_is_listed(app)
+
+
+@pytest.mark.parametrize("dependency", [agent_caller, in_team(Role.VIEWER), None])
+def test_an_app_whose_route_enforces_something_else_does_not_start(dependency: object) -> None:
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    dependencies = [Depends(dependency)] if dependency else []  # type: ignore[arg-type]  # any dependency will do
+    app.add_api_route("/v1/teams/{team}/sites/{site}", lambda: None, methods=["PUT"], dependencies=dependencies)
+
+    with pytest.raises(RuntimeError, match=r"needs team operator but enforces"):
+        check_every_route_is_listed(app)
+
+
+async def test_a_bearer_token_is_refused_where_a_proof_is_needed(north: EnrolledAgent) -> None:
+    answer = await north.api.client.post(RENEWALS, headers={"Authorization": f"Bearer {north.token}"}, json={})
+
+    assert answer.status_code == 401
+    assert answer.json()["code"] == "dpop_required"
+    assert answer.headers["www-authenticate"].startswith("DPoP")
+
+
+async def test_a_token_without_proof_is_refused(north: EnrolledAgent) -> None:
+    answer = await north.api.client.post(RENEWALS, headers={"Authorization": f"DPoP {north.token}"}, json={})
+
+    assert answer.json()["code"] == "dpop_required"
+
+
+async def test_two_proofs_are_refused(north: EnrolledAgent) -> None:
+    proofs = [("DPoP", north.key.proof("POST", ISSUER + RENEWALS, token=north.token)) for _ in range(2)]
+    headers = [("Authorization", f"DPoP {north.token}"), *proofs]
+
+    answer = await north.api.client.post(RENEWALS, headers=headers, json={})
+
+    assert answer.json()["code"] == "dpop_invalid"
+
+
+async def test_a_proof_by_another_key_is_refused(north: EnrolledAgent) -> None:
+    thief = AgentKey()
+    headers = {"DPoP": thief.proof("POST", ISSUER + RENEWALS, token=north.token)}
+
+    answer = await north.call("POST", RENEWALS, json={}, headers=headers)
+
+    assert answer.status_code == 401
+    assert answer.json()["code"] == "dpop_invalid"
+
+
+async def test_a_proof_counts_once(north: EnrolledAgent) -> None:
+    headers = {"DPoP": north.key.proof("POST", ISSUER + RENEWALS, token=north.token)}
+    first = await north.call("POST", RENEWALS, json={}, headers=headers)
+
+    replay = await north.call("POST", RENEWALS, json={}, headers=headers)
+
+    assert first.status_code == 200
+    assert replay.status_code == 401
+    assert replay.json()["code"] == "dpop_replayed"
+
+
+async def test_a_proof_for_the_host_header_is_not_one_for_this_server(north: EnrolledAgent) -> None:
+    proof = north.key.proof("POST", "http://evil.example" + RENEWALS, token=north.token)
+
+    answer = await north.call("POST", RENEWALS, json={}, headers={"DPoP": proof, "Host": "evil.example"})
+
+    assert answer.json()["code"] == "dpop_invalid"
+    assert "LEASEHOLD_API_PUBLIC_URL" in answer.json()["detail"]
+
+
+async def test_an_expired_token_says_so(north: EnrolledAgent, monkeypatch: pytest.MonkeyPatch) -> None:
+    later = clock.now() + 601
+    monkeypatch.setattr(clock, "now", lambda: later)
+
+    answer = await north.call("POST", RENEWALS, json={})
+
+    assert answer.status_code == 401
+    assert answer.json()["code"] == "token_expired"
+
+
+async def test_a_locked_agent_is_refused_on_its_next_request(north: EnrolledAgent) -> None:
+    before = await north.call("POST", RENEWALS, json={})
+    await north.api.as_person("POST", f"/v1/teams/default/agents/{north.id}/lock", json={"reason": "a test"})
+
+    after = await north.call("POST", RENEWALS, json={})
+
+    assert before.status_code == 200
+    assert after.status_code == 403
+    assert after.json()["code"] == "agent_locked"
+
+
+async def test_a_locked_agents_task_tokens_end_with_it(api: Api, north: EnrolledAgent) -> None:
+    token = await api.lease(north, variables=["limit"])
+    await api.as_person("POST", f"/v1/teams/default/agents/{north.id}/lock", json={"reason": "a test"})
+
+    answer = await north.call("GET", "/v1/task/variables/limit", token=token)
+
+    assert answer.json()["code"] == "agent_locked"
+
+
+async def test_a_token_signed_by_somebody_else_is_refused(api: Api, north: EnrolledAgent) -> None:
+    claims = api.house.signing_keys.verified(north.token, typ="at+jwt")
+    forged = jwt.encode({"typ": "at+jwt", "alg": "ES256"}, claims, north.key.key, algorithms=["ES256"])
+
+    answer = await north.call("POST", RENEWALS, token=forged, json={})
+
+    assert answer.status_code == 401
+    assert answer.json()["code"] == "unauthenticated"
+
+
+async def test_a_token_of_another_type_is_refused(api: Api, north: EnrolledAgent) -> None:
+    claims = api.house.signing_keys.verified(north.token, typ="at+jwt")
+    other = api.house.signing_keys.sign({"typ": "JWT"}, claims)
+
+    assert (await north.call("POST", RENEWALS, token=other, json={})).status_code == 401
+
+
+@pytest.mark.parametrize("wrong", [{"aud": "https://evil.example"}, {"aud": [ISSUER]}, {"iss": "https://evil.example"}])
+async def test_a_token_for_another_audience_is_refused(
+    api: Api, north: EnrolledAgent, wrong: dict[str, object]
+) -> None:
+    claims = api.house.signing_keys.verified(north.token, typ="at+jwt")
+    other = api.house.signing_keys.sign({"typ": "at+jwt"}, {**claims, **wrong})
+
+    assert (await north.call("POST", RENEWALS, token=other, json={})).status_code == 401
+
+
+async def test_an_api_token_is_refused_from_the_moment_it_is_revoked(api: Api) -> None:
+    token = await api.make_api_token("viewer")
+    before = await api.as_person("GET", "/v1/whoami", token=token)
+    await api.as_person("DELETE", f"/v1/teams/default/api-tokens/{token.partition('.')[0]}")
+
+    after = await api.as_person("GET", "/v1/whoami", token=token)
+
+    assert before.json() | {"expires_at": None} == {
+        "name": "viewer-1",
+        "kind": "api_token",
+        "role": "viewer",
+        "team": "default",
+        "expires_at": None,
+    }
+    assert after.status_code == 401
+    assert "revoked" in after.json()["detail"]
+
+
+async def test_an_api_token_expires(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = await api.make_api_token("viewer", expires_in_s=60)
+    later = clock.now() + 61
+    monkeypatch.setattr(clock, "now", lambda: later)
+
+    answer = await api.as_person("GET", "/v1/whoami", token=token)
+
+    assert answer.json()["code"] == "token_expired"
+
+
+@pytest.mark.parametrize(
+    "token", ["", "x", "lht_short.x", "enr_0123456789ab." + "a" * 43, "lht_0123456789ab." + "a" * 43]
+)
+async def test_what_is_no_api_token_is_refused(api: Api, token: str) -> None:
+    answer = await api.client.get("/v1/whoami", headers={"Authorization": f"Bearer {token}"})
+
+    assert answer.status_code == 401
+    assert answer.json()["code"] == "unauthenticated"
+
+
+async def test_the_right_id_with_a_wrong_secret_is_refused(api: Api) -> None:
+    token = api.admin_token.partition(".")[0] + "." + secrets.token_urlsafe(32)
+
+    assert (await api.as_person("GET", "/v1/whoami", token=token)).status_code == 401
+
+
+async def test_no_credential_is_ever_in_an_answer_or_a_log(
+    api: Api, north: EnrolledAgent, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    thief = AgentKey()
+    answers = [
+        await north.call("POST", RENEWALS, json={}),
+        await north.call("POST", RENEWALS, json={}, headers={"DPoP": "wrong"}),
+        await api.as_person("GET", "/v1/teams/default/agents"),
+        await api.as_person("GET", "/v1/teams/default/api-tokens"),
+        await api.ask_token(thief, north.id),
+        await api.as_person("GET", "/v1/teams/other/agents"),
+    ]
+
+    everything = "".join(answer.text for answer in answers) + caplog.text
+    for secret in (north.token, api.admin_token, api.admin_token.partition(".")[2]):
+        assert secret not in everything
