@@ -1,0 +1,205 @@
+"""The composition root: builds the agent from its parts, runs its loops in one task group, and ends them in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from functools import partial
+
+from leasehold_agent.attempts.bundles import Bundles
+from leasehold_agent.attempts.directory import AttemptDirectories, Surroundings
+from leasehold_agent.attempts.hostlink import Ask
+from leasehold_agent.attempts.recovery import survey
+from leasehold_agent.attempts.roster import Roster, StopOrder
+from leasehold_agent.attempts.sdk import expose_sdk
+from leasehold_agent.attempts.supervisor import Supervisor
+from leasehold_agent.chores import Chores
+from leasehold_agent.clock import ServerClock, boottime
+from leasehold_agent.config import Settings
+from leasehold_agent.delivery.delivery import Delivery
+from leasehold_agent.delivery.outcomes import OutcomeDesk
+from leasehold_agent.exits import Exit
+from leasehold_agent.host.spawn import HostZygote
+from leasehold_agent.identity.access import CachedToken
+from leasehold_agent.identity.generation import next_generation
+from leasehold_agent.identity.key import AgentKey
+from leasehold_agent.identity.oauth import Granted, TokenRequests
+from leasehold_agent.identity.record import Identity
+from leasehold_agent.link.api import Api, TaskApi
+from leasehold_agent.link.errors import LinkError, UnavailableError
+from leasehold_agent.link.http import Http
+from leasehold_agent.link.pull import Pull
+from leasehold_agent.link.session import Session
+from leasehold_agent.shutdown import Shutdown
+from leasehold_agent.standing import Standing
+from leasehold_agent.status import StatusSocket
+from leasehold_protocol.v1.leases import OutcomeAnswer, OutcomeBatch
+
+DELIVERY_PATIENCE_S = 15.0
+"""How long a drained agent tries to deliver what is left; it stays on disk, and the next start goes on with it."""
+logger = logging.getLogger(__name__)
+
+
+class _FinishedError(Exception):
+    """Ends the task group: everything that had to be done is done."""
+
+
+class Agent:
+    """One agent process. Build it inside the running event loop."""
+
+    def __init__(self, settings: Settings, identity: Identity, key: AgentKey, *, version: str, once: bool) -> None:
+        self._settings = settings
+        self._once = once
+        self._key = key
+        self._clock = ServerClock()
+        self._http = Http(identity.api_url, clock=self._clock, version=version, ca_file=settings.ca_file)
+        self._tokens = TokenRequests(
+            self._http,
+            key,
+            client_id=identity.client_id,
+            issuer=identity.issuer,
+            clock=self._clock,
+            generation=partial(next_generation, settings.state_dir),
+        )
+        self._access = CachedToken(self._tokens.access_token)
+        self._api = Api(self._http, Session(self._http, key, self._access, self._clock))
+        self._hosts = HostZygote()
+        self._roster = Roster(1 if once else settings.slots)
+        self._directories = AttemptDirectories(settings.state_dir / "attempts")
+        self._bundles = Bundles(settings.state_dir / "bundles", self._api.bundle)
+        self._group = asyncio.TaskGroup()
+        self._standing = Standing(settings, identity, self._roster, version=version, once=once)
+        self._pull = Pull(self._api, self._standing, self._roster)
+        self._desk = OutcomeDesk(self._send_outcomes, self._standing.outcomes_answered, self._roster, boottime)
+        self._supervisor = self._build_supervisor(version)
+        self._standing.connect(supervisor=self._supervisor, hello_is_due=self._pull.hello_is_due)
+        self._chores = Chores(
+            api=self._api,
+            roster=self._roster,
+            standing=self._standing,
+            directories=self._directories,
+            bundles=self._bundles,
+            settings=settings,
+        )
+        self._shutdown = Shutdown(self._cancel_attempts)
+
+    def _build_supervisor(self, version: str) -> Supervisor:
+        settings = self._settings
+        delivery = Delivery(
+            self._api,
+            self._desk,
+            self._roster,
+            log_every=lambda: self._standing.log_every_s,
+            greeted=self._standing.was_greeted,
+            keep_attempts=settings.keep_attempts,
+        )
+        return Supervisor(
+            directories=self._directories,
+            around=Surroundings(
+                bundles_dir=settings.state_dir / "bundles",
+                sdk_dir=expose_sdk(settings.state_dir, version),
+                python=settings.python,
+            ),
+            bundles=self._bundles,
+            hosts=self._hosts,
+            roster=self._roster,
+            delivery=delivery,
+            task_token=self._task_token,
+            ask=self._ask,
+            spawn=self._spawn,
+        )
+
+    async def run(self) -> Exit:
+        """Run until drained, and return how it went.
+
+        Raises:
+            OperatorError: in an exception group, when only a person can put it right.
+        """
+        self._directories.prepare()
+        try:
+            async with self._group:
+                self._adopt_what_is_on_disk()
+                self._shutdown.listen()
+                self._chores.start()
+                self._spawn(StatusSocket(self._settings.state_dir, self._standing.snapshot).serve())
+                self._spawn(self._desk.run())
+                pulling = self._spawn(self._pull.run())
+                await self._until_told_to_stop()
+                pulling.cancel()
+                await self._drain()
+                raise _FinishedError
+        except* _FinishedError:
+            logger.info("agent ends", extra={"undelivered": len(self._roster.held)})
+        finally:
+            self._chores.stop()
+            await self._hosts.close()
+            await self._http.close()
+        return Exit.OK
+
+    def _spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
+        return self._group.create_task(work)
+
+    def _adopt_what_is_on_disk(self) -> None:
+        on_disk = survey(self._directories)
+        for found in on_disk.open:
+            self._supervisor.adopt(found.directory, found.state)
+        for directory in on_disk.refused:
+            logger.warning("refused attempt on disk", extra={"attempt": directory.attempt})
+
+    async def _until_told_to_stop(self) -> None:
+        stops = [asyncio.ensure_future(self._shutdown.asked.wait())]
+        if self._once:
+            stops.append(asyncio.ensure_future(self._standing.took_a_lease.wait()))
+        try:
+            await asyncio.wait(stops, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for stop in stops:
+                stop.cancel()
+
+    async def _drain(self) -> None:
+        """Take no more leases, and wait until every attempt has ended and, for a while, until it is delivered."""
+        self._roster.pause("draining", "draining: the agent was told to stop")
+        logger.info("draining", extra={"attempts": len(self._roster.held)})
+        if not self._once:
+            await self._tell_the_api()
+        while not all(held.has_ended.is_set() for held in self._roster.held):
+            await self._roster.changed()
+        patience = None if self._once and not self._shutdown.asked.is_set() else DELIVERY_PATIENCE_S
+        try:
+            async with asyncio.timeout(patience):
+                while self._roster.held:
+                    await self._roster.changed()
+        except TimeoutError:
+            logger.warning("left on disk for the next start", extra={"attempts": len(self._roster.held)})
+
+    async def _tell_the_api(self) -> None:
+        """Say what is here, once: a lease that was on its way when the poll ended is free again at once by that."""
+        try:
+            async with asyncio.timeout(DELIVERY_PATIENCE_S / 3):
+                await self._pull.greet()
+                await self._chores.renew()
+        except (TimeoutError, LinkError) as error:
+            logger.info("could not announce the drain", extra={"error": str(error)})
+
+    def _cancel_attempts(self) -> None:
+        for held in self._roster.held:
+            held.order_stop(StopOrder(kind="cancelled", reason="the site's operator stopped the agent"))
+
+    async def _send_outcomes(self, batch: OutcomeBatch) -> OutcomeAnswer:
+        async with self._pull.granting:
+            try:
+                return await self._api.outcomes(batch)
+            except UnavailableError:
+                if batch.free_slots:
+                    self._pull.hello_is_due.set()
+                raise
+
+    def _task_token(self, attempt: str) -> CachedToken:
+        async def exchange() -> Granted:
+            return await self._tokens.task_token(await self._access.current(), attempt)
+
+        return CachedToken(exchange)
+
+    def _ask(self, token: CachedToken) -> Ask:
+        return TaskApi(Session(self._http, self._key, token, self._clock)).ask

@@ -1,0 +1,1 @@
+"""Attempts on this machine: their directories, hosts and bundles."""

@@ -1,0 +1,132 @@
+"""The agent's line to one attempt host (docs/reference/attempt-directory.md): orders in, news and questions out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+from leasehold_agent.attempts.roster import Held
+from leasehold_agent.attempts.task_questions import api_path, content_route, secrets_in
+from leasehold_agent.link.backoff import persist
+from leasehold_agent.link.errors import LeaseLostError, LinkError, LockedError, RefusedError
+from leasehold_agent.local_socket import reachable
+
+_LINE_LIMIT = 32 * 1024 * 1024
+_CONNECT_TIMEOUT_S = 5.0
+Ask = Callable[[str, str, object], Awaitable[tuple[int, object]]]
+"""(method, route of the API, JSON body) → (status, JSON body); raises ``LinkError``."""
+logger = logging.getLogger(__name__)
+
+
+class HostLink:
+    """One connection to the host of one attempt."""
+
+    def __init__(self, held: Held, ask: Ask) -> None:
+        self._held = held
+        self._ask = ask
+
+    async def follow(self) -> bool:
+        """Stay connected until the host says that it ended (True), or the line breaks (False).
+
+        Raises:
+            OSError: no host listens.
+        """
+        with reachable(self._held.directory.host_socket) as path:
+            connecting = asyncio.open_unix_connection(path, limit=_LINE_LIMIT)
+            reader, writer = await asyncio.wait_for(connecting, _CONNECT_TIMEOUT_S)
+        try:
+            async with asyncio.TaskGroup() as line:
+                orders = line.create_task(self._give_orders(writer))
+                try:
+                    return await self._listen(reader, writer, line)
+                finally:
+                    orders.cancel()
+        finally:
+            writer.close()
+
+    async def _listen(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, line: asyncio.TaskGroup
+    ) -> bool:
+        questions: set[asyncio.Task[None]] = set()
+        try:
+            while text := await reader.readline():
+                news = json.loads(text)
+                match news:
+                    case {"tell": "grew"}:
+                        self._take_news(news)
+                    case {"tell": "ended"}:
+                        return True
+                    case {"ask": int(number), "method": str(method), "path": str(path)}:
+                        question = line.create_task(self._answer(writer, number, method, path, news.get("body")))
+                        questions.add(question)
+                        question.add_done_callback(questions.discard)
+                    case _:
+                        pass  # A newer host may tell more.
+        except (OSError, ValueError) as error:
+            logger.warning("host line broken", extra={"attempt": self._held.attempt, "error": str(error)})
+        finally:
+            for question in questions:
+                question.cancel()
+        return False
+
+    def _take_news(self, news: dict[str, Any]) -> None:
+        held = self._held
+        held.log_durable = int(news.get("log") or held.log_durable)
+        held.metrics_durable = int(news.get("metric_seq") or held.metrics_durable)
+        held.progress = news.get("progress")
+        held.note = news.get("note")
+        held.grew.set()
+
+    async def _give_orders(self, writer: asyncio.StreamWriter) -> None:
+        """Send the deadline, and the stop order if there is one, now and whenever they change."""
+        with suppress(OSError):
+            while True:
+                self._held.ordered.clear()
+                await _send(writer, {"do": "renewed", "deadline_boottime_s": self._held.deadline})
+                if stop := self._held.stop:
+                    await _send(writer, _stop_order(stop.kind, stop.reason, stop.grace_s))
+                await self._held.ordered.wait()
+
+    async def _answer(self, writer: asyncio.StreamWriter, number: int, method: str, path: str, body: object) -> None:
+        """Answer with what the API says, however long an outage lasts: the host knows the task's patience."""
+        status, answer = await self._asked(method, path, body)
+        document = {"do": "answer", "id": number, "status": status, "body": answer}
+        if method == "GET" and (secrets := secrets_in(path, answer)):
+            document["secrets"] = secrets
+        with suppress(OSError):
+            await _send(writer, document)
+
+    async def _asked(self, method: str, path: str, body: object) -> tuple[int, object]:
+        route = api_path(path)
+        if route is None or method not in ("GET", "PUT", "DELETE"):
+            return 404, {"code": "not_found", "detail": f"there is no {method} {path} for a task"}
+        try:
+            status, answer = await persist(lambda: self._ask(method, route, body))
+            if isinstance(answer, dict) and answer.get("inline") is False:
+                # Too large for the API's own answer; the task sees no difference.
+                _, value = await persist(lambda: self._ask("GET", content_route(route), None))
+                answer = {**answer, "value": value, "inline": True}
+            return status, answer
+        except RefusedError as error:
+            return error.status, {"code": error.code, "detail": error.detail}
+        except LeaseLostError as error:
+            return 409, {"code": "lease_lost", "detail": str(error)}
+        except LockedError as error:
+            return 403, {"code": "agent_locked", "detail": str(error)}
+        except LinkError as error:
+            return 503, {"code": "unavailable", "detail": str(error)}
+
+
+def _stop_order(kind: str, reason: str, grace_s: float) -> dict[str, object]:
+    if kind == "cancelled":
+        return {"do": "cancel", "reason": reason, "grace_s": grace_s}
+    return {"do": "stop", "kind": kind, "reason": reason}
+
+
+async def _send(writer: asyncio.StreamWriter, document: dict[str, object]) -> None:
+    writer.write(json.dumps(document, separators=(",", ":")).encode() + b"\n")
+    await writer.drain()

@@ -1,0 +1,46 @@
+"""What an earlier agent left on this disk: which attempts run, which ended, which are lost, and which are done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from leasehold_agent.attempts.directory import AttemptDirectory
+from leasehold_agent.delivery.courier import is_covered
+from leasehold_agent.delivery.delivered import read_delivered
+from leasehold_protocol.v1.agents import AttemptState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """One directory that still needs its agent."""
+
+    directory: AttemptDirectory
+    state: AttemptState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnDisk:
+    """Every directory, by what is to be done with it."""
+
+    open: list[Found]
+    refused: list[AttemptDirectory]
+    """The API can never record them; they wait for a person."""
+    covered: list[AttemptDirectory]
+    """Delivered whole, oldest first: they stay only as long as ``keep_attempts`` says."""
+
+
+def survey(directories: Iterable[AttemptDirectory]) -> OnDisk:
+    """Look at every attempt directory. Nothing is changed."""
+    found = OnDisk(open=[], refused=[], covered=[])
+    for directory in directories:
+        state = directory.state()
+        if state is AttemptState.RUNNING:
+            found.open.append(Found(directory=directory, state=state))
+        elif read_delivered(directory.path).is_refused:
+            found.refused.append(directory)
+        elif is_covered(directory):
+            found.covered.append(directory)
+        else:
+            found.open.append(Found(directory=directory, state=state))
+    return found

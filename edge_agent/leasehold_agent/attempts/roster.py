@@ -1,0 +1,176 @@
+"""Everything the agent has on its hands: the attempts it holds, its slots, and whether it takes more."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from leasehold_agent.attempts.directory import AttemptDirectory
+from leasehold_agent.identity.access import CachedToken
+from leasehold_protocol.v1.agents import AttemptState
+
+
+class Phase(StrEnum):
+    """Where an attempt is on its way through the agent."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    DELIVERING = "delivering"
+    """It ended; its slot is free; something of it is not acknowledged yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopOrder:
+    """Why an attempt must stop. The host gets it again with every new connection, until the attempt has ended."""
+
+    kind: str
+    """``cancelled`` or ``lease_expired``: the kind of the ending."""
+    reason: str
+    grace_s: float = 10.0
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Held:
+    """One attempt on the agent's hands."""
+
+    directory: AttemptDirectory
+    phase: Phase
+    length_s: float
+    deadline: float
+    """On ``CLOCK_BOOTTIME``; the host stops the attempt by itself when it passes."""
+    task_token: CachedToken
+    title: str = ""
+    """``dag.task``, for people."""
+    found: AttemptState | None = None
+    """How it was found on disk when the agent started; none for what was leased since."""
+    stop: StopOrder | None = None
+    progress: float | None = None
+    note: str | None = None
+    trouble: str | None = None
+    """Why it could not be delivered yet, or did not start, for ``status``."""
+    is_unwanted: bool = False
+    """The API has no use for it: it is stopped, and removed without being delivered."""
+    outcome_is_in: bool = False
+    """The API has the outcome: there is no lease left to renew."""
+    log_durable: int = 0
+    """How much of the log its host made durable; delivering more could deliver what a power cut takes back."""
+    metrics_durable: int = 0
+    grew: asyncio.Event = field(default_factory=asyncio.Event)
+    """Something was written that could be delivered."""
+    has_ended: asyncio.Event = field(default_factory=asyncio.Event)
+    """Nothing more will be written."""
+    ordered: asyncio.Event = field(default_factory=asyncio.Event)
+    """A new deadline or a stop order waits for the host."""
+
+    @property
+    def attempt(self) -> str:
+        """The attempt's id."""
+        return self.directory.attempt
+
+    def order_stop(self, order: StopOrder) -> None:
+        """Stop it; the first order counts."""
+        if self.stop is None:
+            self.stop = order
+            self.ordered.set()
+
+    def renew(self, deadline: float) -> None:
+        """Let it run until ``deadline``."""
+        self.deadline = deadline
+        self.ordered.set()
+
+
+class Roster:
+    """The attempts held and the slots they take."""
+
+    def __init__(self, slots: int) -> None:
+        self._wish = slots
+        self._ceiling = slots
+        self._held: dict[str, Held] = {}
+        self._reserved = 0
+        self._paused: dict[str, str] = {}
+        self._changed = asyncio.Event()
+
+    @property
+    def held(self) -> list[Held]:
+        """Every attempt held, in the order in which they came."""
+        return list(self._held.values())
+
+    def get(self, attempt: str) -> Held | None:
+        """Return an attempt that is held."""
+        return self._held.get(attempt)
+
+    def add(self, held: Held) -> None:
+        """Take an attempt in."""
+        self._held[held.attempt] = held
+        self._notify()
+
+    def remove(self, held: Held) -> None:
+        """Let go of an attempt: nothing of it is left to do."""
+        self._held.pop(held.attempt, None)
+        self._notify()
+
+    def move(self, held: Held, phase: Phase) -> None:
+        """Note how far an attempt is."""
+        held.phase = phase
+        self._notify()
+
+    def note_end(self, held: Held) -> None:
+        """Note that an attempt has ended: nothing more will be written."""
+        held.has_ended.set()
+        self._notify()
+
+    @property
+    def slots(self) -> int:
+        """How many attempts may run at once: the operator's wish under the site's ceiling."""
+        return min(self._wish, self._ceiling)
+
+    def set_ceiling(self, slots: int) -> None:
+        """Take in what the API allows."""
+        self._ceiling = slots
+        self._notify()
+
+    @property
+    def running(self) -> int:
+        """How many slots are taken."""
+        return sum(held.phase is not Phase.DELIVERING for held in self._held.values())
+
+    @property
+    def free(self) -> int:
+        """How many more leases may be asked for now."""
+        return 0 if self._paused else max(0, self.slots - self.running - self._reserved)
+
+    def reserve(self) -> int:
+        """Promise all free slots to one request, so that no other asks for them; returns how many."""
+        taken = self.free
+        self._reserved += taken
+        return taken
+
+    def release(self, slots: int) -> None:
+        """End a promise: its request is over."""
+        self._reserved -= slots
+        self._notify()
+
+    @property
+    def paused_because(self) -> list[str]:
+        """Why no new leases are taken; empty when they are."""
+        return list(self._paused.values())
+
+    def pause(self, name: str, reason: str) -> None:
+        """Take no new leases while the reason called ``name`` holds."""
+        if self._paused.get(name) != reason:
+            self._paused[name] = reason
+            self._notify()
+
+    def resume(self, name: str) -> None:
+        """The reason called ``name`` holds no more."""
+        if self._paused.pop(name, None) is not None:
+            self._notify()
+
+    async def changed(self) -> None:
+        """Wait until anything here changes."""
+        await self._changed.wait()
+
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()

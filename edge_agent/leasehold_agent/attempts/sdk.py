@@ -1,0 +1,28 @@
+"""The Task SDK as tasks see it: one folder with nothing else in it, so that no package of the agent shows through."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+
+def expose_sdk(state_dir: Path, version: str) -> Path:
+    """Return ``<state>/sdk/<version>``, in which ``leasehold`` leads to the installed SDK.
+
+    Raises:
+        OSError: the link can't be made.
+        ModuleNotFoundError: the SDK is not installed with the agent.
+    """
+    spec = find_spec("leasehold")
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError("the Task SDK (leasehold) is not installed with this agent", name="leasehold")
+    package = Path(next(iter(spec.submodule_search_locations))).resolve()
+    folder = state_dir / "sdk" / version
+    folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+    link = folder / "leasehold"
+    if not link.is_symlink() or link.readlink() != package:
+        aside = folder / ".leasehold.new"
+        aside.unlink(missing_ok=True)
+        aside.symlink_to(package)
+        aside.replace(link)
+    return folder

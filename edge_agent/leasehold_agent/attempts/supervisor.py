@@ -1,0 +1,186 @@
+"""Sees each attempt through: from a lease to a running host, and from its ending to the last acknowledged byte."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Protocol
+
+from leasehold_agent.attempts.bundles import BadBundleError, Bundles
+from leasehold_agent.attempts.directory import AttemptDirectories, AttemptDirectory, Surroundings, UnsafeAttemptIdError
+from leasehold_agent.attempts.hostlink import Ask, HostLink
+from leasehold_agent.attempts.roster import Held, Phase, Roster
+from leasehold_agent.clock import boottime, utc_now
+from leasehold_agent.delivery.delivery import Delivery
+from leasehold_agent.identity.access import CachedToken
+from leasehold_agent.identity.oauth import Granted
+from leasehold_agent.link.backoff import Backoff, persist
+from leasehold_agent.link.errors import LinkError
+from leasehold_agent.secret import Secret
+from leasehold_protocol.v1.agents import AttemptState
+from leasehold_protocol.v1.leases import Ending, EndingKind, Lease, Outcome
+
+logger = logging.getLogger(__name__)
+
+
+class HostStarter(Protocol):
+    """What is needed of ``host.spawn.HostZygote``."""
+
+    async def start_host(self, attempt_dir: Path) -> int:
+        """Start the host of an attempt and return its pid once it holds its lock."""
+        ...
+
+
+class StartRefusedError(Exception):
+    """The attempt can't be started here; the text says why, for its author."""
+
+
+class Supervisor:
+    """Takes leases, adopts what an earlier agent left, and attends to each attempt until nothing of it is left."""
+
+    def __init__(
+        self,
+        *,
+        directories: AttemptDirectories,
+        around: Surroundings,
+        bundles: Bundles,
+        hosts: HostStarter,
+        roster: Roster,
+        delivery: Delivery,
+        task_token: Callable[[str], CachedToken],
+        ask: Callable[[CachedToken], Ask],
+        spawn: Callable[[Coroutine[object, object, None]], object],
+    ) -> None:
+        self._directories = directories
+        self._around = around
+        self._bundles = bundles
+        self._hosts = hosts
+        self._roster = roster
+        self._delivery = delivery
+        self._task_token = task_token
+        self._ask = ask
+        self._spawn = spawn
+
+    def take(self, lease: Lease, asked_at: float) -> None:
+        """Begin an attempt. ``asked_at`` (``CLOCK_BOOTTIME``) is when the request that brought the lease was sent."""
+        granted = Granted(token=Secret(lease.task_token), lasts_s=lease.task_token_expires_in_s)
+        if held := self._roster.get(lease.attempt):
+            # The answer that brought it first was lost; the same lease again is no second attempt.
+            held.task_token.put(granted, asked_at=asked_at)
+            return
+        try:
+            directory = self._directories.of(lease.attempt)
+        except UnsafeAttemptIdError:
+            logger.error("lease ignored: its id can't be a directory", extra={"attempt": lease.attempt[:200]})
+            return
+        held = Held(
+            directory=directory,
+            phase=Phase.STARTING,
+            length_s=lease.length_s,
+            deadline=asked_at + lease.length_s,
+            task_token=self._task_token(lease.attempt),
+            title=f"{lease.run.dag}.{lease.task.id}",
+        )
+        held.task_token.put(granted, asked_at=asked_at)
+        self._roster.add(held)
+        logger.info("lease taken", extra={"attempt": held.attempt, "task": held.title, "try": lease.try_number})
+        self._spawn(self._attend(held, lease))
+
+    def adopt(self, directory: AttemptDirectory, found: AttemptState) -> Held:
+        """Go on with an attempt that is on disk; its task token is asked for anew when it is needed."""
+        facts = directory.lease_facts()
+        length, deadline = facts.get("length_s"), facts.get("deadline_boottime_s")
+        held = Held(
+            directory=directory,
+            phase=Phase.RUNNING if found is AttemptState.RUNNING else Phase.DELIVERING,
+            length_s=float(length) if isinstance(length, int | float) else 300.0,
+            deadline=float(deadline) if isinstance(deadline, int | float) else boottime(),
+            task_token=self._task_token(directory.attempt),
+            title=directory.title(),
+            found=found,
+        )
+        self._roster.add(held)
+        logger.info("attempt found on disk", extra={"attempt": held.attempt, "state": found.value})
+        self._spawn(self._attend(held, None))
+        return held
+
+    async def _attend(self, held: Held, lease: Lease | None) -> None:
+        """See one attempt through. What goes wrong with it stays with it."""
+        try:
+            if lease is not None:
+                await self._start(held, lease)
+            if held.directory.path.is_dir():
+                await self._follow(held)
+                await self._delivery.deliver(held)
+        except OSError as error:
+            held.trouble = f"{error.strerror}: {error.filename}"
+            logger.exception("attempt left on disk", extra={"attempt": held.attempt})
+        finally:
+            self._roster.remove(held)
+
+    async def _start(self, held: Held, lease: Lease) -> None:
+        try:
+            await asyncio.to_thread(
+                held.directory.create,
+                lease,
+                self._around,
+                received_at=utc_now(),
+                deadline_boottime_s=held.deadline,
+            )
+        except FileExistsError:
+            return
+        except OSError as error:
+            ending = _ending(EndingKind.COULD_NOT_START, f"the site's disk refused: {error.strerror}")
+            await self._delivery.report(Outcome(attempt=held.attempt, ending=ending), held)
+            return
+        try:
+            if lease.bundle is not None:
+                await self._bring_bundle(lease.bundle, held)
+            if held.stop is None:
+                await self._hosts.start_host(held.directory.path)
+                self._roster.move(held, Phase.RUNNING)
+                return
+            ending = _ending(EndingKind(held.stop.kind), held.stop.reason)
+        except StartRefusedError as error:
+            ending = _ending(EndingKind.COULD_NOT_START, str(error))
+        except Exception as error:  # noqa: BLE001 - whatever keeps a host from starting is this attempt's ending
+            ending = _ending(EndingKind.COULD_NOT_START, f"the attempt host did not start: {error}")
+        logger.warning("attempt not started", extra={"attempt": held.attempt, "reason": ending.message})
+        if not held.directory.is_held():
+            await asyncio.to_thread(held.directory.write_ending, ending)
+
+    async def _bring_bundle(self, sha256: str, held: Held) -> None:
+        try:
+            async with asyncio.timeout(max(0.0, held.deadline - boottime())):
+                await persist(lambda: self._bundles.ensure(sha256))
+        except BadBundleError as error:
+            raise StartRefusedError(str(error)) from error
+        except TimeoutError as error:
+            raise StartRefusedError("the task's code could not be fetched before the lease ended") from error
+        except LinkError as error:
+            raise StartRefusedError(f"the task's code could not be fetched: {error}") from error
+
+    async def _follow(self, held: Held) -> None:
+        """Stay with the host until the attempt has ended; then there is an ending, the host's or ours."""
+        directory = held.directory
+        async with asyncio.TaskGroup() as together:
+            stream = together.create_task(self._delivery.stream(held))
+            backoff = Backoff()
+            while directory.ending() is None and await asyncio.to_thread(directory.is_held):
+                try:
+                    if await HostLink(held, self._ask(held.task_token)).follow():
+                        break
+                    backoff.after_success()
+                except (OSError, TimeoutError):
+                    await asyncio.sleep(min(1.0, backoff.after_failure()))
+            await self._delivery.stop_stream(held, stream)
+        if directory.ending() is None:
+            # Nobody holds the lock and nobody wrote an ending: the host died with its machine, or was killed.
+            lost = _ending(EndingKind.LOST, "the attempt's host is gone: power loss, or it was killed")
+            await asyncio.to_thread(directory.write_ending, lost)
+
+
+def _ending(kind: EndingKind, message: str) -> Ending:
+    return Ending(kind=kind, message=message[:4000], ended_at=utc_now())

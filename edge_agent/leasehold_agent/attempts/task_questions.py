@@ -1,0 +1,70 @@
+"""What a running task may ask that only the API can answer: which route it is, and what of the answer is a secret."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from urllib.parse import parse_qs, quote, unquote, urlencode
+
+_ASKED = re.compile(r"/v1/(connections|variables)/[^?#]+")
+_XCOM = re.compile(r"/v1/xcoms/(?P<key>[^?#/]+)\?(?P<query>[^#]*)")
+_SENSITIVE = re.compile(r"pass|secret|token|key|credential|private|auth", re.IGNORECASE)
+_SHORTEST_UNNAMED = 8
+"""Under a name that says nothing, shorter texts are options (``require``, ``utf-8``), not secrets."""
+
+
+def api_path(path: str) -> str | None:
+    """Return the API's route for a path of the task protocol; none when tasks may not ask that."""
+    if found := _XCOM.fullmatch(path):
+        return _xcom_route(unquote(found["key"]), parse_qs(found["query"]))
+    if not _ASKED.fullmatch(path) or _climbs(unquote(path)):
+        return None
+    return "/v1/task" + path.removeprefix("/v1")
+
+
+def content_route(route: str) -> str:
+    """Return where the JSON text of a large XCom is, from the XCom's own route."""
+    path, _, query = route.partition("?")
+    return f"{path}/content?{query}"
+
+
+def _xcom_route(key: str, query: dict[str, list[str]]) -> str | None:
+    """The task protocol names the task in the query, the API in the path."""
+    task, map_index = query.get("task", [""])[0], query.get("map_index", ["-1"])[0]
+    if not task or _climbs(task) or _climbs(key):
+        return None
+    return f"/v1/task/xcoms/{quote(task, safe='')}/{quote(key, safe='/:')}?{urlencode({'map_index': map_index})}"
+
+
+def _climbs(path: str) -> bool:
+    return ".." in path.split("/")
+
+
+def secrets_in(path: str, body: object) -> list[str]:
+    """Return the texts of an answer that must never appear in the log."""
+    if not isinstance(body, dict):
+        return []
+    if path.startswith("/v1/connections/"):
+        password = body.get("password")
+        first = [password] if isinstance(password, str) else []
+        return _distinct([*first, *_texts(body.get("extra"), is_sensitive=False)])
+    if path.startswith("/v1/variables/") and _SENSITIVE.search(unquote(path)):
+        return _distinct(_texts(body.get("value"), is_sensitive=True))
+    return []
+
+
+def _texts(value: object, *, is_sensitive: bool) -> Iterator[str]:
+    """Yield the texts inside a JSON value that are, or may well be, secrets."""
+    if isinstance(value, str):
+        if is_sensitive or len(value) >= _SHORTEST_UNNAMED:
+            yield value
+    elif isinstance(value, dict):
+        for name, part in value.items():
+            yield from _texts(part, is_sensitive=is_sensitive or bool(_SENSITIVE.search(str(name))))
+    elif isinstance(value, list):
+        for part in value:
+            yield from _texts(part, is_sensitive=is_sensitive)
+
+
+def _distinct(texts: Iterator[str] | list[str]) -> list[str]:
+    return [text for text in dict.fromkeys(texts) if text]

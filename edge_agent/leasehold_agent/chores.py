@@ -1,0 +1,123 @@
+"""Periodic work: renewals, the disk's low-water mark, and collecting what is no longer needed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from datetime import UTC
+from typing import TYPE_CHECKING
+
+from leasehold_agent.attempts.bundles import Bundles
+from leasehold_agent.attempts.directory import AttemptDirectories
+from leasehold_agent.attempts.roster import Roster
+from leasehold_agent.config import Settings
+from leasehold_agent.delivery.courier import is_covered
+from leasehold_agent.disk import low_water_reason
+from leasehold_agent.link.errors import LinkError
+from leasehold_agent.link.renewal import RenewalApi, renew, renewal_every
+from leasehold_agent.standing import Standing
+
+if TYPE_CHECKING:
+    from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+DISK_EVERY_S = 10
+COLLECT_EVERY_S = 300
+BUNDLES_KEPT_S = 7 * 86400
+_TICK_S = 1
+logger = logging.getLogger(__name__)
+
+
+class Chores:
+    """The scheduler and its jobs."""
+
+    def __init__(
+        self,
+        *,
+        api: RenewalApi,
+        roster: Roster,
+        standing: Standing,
+        directories: AttemptDirectories,
+        bundles: Bundles,
+        settings: Settings,
+    ) -> None:
+        self._api = api
+        self._roster = roster
+        self._standing = standing
+        self._directories = directories
+        self._bundles = bundles
+        self._settings = settings
+        self._renewed_at = time.monotonic()
+        self._told: list[str] = []
+        self._scheduler: AsyncIOScheduler | None = None
+
+    def start(self) -> None:
+        """Start the jobs, in the running event loop."""
+        from apscheduler.schedulers.asyncio import AsyncIOScheduler
+        from apscheduler.triggers.interval import IntervalTrigger
+
+        self.check_disk()
+        scheduler = AsyncIOScheduler(timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1})
+        for job, every_s in (
+            (self._renew_when_due, _TICK_S),
+            (self._check_disk_job, DISK_EVERY_S),
+            (self.collect, COLLECT_EVERY_S),
+        ):
+            scheduler.add_job(job, IntervalTrigger(seconds=every_s, timezone=UTC), misfire_grace_time=None)
+        scheduler.start()
+        self._scheduler = scheduler
+
+    def stop(self) -> None:
+        """Stop the jobs."""
+        if self._scheduler is not None:
+            self._scheduler.shutdown(wait=False)
+            self._scheduler = None
+
+    async def renew(self) -> None:
+        """Renew every lease, and say why no work is taken.
+
+        Raises:
+            LinkError: nothing was renewed.
+        """
+        self._renewed_at = time.monotonic()
+        reasons = self._roster.paused_because
+        answer = await renew(self._api, self._roster)
+        self._told = reasons
+        self._standing.obey(answer.control)
+
+    async def _renew_when_due(self) -> None:
+        """Renew when it is time. The interval follows the shortest lease, so it is looked at every second."""
+        held = self._roster.held
+        every = renewal_every(held, self._standing.renew_every_s)
+        if not self._standing.was_greeted.is_set() or time.monotonic() - self._renewed_at < every:
+            return
+        if not held and self._standing.is_polling and self._told == self._roster.paused_because:
+            return  # The poll that waits is the sign of life; another one would be traffic for nothing.
+        try:
+            await self.renew()
+        except LinkError as error:
+            logger.warning("renewal failed", extra={"error": str(error), "leases": len(held)})
+
+    def check_disk(self) -> None:
+        """Take no new work below the low-water mark; take it again above."""
+        if reason := low_water_reason(self._settings.state_dir, self._settings.disk_low_water_mb):
+            self._roster.pause("disk", reason)
+        else:
+            self._roster.resume("disk")
+
+    async def _check_disk_job(self) -> None:
+        self.check_disk()
+
+    async def collect(self) -> None:
+        """Remove delivered directories beyond ``keep_attempts``, and bundles that nothing used for a week."""
+        await asyncio.to_thread(self._collect)
+
+    def _collect(self) -> None:
+        ours = {held.attempt for held in self._roster.held}
+        on_disk = [directory for directory in self._directories if directory.attempt not in ours]
+        covered = [directory for directory in on_disk if is_covered(directory)]
+        keep = self._settings.keep_attempts
+        for directory in covered[: len(covered) - keep] if len(covered) > keep else []:
+            directory.remove()
+        used = {str(directory.lease_facts().get("bundle")) for directory in self._directories}
+        self._bundles.remove_unused(used, older_than=time.time() - BUNDLES_KEPT_S)

@@ -1,0 +1,149 @@
+"""The ``edge-agent`` command: its arguments, and how it ends. Everything heavy is imported inside the commands."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from leasehold_agent.exits import Exit, OperatorError
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage]  # has no other name
+
+_EXAMPLES = """\
+examples:
+  edge-agent enroll https://leasehold.example.com --token-file token.txt
+  leasehold tokens issue north | edge-agent enroll https://leasehold.example.com --token-file -
+  edge-agent run
+  edge-agent status --json
+  edge-agent attempts log ATTEMPT
+
+settings come from /etc/leasehold/agent.toml (or the file that LEASEHOLD_AGENT_CONFIG names),
+then from LEASEHOLD_AGENT_* variables, then from flags; edge-agent config shows what is in effect.
+
+exit codes: 0 ok, 1 a defect of the agent, 2 wrong arguments or settings, 3 not enrolled, 4 enrolment token refused,
+5 API unreachable, 6 identity in use, 7 locked, 8 key store unreachable, 9 enrolled already, 10 refused by the API,
+11 no such attempt, 143/130 ended at once by the third TERM/INT
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    match arguments:
+        case ["--version"]:
+            return _print_version(as_json=False)
+        case ["host-zygote"]:
+            from leasehold_agent.host.zygote import main as zygote
+
+            return zygote()
+        case ["attempt-host", directory] if not directory.startswith("-"):
+            from leasehold_agent.host.zygote import main as zygote
+
+            return zygote(["attempt-host", directory])
+        case _:
+            return _run(_parser().parse_args(arguments))
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    if arguments.command == "version":
+        return _print_version(as_json=arguments.json)
+    module, _, function = arguments.runs.partition(":")
+    try:
+        return int(getattr(importlib.import_module(f"leasehold_agent.commands.{module}"), function or "run")(arguments))
+    except OperatorError as error:
+        sys.stderr.write(f"edge-agent: {error.cause}\n{error.cure}\n")
+        return int(error.exit_code)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return int(Exit.OK)
+
+
+def _print_version(*, as_json: bool) -> int:
+    from leasehold_agent.version import agent_version
+
+    if not as_json:
+        sys.stdout.write(f"edge-agent {agent_version()}\n")
+        return int(Exit.OK)
+    import platform
+
+    from leasehold_protocol import PROTOCOL_VERSION
+
+    facts = {"version": agent_version(), "protocol": PROTOCOL_VERSION, "python": platform.python_version()}
+    sys.stdout.write(json.dumps(facts) + "\n")
+    return int(Exit.OK)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="edge-agent",
+        description="Takes leases from a Leasehold API over outbound HTTPS, and runs them on this machine.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and end")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_enroll(commands)
+    run = _add(commands, "run", "run", "run the agent in the foreground")
+    run.add_argument("--once", action="store_true", help="take one lease, finish and deliver it, and end")
+    run.add_argument("--slots", type=int, help="how many attempts may run at once")
+    run.add_argument("--labels", type=_labels, metavar="A=1,B=2", help="what this machine claims to be")
+    run.add_argument("--python", metavar="FILE", help="the interpreter that runs Python tasks")
+    run.add_argument("--keep-attempts", type=int, metavar="N", help="delivered attempt directories to keep")
+    run.add_argument("--ca-file", metavar="FILE", help="PEM file of your own certificate authorities")
+    _add_json(_add(commands, "status", "status", "show what it is, what it runs and why it takes no work"))
+    _add_json(_add(commands, "config", "config", "show the effective settings and where each comes from"))
+    _add_attempts(commands)
+    _add_json(_add(commands, "version", "version", "print the version"))
+    host = commands.add_parser("attempt-host", help="run one attempt's host in the foreground, for people")
+    host.add_argument("directory", metavar="DIR")
+    return parser
+
+
+def _add(commands: Commands, name: str, runs: str, text: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", allow_abbrev=False)
+    parser.set_defaults(runs=runs)
+    parser.add_argument("--state-dir", metavar="DIR", help="where identity, attempts and caches are")
+    parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], help="what is logged at least")
+    return parser
+
+
+def _add_enroll(commands: Commands) -> None:
+    enroll = _add(commands, "enroll", "enroll", "make the key, register it with a one-time token, store the identity")
+    enroll.formatter_class = argparse.RawDescriptionHelpFormatter
+    enroll.epilog = (
+        "The token is taken from --token-file (- is standard input), --token, or the variable\n"
+        "LEASEHOLD_AGENT_ENROLMENT_TOKEN. Prefer the file: other users can see a command's arguments.\n"
+    )
+    enroll.add_argument("url", metavar="URL", help="the API's address, like https://leasehold.example.com")
+    token = enroll.add_mutually_exclusive_group()
+    token.add_argument("--token", metavar="TOKEN", help="the token itself, -, file://PATH or fd://N")
+    token.add_argument("--token-file", metavar="FILE", help="a file with the token, -, file://PATH or fd://N")
+    enroll.add_argument("--name", help="this agent's name in its site (default: the host's name)")
+    enroll.add_argument("--key-store", choices=["auto", "keyring", "file"], help="where the key is kept")
+    enroll.add_argument("--ca-file", metavar="FILE", help="PEM file of your own certificate authorities")
+
+
+def _add_attempts(commands: Commands) -> None:
+    attempts = commands.add_parser("attempts", help="list the attempt directories on this disk, show one, or its log")
+    actions = attempts.add_subparsers(dest="action", required=True, metavar="ACTION")
+    _add_json(_add(actions, "list", "attempts:list_all", "list them"))
+    for name, text in (("show", "show what is on disk about one"), ("log", "print one's log")):
+        _add(actions, name, f"attempts:{name}", text).add_argument("attempt", metavar="ATTEMPT")
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _labels(text: str) -> dict[str, str]:
+    parts = [part.partition("=") for part in text.split(",")]
+    if any(not equals for _, equals, _ in parts):
+        raise argparse.ArgumentTypeError("labels are written a=1,b=2")
+    return {name.strip(): value.strip() for name, _, value in parts}

@@ -1,0 +1,49 @@
+"""``edge-agent run``: the agent in the foreground, as a service manager starts it."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+from argparse import Namespace
+
+from leasehold_agent import logs
+from leasehold_agent.agent import Agent
+from leasehold_agent.agent_lock import exclusive
+from leasehold_agent.commands.settings import settings_from
+from leasehold_agent.config import Settings
+from leasehold_agent.exits import Exit, OperatorError
+from leasehold_agent.identity.enrolment import load_key
+from leasehold_agent.identity.key import AgentKey
+from leasehold_agent.identity.record import Identity, enrolled
+from leasehold_agent.version import agent_version
+
+
+def run(arguments: Namespace) -> Exit:
+    """Run until drained."""
+    settings = settings_from(arguments).settings
+    logs.configure(settings.log_level)
+    os.umask(0o077)
+    identity = enrolled(settings.state_dir)
+    with exclusive(settings.state_dir):
+        key = load_key(identity, settings.state_dir, os.environ)
+        try:
+            return asyncio.run(_run(settings, identity, key, once=arguments.once))
+        except BaseExceptionGroup as group:
+            if (ours := group.subgroup(OperatorError)) is None:
+                raise
+            raise _first(ours) from None
+
+
+async def _run(settings: Settings, identity: Identity, key: AgentKey, *, once: bool) -> Exit:
+    agent = Agent(settings, identity, key, version=agent_version(), once=once)
+    # What was imported stays: out of the collector's way, it is neither walked again nor copied by forks.
+    gc.collect()
+    gc.freeze()
+    return await agent.run()
+
+
+def _first(group: BaseExceptionGroup[OperatorError]) -> OperatorError:
+    """Return one of the errors in a group: the operator puts one thing right at a time."""
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error

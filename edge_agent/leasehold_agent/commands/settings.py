@@ -1,0 +1,14 @@
+"""The settings as one command sees them: its flags on top of environment and file."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+
+from leasehold_agent.config import Loaded, Settings, load
+
+
+def settings_from(arguments: Namespace) -> Loaded:
+    """Return the effective settings; only flags that were given count."""
+    flags = {name: value for name, value in vars(arguments).items() if name in Settings.model_fields}
+    return load({name: value for name, value in flags.items() if value is not None}, os.environ)

@@ -1,0 +1,58 @@
+"""``edge-agent status``: what it is, what it runs, what it could not deliver yet, why it takes no work."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+
+from leasehold_agent.commands.settings import settings_from
+from leasehold_agent.config import Settings
+from leasehold_agent.exits import Exit
+from leasehold_agent.identity.record import Identity, read_record
+from leasehold_agent.status import Status, ask_running_agent, attempts_on_disk
+from leasehold_agent.version import agent_version
+
+
+def run(arguments: Namespace) -> Exit:
+    """Print the status. The exit code says whether it is enrolled."""
+    status = current(settings_from(arguments).settings)
+    sys.stdout.write(status.model_dump_json(indent=2) + "\n" if arguments.json else "\n".join(_lines(status)) + "\n")
+    return Exit.OK if status.agent else Exit.NOT_ENROLLED
+
+
+def current(settings: Settings) -> Status:
+    """Return what the running agent says, or what its state directory tells without one."""
+    if status := ask_running_agent(settings.state_dir):
+        return status
+    record = read_record(settings.state_dir)
+    identity = record if isinstance(record, Identity) else None
+    return Status(
+        running=False,
+        version=agent_version(),
+        state_dir=str(settings.state_dir),
+        agent=identity.client_id if identity else None,
+        name=identity.name if identity else None,
+        site=identity.site if identity else None,
+        team=identity.team if identity else None,
+        api_url=record.api_url if record else None,
+        paused_because=["the agent is not running"] if identity else ["this agent is not enrolled"],
+        attempts=attempts_on_disk(settings.state_dir),
+    )
+
+
+def _lines(status: Status) -> Iterator[str]:
+    who = f"{status.name} · site {status.site} · team {status.team}" if status.agent else "not enrolled"
+    process = f"running (pid {status.pid})" if status.running else "not running"
+    yield f"agent     {who}"
+    yield f"process   {process}, version {status.version}"
+    yield f"state     {status.state_dir}"
+    yield f"API       {status.api_url or 'none'} · {status.link}"
+    if status.slots is not None:
+        taken = sum(one.phase in ("starting", "running") for one in status.attempts)
+        yield f"slots     {taken} of {status.slots} taken"
+    yield f"new work  {'; '.join(status.paused_because) or 'is taken'}"
+    for one in status.attempts:
+        progress = f" {one.progress:.0%}" if one.progress is not None else ""
+        extra = " · ".join(text for text in (one.note, one.trouble) if text)
+        yield f"attempt   {one.attempt}  {one.task}  {one.phase}{progress}  {extra}".rstrip()

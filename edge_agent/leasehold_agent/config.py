@@ -1,0 +1,197 @@
+"""The agent's settings: ``agent.toml`` < ``LEASEHOLD_AGENT_*`` < flags, the same names everywhere."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import socket
+import sys
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, FilePath, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from leasehold_agent.exits import Exit, OperatorError
+from leasehold_protocol.v1.message import Labels, Name
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+PREFIX = "LEASEHOLD_AGENT_"
+DEFAULT_FILE = Path("/etc/leasehold/agent.toml")
+NOT_SETTINGS = {"CONFIG", "ENROLMENT_TOKEN", "SEAL_KEY", "SEAL_KEY_FILE"}
+"""Variables with the prefix that are read elsewhere."""
+
+
+def default_state_dir(environ: Mapping[str, str], *, is_root: bool) -> Path:
+    """Return where the agent keeps its state: /var/lib as root, else the user's XDG state directory."""
+    if is_root:
+        return Path("/var/lib/leasehold-agent")
+    return Path(environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "leasehold-agent"
+
+
+def default_name() -> str:
+    """Return this machine's short name, in the characters that names may have."""
+    kept = "".join(
+        char if char.isascii() and (char.isalnum() or char in "_.-") else "-" for char in socket.gethostname()
+    )
+    return kept.split(".")[0].lstrip("-")[:128] or "agent"
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Nothing here is a secret."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    state_dir: Annotated[Path, AfterValidator(Path.absolute)] = Field(
+        default_factory=lambda: default_state_dir(os.environ, is_root=os.geteuid() == 0)
+    )
+    """The directory that holds identity, attempts and caches."""
+    name: Name = Field(default_factory=default_name)
+    """This agent's name in its site."""
+    slots: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=1024)
+    """How many attempts may run at once; the site's ceiling may lower it."""
+    labels: Labels = Field(default_factory=dict[str, str])
+    """What this machine claims to be; the server decides which of them count."""
+    ca_file: FilePath | None = None
+    """A PEM file with the site's own certificate authorities, trusted besides the system's."""
+    allow_http: bool = False
+    """Allow http:// to another machine: everything, secrets too, then crosses the network in the clear."""
+    key_store: Literal["auto", "keyring", "file"] = "auto"
+    """Where a new key is kept."""
+    python: FilePath = Field(default_factory=lambda: Path(sys.executable))
+    """The interpreter that runs Python tasks."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important message that the agent logs."""
+    keep_attempts: int = Field(default=0, ge=0, le=100_000)
+    """How many delivered attempt directories stay on disk for a look at them."""
+    disk_low_water_mb: int = Field(default=256, ge=0)
+    """Below this much free disk space (MiB) no new leases are taken."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take values from ``load`` only, which reads all sources and remembers where each value came from."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """The effective settings, and where each one comes from."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+
+
+def load(flags: Mapping[str, object], environ: Mapping[str, str]) -> Loaded:
+    """Return the effective settings; ``flags`` holds those that were given.
+
+    Raises:
+        OperatorError: with every problem at once, each with its name, value, source and cure.
+    """
+    file, from_file = _read_file(environ)
+    values: dict[str, object] = dict(from_file)
+    origins = dict.fromkeys(from_file, str(file))
+    problems: list[str] = []
+    for variable, text in environ.items():
+        name = variable.removeprefix(PREFIX)
+        if not variable.startswith(PREFIX) or name in NOT_SETTINGS:
+            continue
+        values[name.lower()] = _labels(text) if name == "LABELS" else text
+        origins[name.lower()] = variable
+    for name, value in flags.items():
+        values[name] = value
+        origins[name] = "--" + name.replace("_", "-")
+    try:
+        settings = Settings(**values)  # type: ignore[arg-type]  # checked by pydantic, here
+    except ValidationError as error:
+        problems = [_explain(details, values, origins) for details in error.errors()]
+        raise OperatorError(
+            Exit.USAGE,
+            f"{len(problems)} setting{'s' if len(problems) > 1 else ''} can't be used:\n  " + "\n  ".join(problems),
+            "Correct what is named above; edge-agent config shows the effective settings and where each comes from.",
+        ) from None
+    return Loaded(settings=settings, origins={name: origins.get(name, "default") for name in Settings.model_fields})
+
+
+def _read_file(environ: Mapping[str, str]) -> tuple[Path, dict[str, object]]:
+    """Return the configuration file and what it says; only the default one may be missing."""
+    named = environ.get(PREFIX + "CONFIG")
+    path = Path(named) if named else DEFAULT_FILE
+    try:
+        with path.open("rb") as file:
+            return path, tomllib.load(file)
+    except FileNotFoundError as error:
+        if named is None:
+            return path, {}
+        problem: Exception = error
+        cause = "it does not exist"
+    except OSError as error:
+        problem, cause = error, error.strerror or "it can't be read"
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        problem, cause = error, f"it is not TOML: {error}"
+    raise OperatorError(
+        Exit.USAGE, f"The configuration file {path} can't be used: {cause}.", f"Correct it, or set {PREFIX}CONFIG."
+    ) from problem
+
+
+def _labels(text: str) -> object:
+    """Return ``a=1,b=2`` as a mapping; other text as it is, for the check to name."""
+    parts = [part.partition("=") for part in text.split(",") if part.strip()]
+    if any(not equals for _, equals, _ in parts):
+        return text
+    return {name.strip(): value.strip() for name, _, value in parts}
+
+
+def _explain(details: ErrorDetails, values: Mapping[str, object], origins: Mapping[str, str]) -> str:
+    """Return one line about one problem."""
+    name = str(details["loc"][0]) if details["loc"] else "?"
+    where = origins.get(name, "default")
+    if details["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(name, list(Settings.model_fields), n=1)
+        hint = f"did you mean {close[0]}?" if close else f"the settings are: {', '.join(Settings.model_fields)}"
+        return f"{name} (from {where}): there is no such setting; {hint}"
+    example = "; labels are written a=1,b=2, or [labels] in the file" if name == "labels" else ""
+    return f"{name} = {values.get(name)!r} (from {where}): {details['msg']}{example}"
+
+
+def check_url(url: str, *, allow_http: bool) -> str:
+    """Return an API address in its one form, without a slash at the end.
+
+    Raises:
+        OperatorError: it is none, or would send secrets in the clear.
+    """
+    parts = urlsplit(url.strip())
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise OperatorError(
+            Exit.USAGE, f"{url!r} is not the address of an API.", "Give it like https://leasehold.example.com"
+        )
+    if parts.scheme == "http" and not (allow_http or _is_loopback(parts.hostname)):
+        raise OperatorError(
+            Exit.USAGE,
+            f"{url} would send tokens and secrets in the clear.",
+            "Use https://. For a test network only: set LEASEHOLD_AGENT_ALLOW_HTTP=true or allow_http in the file.",
+        )
+    return url.strip().rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

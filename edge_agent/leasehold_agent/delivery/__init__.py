@@ -1,0 +1,1 @@
+"""From attempt directories to the API, until every byte is acknowledged."""

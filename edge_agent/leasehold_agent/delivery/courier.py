@@ -1,0 +1,182 @@
+"""Brings one attempt's log, metrics and XComs to the API, in order, from wherever the API stands."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Protocol
+
+from leasehold_agent.attempts.directory import AttemptDirectory
+from leasehold_agent.delivery.delivered import Delivered, read_delivered, write_delivered
+from leasehold_agent.delivery.parcel import pack, split_xcoms, undeliverable
+from leasehold_agent.delivery.produced import Produced, StoredXCom
+from leasehold_agent.link.errors import LeaseLostError, RefusedError, Trouble, UnavailableError
+from leasehold_protocol.v1.context import XCOM_INLINE_BYTES, UploadRequest, XComWrite
+from leasehold_protocol.v1.leases import Ending, Outcome, OutcomeAck, OutcomeVerdict
+from leasehold_protocol.v1.telemetry import LOG_CHUNK_BYTES, LogAnswer, MetricAnswer, MetricPoint
+
+METRICS_PER_REQUEST = 1000
+_OFFSET_MISMATCH = "offset_mismatch"
+_MOST_RESENDS = 3
+logger = logging.getLogger(__name__)
+
+
+class TelemetryApi(Protocol):
+    """What is needed of ``link.api.Api``."""
+
+    async def log(
+        self, attempt: str, *, offset: int, data: bytes, whole: tuple[int, str] | None = None
+    ) -> LogAnswer: ...
+    async def metrics(self, attempt: str, points: list[MetricPoint]) -> MetricAnswer: ...
+    async def xcom(self, attempt: str, key: str, write: XComWrite) -> None: ...
+    async def upload(self, attempt: str, request: UploadRequest, data: bytes) -> None: ...
+
+
+class Courier:
+    """Delivers one attempt directory. Each step sends once, then records what the API acknowledged.
+
+    Any step may fail or be cut off anywhere: the next courier begins where ``delivered.json`` says, which is never
+    further than the API. All steps raise ``LinkError``.
+    """
+
+    def __init__(self, directory: AttemptDirectory, api: TelemetryApi) -> None:
+        self._directory = directory
+        self._api = api
+        self.produced = Produced(directory.path)
+        self.delivered = read_delivered(directory.path)
+        self._resends = 0
+        self._log_is_complete = False
+
+    @property
+    def attempt(self) -> str:
+        """The attempt's id."""
+        return self._directory.attempt
+
+    async def send_log(self, upto: int) -> bool:
+        """Send the next part of the log, up to the byte ``upto``; returns whether there was one."""
+        start = self.delivered.log_offset
+        if start >= upto:
+            return False
+        data = self.produced.log_part(start, min(LOG_CHUNK_BYTES, upto - start))
+        if data:
+            await self._send_log(start, data, whole=None)
+        return bool(data)
+
+    async def send_metrics(self, upto: int | None = None) -> bool:
+        """Send the next batch of metrics, up to the sequence number ``upto``; returns whether there was one."""
+        points = self.produced.metrics_after(self.delivered.metric_seq, METRICS_PER_REQUEST)
+        points = [point for point in points if upto is None or point.seq <= upto]
+        if not points:
+            return False
+        answer = await self._api.metrics(self.attempt, points)
+        if answer.seq <= self.delivered.metric_seq:
+            raise UnavailableError(Trouble.SERVER_ERROR, "it acknowledged none of the metrics")
+        self._record(metric_seq=answer.seq)
+        return True
+
+    async def pack(self, ending: Ending) -> Outcome:
+        """Return the outcome, after the XComs that are too large for it were brought to the API."""
+        split = split_xcoms(self.produced.xcoms().newest)
+        for xcom in split.first:
+            try:
+                await self._send_xcom(xcom)
+            except RefusedError as error:
+                ending = undeliverable(ending, xcom.key, error.detail or error.code)
+            except LeaseLostError:
+                break  # The outcome is stale, and the answer to it will say so.
+        return await asyncio.to_thread(pack, self.attempt, ending, self.produced, self.delivered, split.small)
+
+    def acknowledge(self, ack: OutcomeAck, outcome: Outcome) -> None:
+        """Record the API's answer to the outcome."""
+        log = outcome.log
+        log_offset = self.delivered.log_offset if ack.log_offset is None else ack.log_offset
+        self._log_is_complete = log is not None and log_offset >= log.size
+        self._record(
+            outcome=ack.verdict,
+            log_offset=log_offset,
+            metric_seq=self.delivered.metric_seq if ack.metric_seq is None else ack.metric_seq,
+            xcom_seq=self.produced.xcoms().last_seq,
+        )
+
+    async def send_rest(self) -> bool:
+        """Send the next part of what the outcome did not carry; returns whether there was any.
+
+        An API that will not take the rest (a newer epoch exists, the run is gone) gets no more of it.
+        """
+        try:
+            return await self._send_last_log() or await self.send_metrics()
+        except (LeaseLostError, RefusedError) as error:
+            logger.warning("rest of log refused", extra={"attempt": self.attempt, "error": str(error)})
+            self._record(rest_refused=True)
+            return False
+
+    async def _send_last_log(self) -> bool:
+        size, start = self.produced.log_size(), self.delivered.log_offset
+        if self._log_is_complete or (start >= size and self._resends == 0):
+            return False
+        data = self.produced.log_part(start, LOG_CHUNK_BYTES)
+        is_last = start + len(data) >= size
+        whole = (size, await self._checksum()) if is_last else None
+        answer = await self._send_log(start, data, whole=whole)
+        if is_last and answer is not None:
+            self._judge(answer, size)
+        return True
+
+    def _judge(self, answer: LogAnswer, size: int) -> None:
+        """The whole log was sent: either it is complete now, or the API wants it again from where it says."""
+        if answer.complete or self._resends >= _MOST_RESENDS:
+            self._log_is_complete = True
+        elif answer.offset < size:
+            self._resends += 1
+
+    async def _checksum(self) -> str:
+        return await asyncio.to_thread(self.produced.log_sha256, trust_ending=self._resends == 0)
+
+    async def _send_log(self, start: int, data: bytes, whole: tuple[int, str] | None) -> LogAnswer | None:
+        try:
+            answer = await self._api.log(self.attempt, offset=start, data=data, whole=whole)
+        except RefusedError as error:
+            if error.code != _OFFSET_MISMATCH or error.offset is None:
+                raise
+            if error.offset == start:
+                raise  # It would be sent for ever.
+            self._record(log_offset=min(error.offset, self.produced.log_size()))
+            return None
+        self._record(log_offset=min(answer.offset, self.produced.log_size()))
+        return answer
+
+    async def _send_xcom(self, xcom: StoredXCom) -> None:
+        if xcom.size <= XCOM_INLINE_BYTES:
+            await self._api.xcom(self.attempt, xcom.key, XComWrite(value=xcom.value()))
+            return
+        await self._api.upload(self.attempt, UploadRequest(sha256=xcom.sha256, size=xcom.size), xcom.text())
+        await self._api.xcom(self.attempt, xcom.key, XComWrite(upload=xcom.sha256, size=xcom.size))
+
+    def _record(
+        self,
+        *,
+        log_offset: int | None = None,
+        metric_seq: int | None = None,
+        xcom_seq: int | None = None,
+        outcome: OutcomeVerdict | None = None,
+        rest_refused: bool = False,
+    ) -> None:
+        known = self.delivered
+        self.delivered = Delivered(
+            log_offset=known.log_offset if log_offset is None else log_offset,
+            metric_seq=known.metric_seq if metric_seq is None else metric_seq,
+            xcom_seq=known.xcom_seq if xcom_seq is None else xcom_seq,
+            outcome=known.outcome if outcome is None else outcome,
+            rest_refused=known.rest_refused or rest_refused,
+        )
+        write_delivered(self._directory.path, self.delivered)
+
+
+def is_covered(directory: AttemptDirectory) -> bool:
+    """Everything in a directory is acknowledged: it may go."""
+    delivered, produced = read_delivered(directory.path), Produced(directory.path)
+    if delivered.outcome is None or delivered.is_refused:
+        return False
+    return delivered.rest_refused or (
+        delivered.log_offset >= produced.log_size() and not produced.metrics_after(delivered.metric_seq, 1)
+    )

@@ -1,0 +1,131 @@
+"""Delivery of one attempt as its supervisor calls it: streamed while it runs, the outcome first when it has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from leasehold_agent.attempts.roster import Held, Phase, Roster
+from leasehold_agent.clock import utc_now
+from leasehold_agent.delivery.courier import Courier, TelemetryApi
+from leasehold_agent.delivery.outcomes import OutcomeDesk
+from leasehold_agent.link.backoff import Backoff, persist
+from leasehold_agent.link.errors import LinkError, UnavailableError
+from leasehold_protocol.v1.leases import Ending, EndingKind, Outcome
+
+_LAST_PART_S = 2.0
+"""How long an ended attempt waits for the part of its log that is on the wire."""
+_AT_ONCE = 4
+"""Logs that are on the wire at the same time, so that a site's line is left for leases."""
+logger = logging.getLogger(__name__)
+
+
+class Delivery:
+    """Delivers attempts.
+
+    Args:
+        api: where to.
+        desk: takes the outcomes.
+        roster: who holds what.
+        log_every: how long a running task's log may wait, in seconds, as the API wishes.
+        greeted: set once the API knows, by ``hello``, what is on this disk, and said what it wants of it.
+        keep_attempts: how many delivered directories stay; more than none leaves removal to the collection.
+    """
+
+    def __init__(
+        self,
+        api: TelemetryApi,
+        desk: OutcomeDesk,
+        roster: Roster,
+        *,
+        log_every: Callable[[], float],
+        greeted: asyncio.Event,
+        keep_attempts: int,
+    ) -> None:
+        self._api = api
+        self._desk = desk
+        self._roster = roster
+        self._log_every = log_every
+        self._greeted = greeted
+        self._keeps = keep_attempts > 0
+        self._line = asyncio.Semaphore(_AT_ONCE)
+
+    async def stream(self, held: Held) -> None:
+        """Send log and metrics while the attempt runs, as far as its host made them durable."""
+        courier = Courier(held.directory, self._api)
+        backoff = Backoff()
+        while not held.has_ended.is_set():
+            await held.grew.wait()
+            held.grew.clear()
+            if await _set_within(held.has_ended, self._log_every()):
+                return  # A short task's log travels with its outcome.
+            try:
+                await self._send_all(held, courier)
+                backoff.after_success()
+            except UnavailableError as error:
+                held.grew.set()
+                await _set_within(held.has_ended, backoff.after_failure(error.retry_after_s))
+            except LinkError as error:
+                logger.warning("log not taken", extra={"attempt": held.attempt, "error": str(error)})
+                return
+
+    async def _send_all(self, held: Held, courier: Courier) -> None:
+        async with self._line:
+            while not held.has_ended.is_set() and await courier.send_log(held.log_durable):
+                pass
+            while not held.has_ended.is_set() and await courier.send_metrics(held.metrics_durable):
+                pass
+
+    async def stop_stream(self, held: Held, stream: asyncio.Task[None]) -> None:
+        """End ``stream``: a part that is on the wire may arrive, but the outcome does not wait long for it."""
+        self._roster.note_end(held)
+        held.grew.set()
+        await asyncio.wait([stream], timeout=_LAST_PART_S)
+        stream.cancel()
+
+    async def deliver(self, held: Held) -> None:
+        """Deliver an ended attempt, however long it takes, and remove its directory."""
+        if held.found is not None:
+            await self._greeted.wait()
+        if held.is_unwanted:
+            logger.warning("attempt removed: the API has no use for it", extra={"attempt": held.attempt})
+            await asyncio.to_thread(held.directory.remove)
+            return
+        courier = Courier(held.directory, self._api)
+        if courier.delivered.outcome is None:
+            await self._deliver_outcome(held, courier)
+        held.outcome_is_in = True
+        if courier.delivered.is_refused:
+            return
+        async with self._line:
+            while await persist(courier.send_rest, through_lock=True):
+                pass
+        if not self._keeps:
+            await asyncio.to_thread(held.directory.remove)
+
+    async def report(self, outcome: Outcome, held: Held) -> None:
+        """Deliver the outcome of an attempt that has no directory."""
+        await self._desk.deliver(outcome, sending=lambda: self._roster.move(held, Phase.DELIVERING))
+
+    async def _deliver_outcome(self, held: Held, courier: Courier) -> None:
+        ending = held.directory.ending() or Ending(
+            kind=EndingKind.LOST, message="the record of its ending is damaged", ended_at=utc_now()
+        )
+        outcome = await persist(lambda: courier.pack(ending), through_lock=True)
+        ack = await self._desk.deliver(outcome, sending=lambda: self._roster.move(held, Phase.DELIVERING))
+        courier.acknowledge(ack, outcome)
+        facts = {"attempt": held.attempt, "kind": outcome.ending.kind.value, "verdict": ack.verdict.value}
+        logger.info("outcome delivered", extra=facts)
+        if courier.delivered.is_refused:
+            logger.error("attempt kept on disk: refused", extra={"attempt": held.attempt, "reason": ack.reason})
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for ``event``, at most so long; returns whether it is set."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True

@@ -1,0 +1,135 @@
+"""What an attempt has produced so far, read from its directory and from nowhere else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from leasehold_protocol.v1.message import Json
+from leasehold_protocol.v1.telemetry import MetricPoint
+
+_CHUNK = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredXCom:
+    """The newest write of one XCom key."""
+
+    key: str
+    path: Path
+    size: int
+    """Of its JSON text, in bytes."""
+    sha256: str
+
+    def text(self) -> bytes:
+        """Return the JSON text."""
+        return self.path.read_bytes()
+
+    def value(self) -> Json:
+        """Return the value."""
+        return json.loads(self.text())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class XComs:
+    """All XComs of an attempt."""
+
+    newest: list[StoredXCom]
+    """One per key; earlier writes have no effect."""
+    last_seq: int
+
+
+class Produced:
+    """Reads one attempt directory. Half a line at the end of a file is not there yet, or never will be."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._metrics_at = (0, 0)
+        """(sequence number, file position) up to which metrics were read: the next read goes on from there."""
+
+    def log_size(self) -> int:
+        """Return the log's length in bytes."""
+        try:
+            return (self._directory / "output.log").stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def log_part(self, offset: int, length: int) -> bytes:
+        """Return up to ``length`` bytes of the log from ``offset``."""
+        try:
+            with (self._directory / "output.log").open("rb") as file:
+                file.seek(offset)
+                return file.read(length)
+        except FileNotFoundError:
+            return b""
+
+    def log_sha256(self, *, trust_ending: bool = True) -> str:
+        """Return the whole log's SHA-256: the host's, from ``ending.json``, or computed from the file."""
+        if trust_ending:
+            ending = self._ending()
+            if isinstance(known := ending.get("log_sha256"), str) and ending.get("log_size") == self.log_size():
+                return known
+        digest, offset = hashlib.sha256(), 0
+        while part := self.log_part(offset, _CHUNK):
+            digest.update(part)
+            offset += len(part)
+        return digest.hexdigest()
+
+    def metrics_after(self, seq: int, limit: int) -> list[MetricPoint]:
+        """Return up to ``limit`` points with higher sequence numbers than ``seq``."""
+        at_seq, position = self._metrics_at if self._metrics_at[0] <= seq else (0, 0)
+        points: list[MetricPoint] = []
+        try:
+            with (self._directory / "metrics.ndjson").open("rb") as file:
+                file.seek(position)
+                while len(points) < limit and (line := file.readline()).endswith(b"\n"):
+                    position += len(line)
+                    point = _point(line)
+                    if point is None:
+                        continue
+                    if point.seq > seq:
+                        points.append(point)
+                    else:
+                        at_seq = point.seq
+                        self._metrics_at = (at_seq, position)
+        except FileNotFoundError:
+            return []
+        return points
+
+    def xcoms(self) -> XComs:
+        """Return the XComs; a line whose file is missing or damaged (a power cut) does not count."""
+        newest: dict[str, StoredXCom] = {}
+        last_seq = 0
+        try:
+            lines = (self._directory / "xcoms" / "index.ndjson").read_bytes().split(b"\n")[:-1]
+        except FileNotFoundError:
+            return XComs(newest=[], last_seq=0)
+        for line in lines:
+            try:
+                entry = json.loads(line)
+                path = self._directory / "xcoms" / Path(entry["file"]).name
+                stored = StoredXCom(key=entry["key"], path=path, size=int(entry["size"]), sha256=entry["sha256"])
+                last_seq = max(last_seq, int(entry["seq"]))
+            except (ValueError, KeyError, TypeError):
+                continue
+            if path.is_file() and path.stat().st_size == stored.size:
+                newest[stored.key] = stored
+        return XComs(newest=list(newest.values()), last_seq=last_seq)
+
+    def _ending(self) -> dict[str, object]:
+        try:
+            ending = json.loads((self._directory / "ending.json").read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return ending if isinstance(ending, dict) else {}
+
+
+def _point(line: bytes) -> MetricPoint | None:
+    try:
+        return MetricPoint.model_validate_json(line)
+    except ValidationError:
+        return None

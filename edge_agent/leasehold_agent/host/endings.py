@@ -1,0 +1,83 @@
+"""How an attempt ended, decided from what is known at the end. Pure."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass
+
+LONGEST_MESSAGE = 4000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """A kind (see ``leasehold_protocol.v1.leases.EndingKind``) and what goes with it."""
+
+    kind: str
+    message: str | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """Why the host itself ended the task."""
+
+    kind: str
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What the task said of its end (``PUT /v1/ending``)."""
+
+    kind: str
+    message: str | None = None
+    retry_after_s: float | None = None
+
+
+def decide(*, wait_status: int, stop: Stop | None, said: Said | None, result_problem: str | None) -> Ending:
+    """Return the ending of a task whose main process ended with ``wait_status`` (as wait(2) gives it).
+
+    What the host did comes first: a task that was cancelled did not succeed, whatever it said. Then what the task
+    said, unless it said success and then failed.
+    """
+    code, number = _exit(wait_status)
+    if stop is not None:
+        return Ending(kind=stop.kind, message=stop.reason, exit_code=code, signal=number)
+    if said is not None and said.kind != "success":
+        return Ending(
+            kind=said.kind, message=said.message, exit_code=code, signal=number, retry_after_s=said.retry_after_s
+        )
+    if wait_status != 0:
+        after = " after the task had reported success" if said is not None else ""
+        return Ending(kind="failed", message=_why(code, number) + after, exit_code=code, signal=number)
+    if result_problem is not None:
+        return Ending(kind="failed", message=result_problem, exit_code=code)
+    return Ending(kind="success", message=said.message if said else None, exit_code=code)
+
+
+def shortened(message: str | None) -> str | None:
+    """Return the message within the protocol's bound."""
+    if message is None or len(message) <= LONGEST_MESSAGE:
+        return message
+    return message[: LONGEST_MESSAGE - 1] + "…"
+
+
+def _exit(wait_status: int) -> tuple[int | None, int | None]:
+    """Return (exit code, signal); one of them is None."""
+    code = os.waitstatus_to_exitcode(wait_status)
+    return (code, None) if code >= 0 else (None, -code)
+
+
+def _why(code: int | None, number: int | None) -> str:
+    if number is None:
+        return f"exit status {code}"
+    try:
+        name = f" ({signal.Signals(number).name})"
+    except ValueError:
+        name = ""
+    # Nobody here sent it: most often that was the kernel, out of memory.
+    hint = ": perhaps the machine ran out of memory" if number == signal.SIGKILL else ""
+    return f"killed by signal {number}{name}{hint}"

@@ -1,0 +1,280 @@
+"""The attempt host: starts one task, keeps what it says, ends it in time, and knows how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from dataclasses import asdict
+from secrets import token_urlsafe
+from typing import cast
+
+from leasehold_agent.host import checks, instants
+from leasehold_agent.host.checks import Object
+from leasehold_agent.host.control import Control
+from leasehold_agent.host.deadline import Deadline
+from leasehold_agent.host.directory import AttemptDirectory
+from leasehold_agent.host.endings import Ending, Said, Stop, decide, shortened
+from leasehold_agent.host.launching import environment, prepared, why_not_started
+from leasehold_agent.host.lease import HostLease
+from leasehold_agent.host.masking import Secrets, SecretTooShortError
+from leasehold_agent.host.output import Output
+from leasehold_agent.host.spool import DiskFullError, Spool
+from leasehold_agent.host.task_api import RESULT_KEY, TaskApi
+from leasehold_agent.host.task_context import inputs_to_fetch, task_context
+from leasehold_agent.host.task_process import TaskProcess
+from leasehold_agent.host.task_socket import TaskSocket
+from leasehold_agent.host.version import HOST_VERSION
+from leasehold_agent.runtimes.port import Launch, RuntimeMissingError, WorkRefusedError
+from leasehold_agent.runtimes.result import ResultCapture, ResultError
+
+GRACE_S = 10.0
+"""From SIGTERM to SIGKILL, unless whoever stops the task says otherwise."""
+
+_STOP_KINDS = ("cancelled", "lease_expired", "lost", "timed_out")
+_LEASE_EXPIRED = (
+    "the lease ended before it could be renewed: the API was out of reach for longer than the task's max_offline"
+)
+
+
+class Host:
+    """One attempt's host; the working directory of its process is the attempt directory."""
+
+    def __init__(self, directory: AttemptDirectory, lease: HostLease) -> None:
+        self._directory = directory
+        self._lease = lease
+        self._loop = asyncio.get_running_loop()
+        self._secrets = Secrets()
+        self._spool = Spool(directory, log_limit=lease.log_bytes, grew=lambda: self._control.tell(self._growth()))
+        self._control = Control(hello=lambda: [self._hello(), self._growth()], heard=self._hear)
+        self._process = TaskProcess()
+        self._stopped = asyncio.Event()
+        self._stop: Stop | None = None
+        self._said: Said | None = None
+        self._fetched: dict[str, object] = {}
+        self._sign_of_life: Object = {"progress": None, "note": None}
+        self._started_at: str | None = None
+        self._ended = False
+        self._deadline = Deadline(lambda left_s: self.stop("lease_expired", _LEASE_EXPIRED, grace_s=left_s))
+
+    async def run(self, control: socket.socket) -> Object:
+        """Run the task to its end and return ``ending.json``: everything else is on disk then.
+
+        Args:
+            control: The listening ``host.sock``.
+        """
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._told_to_go, number)
+        await self._control.serve(control)
+        self._deadline.set(self._lease.deadline_boottime_s)
+        secret = token_urlsafe(32)
+        api = TaskApi(
+            lease=self._lease, context=self._context, spool=self._spool, secrets=self._secrets, notes=self
+        )  # fmt: skip
+        server = TaskSocket(secret=secret, answer=api.answer)
+        await server.serve(self._directory.listen("task.sock"))
+        ending = await self._work(secret)
+        server.close()
+        self._deadline.close()
+        await self._spool.settled()
+        self._ended = True
+        self._spool.finish()
+        return self._as_written(ending)
+
+    async def tell_end(self) -> None:
+        """Tell the agent that ``ending.json`` is there."""
+        self._control.tell(self._growth())
+        self._control.tell({"tell": "ended"})
+        await self._control.close()
+
+    def stop(self, kind: str, reason: str | None, *, grace_s: float = GRACE_S) -> None:
+        """End the task; the first reason counts, a later one can only shorten the grace."""
+        if self._ended:
+            return
+        if self._stop is None:
+            self._stop = Stop(kind=kind, reason=reason)
+            self._stopped.set()
+            self._say(f"stopping the task ({kind}): {reason or 'no reason given'}")
+        self._process.end_by(self._loop.time() + grace_s)
+
+    # What the task's requests reach (task_api.Notes).
+
+    def heartbeat(self, progress: float | None, note: str | None) -> None:
+        """See ``Notes``."""
+        if progress is not None:
+            self._sign_of_life["progress"] = progress
+        if note is not None:
+            self._sign_of_life["note"] = note
+        self._spool.touch()
+
+    def say_ending(self, said: Said) -> None:
+        """See ``Notes``."""
+        self._said = said
+
+    async def ask(self, method: str, path: str, body: object = None) -> Object:
+        """See ``Notes``. Secrets in the answer are masked from here on: before the task can print them."""
+        answer = await self._control.ask(method, path, body)
+        secrets = answer.get("secrets")
+        self._mask(cast("list[object]", secrets) if isinstance(secrets, list) else [])
+        return answer
+
+    def drain(self) -> None:
+        """See ``Notes``."""
+        self._process.drain()
+
+    # One task's way from its lease to its ending.
+
+    async def _work(self, secret: str) -> Ending:
+        try:
+            if self._stop is None:
+                await self._fetch_inputs()
+            if self._stop is not None:
+                return Ending(kind=self._stop.kind, message=self._stop.reason)
+            launch = prepared(self._lease, self._context(), self._directory)
+            capture = ResultCapture(launch.result)
+            self._start(launch, secret, capture)
+        except RuntimeMissingError as problem:
+            return self._not_started("could_not_start", str(problem))
+        except WorkRefusedError as problem:
+            return self._not_started("failed", str(problem))
+        return await self._see_through(capture)
+
+    async def _see_through(self, capture: ResultCapture) -> Ending:
+        timeout = self._arm_timeout()
+        status = await self._process.exited()
+        stop = self._stop  # what comes later changes nothing: the task has ended by itself
+        if timeout is not None:
+            timeout.cancel()
+        if stop is None and (left := await self._process.leftovers()):
+            self._say(f"the task ended and left processes behind, which are killed: {', '.join(left)}")
+        if stop is None:
+            self._process.end_by(self._loop.time(), gently=False)
+        await self._process.gone()
+        problem = self._keep_result(capture) if status == 0 and stop is None else None
+        return decide(wait_status=status, stop=stop, said=self._said, result_problem=problem)
+
+    async def _fetch_inputs(self) -> None:
+        """Get the inputs that were too large for the lease. Waits for the API as long as the lease lasts."""
+        wanted = inputs_to_fetch(self._lease)
+        if not wanted:
+            return
+        self._say(f"waiting for inputs too large to travel with the lease: {', '.join(wanted)}")
+        asking = asyncio.ensure_future(self._ask_all(list(wanted.values())))
+        stopped = asyncio.ensure_future(self._stopped.wait())
+        await asyncio.wait([asking, stopped], return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if not asking.done():
+            asking.cancel()
+            return
+        for name, answer in zip(wanted, asking.result(), strict=True):
+            body = answer.get("body")
+            if answer.get("status") != 200 or not isinstance(body, dict):
+                raise RuntimeMissingError(f"the input {name} could not be fetched: {body}")
+            self._fetched[name] = body.get("value")
+
+    async def _ask_all(self, paths: list[str]) -> list[Object]:
+        return await asyncio.gather(*(self.ask("GET", path) for path in paths))
+
+    def _start(self, launch: Launch, secret: str, capture: ResultCapture) -> None:
+        socket_path = self._directory.task_socket(os.getpid())
+        env = environment(launch, attempt=self._lease.attempt, socket_path=socket_path, secret=secret)
+        stdout = Output("stdout", spool=self._spool, secrets=self._secrets, capture=capture)
+        stderr = Output("stderr", spool=self._spool, secrets=self._secrets)
+        self._started_at = instants.now()
+        try:
+            pid = self._process.start(launch.argv, env=env, cwd=launch.cwd, stdout=stdout, stderr=stderr)
+        except (OSError, ValueError) as problem:
+            self._started_at = None
+            raise RuntimeMissingError(why_not_started(launch, problem)) from None
+        self._directory.write_host(pid=os.getpid(), version=HOST_VERSION, task_pid=pid)
+
+    def _not_started(self, kind: str, message: str) -> Ending:
+        self._say(f"the task was not started: {message}")
+        return Ending(kind=kind, message=message)
+
+    def _arm_timeout(self) -> asyncio.TimerHandle | None:
+        limit_s = self._lease.timeout_s
+        if limit_s is None:
+            return None
+        reason = f"the task ran longer than its timeout of {limit_s:g} s"
+        return self._loop.call_later(limit_s, lambda: self.stop("timed_out", reason))
+
+    def _keep_result(self, capture: ResultCapture) -> str | None:
+        """Write the result that a program printed, unless it sent one; return what is wrong with it."""
+        if self._spool.read_xcom(RESULT_KEY) is not None:
+            return None
+        try:
+            text = capture.text()
+            if text is not None:
+                self._spool.write_xcom(RESULT_KEY, text)
+        except ResultError as problem:
+            return str(problem)
+        except DiskFullError:
+            return "the result could not be kept: the disk of this site is full"
+        return None
+
+    def _as_written(self, ending: Ending) -> Object:
+        message = shortened(None if ending.message is None else self._secrets.mask(ending.message))
+        reach = self._spool.written
+        written: Object = {
+            "kind": ending.kind,
+            "message": message,
+            "exit_code": ending.exit_code,
+            "signal": ending.signal,
+            "retry_after_s": ending.retry_after_s,
+            "started_at": self._started_at,
+            "ended_at": instants.now(),
+            "usage": self._process.usage() if self._started_at else None,
+            "log_size": reach.log,
+            "log_sha256": self._spool.log.sha256,
+            "metric_seq": reach.metric_seq,
+            "xcom_seq": reach.xcom_seq,
+        }
+        return {name: value for name, value in written.items() if value is not None}
+
+    def _context(self) -> Object:
+        return task_context(self._lease, work_dir=str(self._directory.work), fetched=self._fetched)
+
+    # What the agent says and is told.
+
+    def _hello(self) -> Object:
+        return {"tell": "hello", "attempt": self._lease.attempt, "version": HOST_VERSION, "state": "running"}
+
+    def _growth(self) -> Object:
+        return {"tell": "grew", **asdict(self._spool.durable), **self._sign_of_life}
+
+    def _hear(self, message: Object) -> None:
+        reason = message.get("reason")
+        match message:
+            case {"do": "renewed", "deadline_boottime_s": int() | float() as deadline_s}:
+                self._deadline.set(deadline_s)
+            case {"do": "cancel"}:
+                self.stop("cancelled", _text(reason), grace_s=checks.seconds(message.get("grace_s"), GRACE_S))
+            case {"do": "stop", "kind": str(kind)} if kind in _STOP_KINDS:
+                self.stop(kind, _text(reason), grace_s=checks.seconds(message.get("grace_s"), GRACE_S))
+            case {"do": "mask", "values": list(values)}:
+                self._mask(values)
+            case _:
+                raise ValueError("no such message, or not of this shape")
+
+    def _mask(self, secrets: list[object]) -> None:
+        for secret in secrets:
+            try:
+                self._secrets.add(str(secret))
+            except (SecretTooShortError, UnicodeEncodeError) as problem:
+                self._say(str(problem))
+
+    def _say(self, message: str) -> None:
+        """Write a line of the host's own into the log, which is complete once the ending counts it."""
+        if not self._ended:
+            self._spool.log.agent(self._secrets.mask(message))
+            self._spool.touch()
+
+    def _told_to_go(self, number: int) -> None:
+        name = signal.Signals(number).name
+        self.stop("lost", f"the attempt host was told to end by {name}, as when the machine shuts down")
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

@@ -1,0 +1,50 @@
+"""From a lease to the process to start: where it runs, what its environment is, and why it could not be started."""
+
+from __future__ import annotations
+
+import os
+from urllib.parse import quote
+
+from leasehold_agent.host.checks import Object
+from leasehold_agent.host.directory import AttemptDirectory
+from leasehold_agent.host.lease import HostLease
+from leasehold_agent.runtimes.port import Launch, Place
+from leasehold_agent.runtimes.registry import runtime_for
+
+
+def prepared(lease: HostLease, context: Object, directory: AttemptDirectory) -> Launch:
+    """Let the runtime say what to start.
+
+    Raises:
+        RuntimeMissingError: if this site can't run it.
+        WorkRefusedError: if nobody can.
+    """
+    place = Place(
+        work_dir=str(directory.work),
+        temporary_dir=str(directory.temporary),
+        bundle_dir=lease.bundle_dir,
+        python=lease.python,
+        sdk_path=lease.sdk_path,
+        surroundings=os.environ,
+    )
+    return runtime_for(lease.work.get("kind")).prepare(lease.work, context, place)
+
+
+def environment(launch: Launch, *, attempt: str, socket_path: str, secret: str) -> dict[str, str]:
+    """Return the runtime's environment with the task's way to its host; no runtime or author can change that part."""
+    return {
+        **launch.env,
+        "LEASEHOLD_ATTEMPT": attempt,
+        "LEASEHOLD_TASK_URL": "http+unix://" + quote(socket_path, safe=""),
+        "LEASEHOLD_TASK_SECRET": secret,
+    }
+
+
+def why_not_started(launch: Launch, problem: OSError | ValueError) -> str:
+    """Return cause and cure for a person."""
+    program = launch.argv[0]
+    if isinstance(problem, FileNotFoundError):
+        return f"there is no program {program!r} on this site (PATH is {launch.env.get('PATH')}): install it there"
+    if isinstance(problem, PermissionError):
+        return f"the program {program!r} may not be executed by the agent's user: check its permissions"
+    return f"the program {program!r} could not be started: {problem}"

@@ -1,0 +1,149 @@
+"""``lease.json`` as the host reads it: what to run, until when, and what the task may ask for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+Object = Mapping[str, object]
+"""A JSON object."""
+
+
+class LeaseUnreadableError(ValueError):
+    """``lease.json`` is missing, no JSON, or lacks something. The message says which."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamInput:
+    """An upstream result that the task's arguments name."""
+
+    task: str
+    key: str
+    size: int
+    inline: bool
+    value: object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostLease:
+    """The facts of one lease that the host needs."""
+
+    attempt: str
+    task_instance: str
+    map_index: int
+    try_number: int
+    run: Object
+    task: str
+    work: Object
+    upstream: tuple[str, ...]
+    connections: tuple[str, ...]
+    variables: tuple[str, ...]
+    inputs: tuple[UpstreamInput, ...]
+    timeout_s: float | None
+    deadline_boottime_s: float
+    bundle_dir: str | None
+    python: str | None
+    sdk_path: str | None
+    log_bytes: int | None
+
+
+def read_lease(path: Path) -> HostLease:
+    """Read ``lease.json``.
+
+    Raises:
+        LeaseUnreadableError: if it can't be used.
+    """
+    try:
+        found: object = json.loads(path.read_bytes())
+    except OSError as problem:
+        raise LeaseUnreadableError(f"lease.json can't be read: {problem.strerror}") from None
+    except (ValueError, RecursionError) as problem:
+        raise LeaseUnreadableError(f"lease.json is not JSON: {problem}") from None
+    return _lease(_Reader(found, "lease.json"))
+
+
+def _lease(lease: _Reader) -> HostLease:
+    task = lease.nested("task")
+    needs, runtime, limits = task.nested("needs"), lease.nested("runtime"), lease.nested("limits")
+    return HostLease(
+        attempt=lease.text("attempt"),
+        task_instance=lease.text("task_instance"),
+        map_index=int(lease.number("map_index", -1)),
+        try_number=int(lease.number("try_number")),
+        run=lease.nested("run").fields,
+        task=task.text("id"),
+        work=task.nested("work").fields,
+        upstream=task.texts("upstream"),
+        connections=needs.texts("connections"),
+        variables=task.texts("variables"),
+        inputs=tuple(_input(item) for item in lease.objects("inputs")),
+        timeout_s=task.maybe_number("timeout_s"),
+        deadline_boottime_s=lease.number("deadline_boottime_s"),
+        bundle_dir=lease.maybe_text("bundle_dir"),
+        python=runtime.maybe_text("python"),
+        sdk_path=runtime.maybe_text("sdk_path"),
+        log_bytes=None if (most := limits.maybe_number("log_bytes")) is None else int(most),
+    )
+
+
+def _input(item: _Reader) -> UpstreamInput:
+    return UpstreamInput(
+        task=item.text("task"),
+        key=item.maybe_text("key") or "return_value",
+        size=int(item.number("size", 0)),
+        inline=item.fields.get("inline", True) is True,
+        value=item.fields.get("value"),
+    )
+
+
+class _Reader:
+    """One JSON object with its name, for messages that say where something is missing."""
+
+    def __init__(self, value: object, name: str) -> None:
+        if not isinstance(value, dict):
+            raise LeaseUnreadableError(f"{name} is not an object")
+        self.fields: Object = cast("dict[str, object]", value)
+        self._name = name
+
+    def nested(self, key: str) -> _Reader:
+        return _Reader(self.fields.get(key) or {}, f"{self._name}: {key}")
+
+    def objects(self, key: str) -> list[_Reader]:
+        return [_Reader(item, f"{self._name}: {key}[{n}]") for n, item in enumerate(self._list(key))]
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        return tuple(str(item) for item in self._list(key))
+
+    def text(self, key: str) -> str:
+        if (value := self.maybe_text(key)) is None:
+            raise LeaseUnreadableError(f"{self._name}: {key} is missing")
+        return value
+
+    def maybe_text(self, key: str) -> str | None:
+        value = self.fields.get(key)
+        if value is not None and not isinstance(value, str):
+            raise LeaseUnreadableError(f"{self._name}: {key} is not text")
+        return value
+
+    def number(self, key: str, default: float | None = None) -> float:
+        value = self.maybe_number(key)
+        if value is None:
+            value = default
+        if value is None:
+            raise LeaseUnreadableError(f"{self._name}: {key} is missing")
+        return value
+
+    def maybe_number(self, key: str) -> float | None:
+        value = self.fields.get(key)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise LeaseUnreadableError(f"{self._name}: {key} is not a number")
+        return value
+
+    def _list(self, key: str) -> list[object]:
+        value = self.fields.get(key) or []
+        if not isinstance(value, list):
+            raise LeaseUnreadableError(f"{self._name}: {key} is not a list")
+        return cast("list[object]", value)

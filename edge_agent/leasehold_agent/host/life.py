@@ -1,0 +1,114 @@
+"""A host process from its lock to its exit."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+
+from leasehold_agent.host import instants, linux, tree
+from leasehold_agent.host.checks import Object
+from leasehold_agent.host.directory import AttemptDirectory, EndingFile
+from leasehold_agent.host.endings import LONGEST_MESSAGE
+from leasehold_agent.host.host import Host
+from leasehold_agent.host.lease import LeaseUnreadableError, read_lease
+from leasehold_agent.host.version import HOST_VERSION
+
+_WRITE_TRIES = 600
+_WRITE_PAUSE_S = 1.0
+_KILL_PAUSE_S = 0.01
+
+
+def live(directory: AttemptDirectory, control: socket.socket) -> Object | None:
+    """Be the host of an attempt whose lock this process holds.
+
+    Args:
+        directory: The attempt directory.
+        control: The listening ``host.sock``.
+
+    Returns:
+        The ending; None when it could not be written.
+    """
+    os.umask(0o077)
+    os.chdir(directory.path)
+    linux.become_subreaper()
+    linux.name_process("attempt-host")
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        return loop.run_until_complete(_live(directory, control))
+    finally:
+        directory.remove_sockets()
+
+
+async def _live(directory: AttemptDirectory, control: socket.socket) -> Object | None:
+    file = EndingFile(directory)
+    host: Host | None = None
+    try:
+        directory.prepare()
+        directory.write_host(pid=os.getpid(), version=HOST_VERSION)
+        host = Host(directory, read_lease(directory.lease))
+        ending = await host.run(control)
+    except LeaseUnreadableError as problem:
+        ending = _bare(directory, "could_not_start", str(problem))
+    except Exception as problem:  # noqa: BLE001 (whatever went wrong here: the tree must die and the end be written)
+        _kill_everything()
+        kind = "could_not_start" if host is None else "lost"
+        ending = _bare(directory, kind, _explained(problem))
+    written = await _write(file, ending)
+    if host is not None and written:
+        await host.tell_end()
+    return ending if written else None
+
+
+async def _write(file: EndingFile, ending: Object) -> bool:
+    """Write the ending, waiting for a disk that doesn't take it: without it the task's work counts as lost."""
+    for _ in range(_WRITE_TRIES):
+        try:
+            file.write(ending)
+        except OSError:
+            await asyncio.sleep(_WRITE_PAUSE_S)
+        else:
+            return True
+    return False
+
+
+def _kill_everything() -> None:
+    while left := tree.descendants(os.getpid()):
+        tree.send(left, signal.SIGKILL)
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        time.sleep(_KILL_PAUSE_S)
+
+
+def _explained(problem: Exception) -> str:
+    if isinstance(problem, OSError) and problem.filename is not None:
+        return f"the attempt directory can't be used: {problem.strerror}: {problem.filename}"
+    return f"the attempt host failed: {problem!r}"
+
+
+def _bare(directory: AttemptDirectory, kind: str, message: str) -> Object:
+    """Return the ending of an attempt without a host to ask: its telemetry is counted from the files."""
+    log = _content(directory.log)
+    return {
+        "kind": kind,
+        "message": message[:LONGEST_MESSAGE],
+        "ended_at": instants.now(),
+        "log_size": len(log),
+        "log_sha256": sha256(log).hexdigest(),
+        "metric_seq": _content(directory.metrics).count(b"\n"),
+        "xcom_seq": _content(directory.xcoms / "index.ndjson").count(b"\n"),
+    }
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""

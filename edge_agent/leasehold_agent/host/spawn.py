@@ -1,0 +1,154 @@
+"""The agent's side of the host zygote: how it is started, asked for hosts, and started again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import cast
+
+ANSWER_S = 15.0
+"""A fork takes milliseconds; a zygote that says nothing for this long is replaced."""
+
+
+class HostNotStartedError(Exception):
+    """No host was started.
+
+    Attributes:
+        code: ``running``, ``ended``, ``lost``, ``unusable`` or ``malformed`` (docs/reference/attempt-directory.md).
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def zygote_command() -> list[str]:
+    """Return the command of the zygote: a bare interpreter, or the frozen binary itself."""
+    if getattr(sys, "frozen", False):
+        return [sys.executable, "host-zygote"]
+    paths = [str(_parent_of(package)) for package in ("leasehold_agent", "leasehold")]
+    bootstrap = f"import sys; sys.path[:0] = {paths!r}; from leasehold_agent.host.zygote import main; sys.exit(main())"
+    return [sys.executable, "-I", "-S", "-c", bootstrap]
+
+
+def zygote_environment(surroundings: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of the zygote: the agent's without its own settings, which may be secret."""
+    return {name: value for name, value in surroundings.items() if not name.startswith("LEASEHOLD_")}
+
+
+class HostZygote:
+    """A client of one zygote. Use it from one event loop."""
+
+    def __init__(self) -> None:
+        self._running: _Running | None = None
+        self._one_at_a_time = asyncio.Lock()
+
+    @property
+    def pid(self) -> int | None:
+        """The zygote's pid, once it was needed."""
+        return None if self._running is None else self._running.process.pid
+
+    async def start_host(self, attempt_dir: Path) -> int:
+        """Start the host of a prepared attempt directory and return its pid; it holds ``host.lock`` by then.
+
+        A zygote that died is replaced. If it died after the fork, the host it made is found by its lock.
+
+        Raises:
+            HostNotStartedError: if there can be no host in this directory (any more).
+        """
+        async with self._one_at_a_time:
+            answer = await self._ask(attempt_dir)
+            if answer is not None:
+                return _pid(answer)
+            self._discard()
+            answer = await self._ask(attempt_dir)
+            if answer is None:
+                self._discard()
+                raise HostNotStartedError("unusable", "the host zygote ends as soon as it is asked for a host")
+            return _pid(answer) if answer.get("code") != "running" else _pid_in(attempt_dir / "host.json")
+
+    async def close(self) -> None:
+        """Let the zygote go; hosts go on, and it waits for them."""
+        async with self._one_at_a_time:
+            running, self._running = self._running, None
+            if running is not None:
+                running.writer.close()
+                # It may outlive this process by days; so nobody here waits for it.
+                running.process.returncode = running.process.poll() or 0
+
+    async def _ask(self, attempt_dir: Path) -> dict[str, object] | None:
+        """Return the answer, None when the zygote died over it."""
+        running = self._running = self._running or await _start()
+        try:
+            running.writer.write(_request(attempt_dir))
+            await running.writer.drain()
+            line = await asyncio.wait_for(running.reader.readline(), ANSWER_S)
+        except (ConnectionError, TimeoutError):
+            return None
+        return cast("dict[str, object]", json.loads(line)) if line.endswith(b"\n") else None
+
+    def _discard(self) -> None:
+        running, self._running = self._running, None
+        if running is not None:
+            running.writer.close()
+            running.process.kill()
+            running.process.wait()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Running:
+    process: subprocess.Popen[bytes]
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+
+async def _start() -> _Running:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        # No asyncio subprocess: its transport kills the child when the event loop closes.
+        process = _spawn(theirs)
+    reader, writer = await asyncio.open_unix_connection(sock=ours)
+    return _Running(process=process, reader=reader, writer=writer)
+
+
+def _spawn(channel: socket.socket) -> subprocess.Popen[bytes]:
+    environment = zygote_environment(os.environ)
+    return subprocess.Popen(
+        zygote_command(),
+        stdin=channel.fileno(),
+        stdout=channel.fileno(),
+        env=environment,
+        start_new_session=True,
+        close_fds=True,
+    )
+
+
+def _request(attempt_dir: Path) -> bytes:
+    return json.dumps({"attempt_dir": str(attempt_dir.absolute())}).encode() + b"\n"
+
+
+def _pid(answer: Mapping[str, object]) -> int:
+    pid = answer.get("pid")
+    if not isinstance(pid, int):
+        raise HostNotStartedError(str(answer.get("code")), str(answer.get("error")))
+    return pid
+
+
+def _pid_in(path: Path) -> int:
+    """Return the pid of the host that a zygote made before it died."""
+    return _pid(cast("dict[str, object]", json.loads(path.read_bytes())))
+
+
+def _parent_of(package: str) -> Path:
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise HostNotStartedError("unusable", f"the package {package} is missing: install the agent again")
+    return Path(spec.submodule_search_locations[0]).parent

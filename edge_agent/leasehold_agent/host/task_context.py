@@ -1,0 +1,39 @@
+"""The ``TaskContext`` of a lease: who the task is and what it was given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import quote, urlencode
+
+from leasehold_agent.host.checks import Object
+from leasehold_agent.host.lease import HostLease
+
+
+def task_context(lease: HostLease, *, work_dir: str, fetched: Mapping[str, object]) -> Object:
+    """Return the context as JSON. ``fetched`` holds the inputs that were too large to travel with the lease."""
+    given = {f"{item.task}/{item.key}": item.value for item in lease.inputs if item.inline}
+    return {
+        "attempt": lease.attempt,
+        "task": lease.task,
+        "task_instance": lease.task_instance,
+        "map_index": lease.map_index,
+        "try_number": lease.try_number,
+        "run": lease.run,
+        "work": lease.work,
+        "inputs": {**given, **fetched},
+        "connections": list(lease.connections),
+        "variables": list(lease.variables),
+        "work_dir": work_dir,
+        "bundle_dir": lease.bundle_dir,
+    }
+
+
+def inputs_to_fetch(lease: HostLease) -> dict[str, str]:
+    """Return ``<task>/<key>`` → where to ask for it, for every input that did not come with the lease."""
+    large = [item for item in lease.inputs if not item.inline]
+    return {f"{item.task}/{item.key}": xcom_path(item.task, item.key, -1) for item in large}
+
+
+def xcom_path(task: str, key: str, map_index: int) -> str:
+    """Return where an upstream task's XCom is asked for."""
+    return f"/v1/xcoms/{quote(key, safe='')}?{urlencode({'task': task, 'map_index': map_index})}"

@@ -1,0 +1,81 @@
+"""``task.sock``: the task's HTTP server, one coroutine per connection."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Awaitable, Callable
+
+from leasehold_agent.host.http_wire import HEAD_LIMIT, Answer, RefusedRequestError, Request, read_request, render
+
+_MOST_CONNECTIONS = 128
+_DISCARD_S = 2.0
+
+
+class TaskSocket:
+    """Serves one task's requests."""
+
+    def __init__(self, *, secret: str, answer: Callable[[Request], Awaitable[Answer]]) -> None:
+        self._secret = secret
+        self._answer = answer
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server | None = None
+
+    async def serve(self, listening: socket.socket) -> None:
+        """Take connections from ``listening``."""
+        self._server = await asyncio.start_unix_server(self._connected, sock=listening, limit=2 * HEAD_LIMIT)
+
+    def close(self) -> None:
+        """End every connection: what is written after this would not be covered by the ending."""
+        if self._server is not None:
+            self._server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        try:
+            if len(self._writers) > _MOST_CONNECTIONS:
+                detail = f"more than {_MOST_CONNECTIONS} connections at once: close some"
+                writer.write(render(RefusedRequestError(503, "unavailable", detail).answer(), keep_alive=False))
+                return
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+                while await self._exchange(reader, writer):
+                    await writer.drain()
+        finally:
+            self._writers.discard(writer)
+            writer.close()
+
+    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Answer one request; False when the connection ends with it."""
+        try:
+            request = await read_request(reader, writer, secret=self._secret)
+            if request is None:
+                return False
+            answer, keep_alive = await self._answered(request)
+        except RefusedRequestError as refusal:
+            writer.write(render(refusal.answer(), keep_alive=False))
+            await _discard(reader)
+            return False
+        writer.write(render(answer, keep_alive=keep_alive))
+        return keep_alive
+
+    async def _answered(self, request: Request) -> tuple[Answer, bool]:
+        try:
+            return await self._answer(request), request.keep_alive
+        except RefusedRequestError as refusal:
+            return refusal.answer(), request.keep_alive and not refusal.closes
+        except (OSError, ValueError, TypeError, KeyError, RecursionError) as problem:
+            # A mistake of ours, or a broken disk: the task gets an answer it can act on, the host lives on.
+            return RefusedRequestError(
+                500, "internal", f"the attempt host failed at this request: {problem!r}"
+            ).answer(), True
+
+
+async def _discard(reader: asyncio.StreamReader) -> None:
+    """Read what a refused client still sends: closing at once would cost it the answer that says why."""
+    with contextlib.suppress(TimeoutError, ConnectionError):
+        async with asyncio.timeout(_DISCARD_S):
+            while await reader.read(HEAD_LIMIT):
+                pass

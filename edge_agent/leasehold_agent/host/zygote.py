@@ -1,0 +1,172 @@
+"""The host zygote: a warm process of one thread that forks an attempt host per request.
+
+Requests and answers are JSON lines (docs/reference/attempt-directory.md). When its input closes it takes no more
+requests, and ends with its last host: until then it is the one that cleans up after a host that was killed.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from leasehold_agent.host import linux, tree
+from leasehold_agent.host.checks import Object
+from leasehold_agent.host.directory import AttemptDirectory, NotStartedError
+from leasehold_agent.host.life import live
+
+_STDIN, _STDOUT = 0, 1
+_READ_BYTES = 65536
+_LONGEST_REQUEST = 1024 * 1024
+
+
+def main(arguments: Sequence[str] = ()) -> int:
+    """Be the zygote; or, with ``attempt-host DIRECTORY``, run one host here, in the foreground, for people."""
+    match list(arguments):
+        case []:
+            Zygote().run()
+            return 0
+        case ["attempt-host", path]:
+            return _foreground(AttemptDirectory(Path(path).absolute()))
+        case _:
+            sys.stderr.write("usage: attempt-host DIRECTORY\n")
+            return 2
+
+
+def _foreground(directory: AttemptDirectory) -> int:
+    try:
+        directory.lock()
+        control = directory.listen("host.sock")
+    except (NotStartedError, OSError) as problem:
+        sys.stderr.write(f"{problem}\n")
+        return 1
+    ending = live(directory, control)
+    sys.stdout.write(json.dumps(ending, indent=2, ensure_ascii=False) + "\n")
+    return 0 if ending is not None and ending["kind"] == "success" else 1
+
+
+class Zygote:
+    """Forks hosts, waits for them, and kills what a dead host leaves."""
+
+    def __init__(self) -> None:
+        self._hosts: set[int] = set()
+        self._pending = b""
+        self._reads = True
+        self._wake, self._woken = socket.socketpair()
+
+    def run(self) -> None:
+        """Serve until the input is closed and the last host has ended."""
+        with suppress(PermissionError):  # already the leader of a session of its own
+            os.setsid()
+        os.umask(0o077)
+        linux.become_subreaper()
+        linux.name_process("host-zygote")
+        self._watch_children()
+        # What lives now lives in every host: the collector must not write to its pages, or they stop being shared.
+        gc.collect()
+        gc.freeze()
+        while self._reads or self._hosts:
+            woken = self._woken.fileno()
+            ready, _, _ = select.select([woken, _STDIN] if self._reads else [woken], [], [])
+            if woken in ready:
+                self._woken.recv(4096)
+            self._reap()
+            if _STDIN in ready:
+                self._read()
+
+    def _watch_children(self) -> None:
+        self._wake.setblocking(False)
+        signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, _noted)  # an ignored signal would not write to the wake-up socket
+
+    def _read(self) -> None:
+        data = os.read(_STDIN, _READ_BYTES)
+        self._reads = bool(data)
+        *lines, self._pending = (self._pending + data).split(b"\n")
+        if len(self._pending) > _LONGEST_REQUEST:
+            self._pending = b""
+            _say({"error": "a request is longer than 1 MiB", "code": "malformed"})
+        for line in filter(bytes.strip, lines):
+            _say(self._answer(line))
+
+    def _answer(self, line: bytes) -> Object:
+        try:
+            path = json.loads(line)["attempt_dir"]
+            directory = AttemptDirectory(Path(path))
+            if not directory.path.is_absolute() or "\0" in path:
+                raise ValueError("the path must be absolute")
+        except (ValueError, TypeError, KeyError, RecursionError) as problem:
+            shown = line[:200].decode(errors="replace")
+            return {"error": f"not a request for a host ({problem!r}): {shown}", "code": "malformed"}
+        try:
+            return {"attempt_dir": path, "pid": self._fork(directory)}
+        except NotStartedError as problem:
+            return {"attempt_dir": path, "error": str(problem), "code": problem.code}
+        except OSError as problem:
+            return {"attempt_dir": path, "error": f"no host could be made: {problem.strerror}", "code": "unusable"}
+
+    def _fork(self, directory: AttemptDirectory) -> int:
+        # The lock belongs to the open file, which the fork shares: taken here, it is the host's when this copy closes.
+        # The same goes for the socket: the agent may connect as soon as it has the answer. So none is needed from the
+        # host, and there is no moment in which nobody holds the lock.
+        lock = directory.lock()
+        try:
+            with directory.listen("host.sock") as control:
+                pid = os.fork()
+                if pid == 0:
+                    self._be_host(directory, control)
+        finally:
+            os.close(lock)
+        self._hosts.add(pid)
+        return pid
+
+    def _be_host(self, directory: AttemptDirectory, control: socket.socket) -> None:
+        """Never returns."""
+        status = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            self._wake.close()
+            self._woken.close()
+            os.setsid()
+            _leave_pipes()
+            live(directory, control)
+            status = 0
+        finally:
+            # No clean-up of the interpreter: the files are closed by the kernel, and the end comes sooner.
+            os._exit(status)
+
+    def _reap(self) -> None:
+        """Wait for hosts that have ended; what hangs below this process without being a host lost its own."""
+        with suppress(ChildProcessError):
+            while (pid := os.waitpid(-1, os.WNOHANG)[0]) != 0:
+                self._hosts.discard(pid)
+        # One pass is enough: each death brings whatever hung below it here, and wakes this process again.
+        for orphan in tree.children(os.getpid()):
+            if orphan not in self._hosts:
+                tree.send([orphan, *tree.descendants(orphan)], signal.SIGKILL)
+
+
+def _noted(_number: int, _frame: object) -> None:
+    """Do nothing: the wake-up socket has it."""
+
+
+def _leave_pipes() -> None:
+    """Let go of the agent's pipes: it may end, and a host must not notice."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    os.close(null)
+
+
+def _say(answer: Object) -> None:
+    # Whoever asked may be gone by now; the host is there all the same, and found by its lock.
+    with suppress(OSError):
+        os.write(_STDOUT, json.dumps(answer).encode() + b"\n")

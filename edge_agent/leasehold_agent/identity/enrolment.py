@@ -1,0 +1,154 @@
+"""Enrolment: make the key, register it with a one-time token, record who this agent is now."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from leasehold_agent.clock import ServerClock
+from leasehold_agent.exits import Exit, OperatorError
+from leasehold_agent.identity.enrolment_token import EnrolmentToken
+from leasehold_agent.identity.key import AgentKey
+from leasehold_agent.identity.key_store import (
+    KeyMissingError,
+    KeyStore,
+    StoreUnreachableError,
+    choose_store,
+    open_store,
+)
+from leasehold_agent.identity.oauth import Sender, discover, register
+from leasehold_agent.identity.record import Identity, PendingIdentity, read_record, write_record
+from leasehold_agent.link.errors import LinkError, LockedError, RefusedError, Trouble, UnavailableError
+
+_OUR_FAULT = {"invalid_client_metadata", "invalid_dpop_proof"}
+
+
+def load_key(identity: Identity | PendingIdentity, state_dir: Path, environ: Mapping[str, str]) -> AgentKey:
+    """Return the agent's key from the store that the record names.
+
+    Raises:
+        OperatorError: the store can't be reached, or lacks the key. Another key is never made silently.
+    """
+    try:
+        store = open_store(identity.key_store, state_dir, environ, backend=identity.keyring_backend)
+        return AgentKey.from_der(store.get(identity.key_name))
+    except KeyMissingError:
+        problem = f"The agent's key is not in the {identity.key_store} store that identity.json names."
+    except StoreUnreachableError as error:
+        problem = f"The store that keeps the agent's key can't be used: {error}."
+    except ValueError:
+        problem = "What the key store holds is not a private key."
+    raise OperatorError(
+        Exit.KEY_STORE,
+        problem,
+        "Make the store reachable for this user and start again. If the key is gone for good, lock this agent in "
+        "the API and enrol it anew with an empty state directory.",
+    )
+
+
+def begin(
+    state_dir: Path, api_url: str, wish: Literal["auto", "keyring", "file"], environ: Mapping[str, str]
+) -> tuple[PendingIdentity, AgentKey, str]:
+    """Return a stored key and the record of it, and where it is kept in words. The same as before, if one began.
+
+    Raises:
+        OperatorError: this agent is enrolled already, or no store can be used.
+    """
+    record = read_record(state_dir)
+    if isinstance(record, Identity):
+        raise OperatorError(
+            Exit.ALREADY_ENROLLED,
+            f"This agent is enrolled already: {record.name} of site {record.site} at {record.api_url}.",
+            "Use another --state-dir for a second agent. To start over, have an admin lock it and empty this one.",
+        )
+    if record is not None and record.api_url == api_url:
+        return record, load_key(record, state_dir, environ), f"the {record.key_store} store, from an earlier try"
+    try:
+        store = choose_store(wish, state_dir, environ)
+        key, name = AgentKey.generate(), f"agent-{secrets.token_hex(6)}"
+        store.put(name, key.private_der())
+    except StoreUnreachableError as error:
+        raise OperatorError(
+            Exit.KEY_STORE,
+            f"The agent's key can't be kept: {error}.",
+            "Make the key store usable for this user, or choose the other with --key-store.",
+        ) from error
+    pending = PendingIdentity(api_url=api_url, key_name=name, key_store=store.kind, keyring_backend=_backend(store))
+    write_record(state_dir, pending)
+    return pending, key, store.description
+
+
+async def finish(
+    http: Sender,
+    pending: PendingIdentity,
+    key: AgentKey,
+    token: EnrolmentToken,
+    state_dir: Path,
+    *,
+    name: str,
+    version: str,
+    clock: ServerClock,
+) -> Identity:
+    """Register the key and record the identity.
+
+    Raises:
+        OperatorError: the API can't be reached, or refuses the token.
+    """
+    try:
+        # First who is there at all: a token is sent to nobody but a Leasehold API.
+        issuer = await discover(http)
+        answer = await register(http, key, token, name=name, version=version, clock=clock)
+    except LinkError as error:
+        raise explain(error, pending.api_url, token) from error
+    identity = Identity(
+        api_url=pending.api_url,
+        issuer=issuer,
+        client_id=answer.client_id,
+        name=answer.client_name,
+        site=answer.site,
+        team=answer.team,
+        key_name=pending.key_name,
+        key_store=pending.key_store,
+        keyring_backend=pending.keyring_backend,
+    )
+    write_record(state_dir, identity)
+    return identity
+
+
+def explain(error: LinkError, api_url: str, token: EnrolmentToken) -> OperatorError:
+    """Return what to tell the operator when enrolling failed."""
+    if isinstance(error, UnavailableError):
+        return OperatorError(Exit.UNREACHABLE, f"{api_url} can't be used: {error}.", _CURES[error.trouble])
+    if isinstance(error, LockedError):
+        return OperatorError(
+            Exit.LOCKED, f"This agent is locked: {str(error).rstrip('.')}.", "An admin of its team can unlock it."
+        )
+    if isinstance(error, RefusedError) and error.code in _OUR_FAULT:
+        return OperatorError(
+            Exit.REFUSED, f"The API refused the registration: {error}.", "Check --name, and this machine's clock."
+        )
+    detail = error.detail if isinstance(error, RefusedError) and error.detail else str(error)
+    return OperatorError(
+        Exit.TOKEN_REFUSED,
+        f"The enrolment token {token.public_id} was refused: {detail.rstrip('.')}.",
+        "A token is good once, for one site, for a limited time. Get a new one: leasehold tokens issue SITE",
+    )
+
+
+def _backend(store: KeyStore) -> str | None:
+    return getattr(store, "backend_name", None)
+
+
+_CURES = {
+    Trouble.REFUSED_CONNECTION: "Nothing listens there: check host and port, and that leasehold-api runs.",
+    Trouble.DNS: "Check the host name, and this machine's DNS.",
+    Trouble.TLS: "If the API's certificate is from an authority of your own, name its PEM file with --ca-file.",
+    Trouble.TIMEOUT: "Check that a firewall or proxy lets this machine reach it.",
+    Trouble.BROKEN: "Check that this address speaks HTTP, or HTTPS as given, and try again.",
+    Trouble.BUSY: "Try again in a while.",
+    Trouble.SERVER_ERROR: "Try again in a while; the API's own log says more.",
+    Trouble.NOT_THE_API: "Check the URL: the API's public address, without a path. A proxy's page answers so too.",
+    Trouble.TOKEN: "Check this machine's clock, and try again.",
+}

@@ -1,0 +1,158 @@
+"""What the agent asks of the API's OAuth routes: metadata, registration, access tokens, task tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import urlencode
+
+from pydantic import BaseModel
+
+from leasehold_agent.clock import ServerClock
+from leasehold_agent.identity.enrolment_token import EnrolmentToken
+from leasehold_agent.identity.key import AgentKey
+from leasehold_agent.link.errors import RefusedError, Trouble, UnavailableError
+from leasehold_agent.link.messages import Answer, Call, check, decoded
+from leasehold_agent.secret import Secret
+from leasehold_protocol.v1.agents import AgentRegistration, RegisteredAgent
+
+METADATA_PATH = "/.well-known/oauth-authorization-server"
+REGISTER_PATH = "/oauth/register"
+TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path
+_ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+_ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a type's name
+_CLOCK_MATTERS_S = 5.0
+
+
+class Sender(Protocol):
+    """What is needed of ``link.http.Http``."""
+
+    async def send(self, call: Call) -> Answer: ...
+    def absolute(self, url: str) -> str: ...
+
+
+class _Metadata(BaseModel):
+    issuer: str
+    registration_endpoint: str
+    token_endpoint: str
+
+
+class _TokenAnswer(BaseModel):
+    access_token: str
+    token_type: str
+    expires_in: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Granted:
+    """A token, and how long it lasts from the moment it was asked for, in seconds."""
+
+    token: Secret
+    lasts_s: float
+
+
+async def discover(http: Sender) -> str:
+    """Return the API's issuer from its metadata (RFC 8414), which also proves that it is a Leasehold API.
+
+    Raises:
+        UnavailableError: what answers is something else, or nothing answers.
+    """
+    answer = await http.send(Call(method="GET", url=METADATA_PATH, timeout_s=15.0))
+    if answer.status == 404:
+        raise UnavailableError(Trouble.NOT_THE_API, "it has no OAuth metadata (404)")
+    return decoded(_Metadata, check(answer)).issuer
+
+
+async def register(
+    http: Sender, key: AgentKey, token: EnrolmentToken, *, name: str, version: str, clock: ServerClock
+) -> RegisteredAgent:
+    """Register the agent's public key with a one-time token (RFC 7591). The same key may ask again.
+
+    Raises:
+        LinkError: RefusedError tells by its code why the token was not accepted.
+    """
+    body = AgentRegistration(client_name=name, jwks={"keys": [key.public_jwk]}, software_version=version)
+    secret = token.text.reveal()
+    proof = key.proof(method="POST", url=http.absolute(REGISTER_PATH), now=clock.now(), token=secret)
+    headers = {"authorization": f"Bearer {secret}", "dpop": proof, "content-type": "application/json"}
+    answer = await http.send(
+        Call(method="POST", url=REGISTER_PATH, headers=headers, body=body.model_dump_json().encode())
+    )
+    return decoded(RegisteredAgent, check(_about_the_client(answer)))
+
+
+class TokenRequests:
+    """Asks the token endpoint, proving itself with a fresh assertion each time (RFC 7523, 2.2)."""
+
+    def __init__(
+        self,
+        http: Sender,
+        key: AgentKey,
+        *,
+        client_id: str,
+        issuer: str,
+        clock: ServerClock,
+        generation: Callable[[], int],
+    ) -> None:
+        self._http = http
+        self._key = key
+        self._client_id = client_id
+        self._issuer = issuer
+        self._clock = clock
+        self._generation = generation
+
+    async def access_token(self) -> Granted:
+        """Return a new access token for the agent routes.
+
+        Raises:
+            LinkError: RefusedError when the API does not know this agent, LockedError when it is locked.
+        """
+        return await self._ask({"grant_type": "client_credentials"})
+
+    async def task_token(self, access_token: Secret, attempt: str) -> Granted:
+        """Return a new task token for one attempt (RFC 8693).
+
+        Raises:
+            LinkError: LeaseLostError or RefusedError when this agent does not hold the attempt.
+        """
+        return await self._ask(
+            {
+                "grant_type": _EXCHANGE,
+                "subject_token": access_token.reveal(),
+                "subject_token_type": _ACCESS_TOKEN,
+                "resource": f"{self._issuer.rstrip('/')}/leases/{attempt}",
+            }
+        )
+
+    async def _ask(self, form: dict[str, str]) -> Granted:
+        ahead_s = self._clock.ahead_s
+        try:
+            return await self._ask_once(form)
+        except RefusedError:
+            # The answer told the server's time. Where our clock was wrong, so was the assertion: once more.
+            if abs(self._clock.ahead_s - ahead_s) < _CLOCK_MATTERS_S:
+                raise
+        return await self._ask_once(form)
+
+    async def _ask_once(self, form: dict[str, str]) -> Granted:
+        now = self._clock.now()
+        assertion = self._key.assertion(
+            client_id=self._client_id, audience=self._issuer, generation=self._generation(), now=now
+        )
+        whole = {**form, "client_assertion_type": _ASSERTION, "client_assertion": assertion}
+        headers = {
+            "content-type": "application/x-www-form-urlencoded",
+            "dpop": self._key.proof(method="POST", url=self._http.absolute(TOKEN_PATH), now=now),
+        }
+        answer = await self._http.send(
+            Call(method="POST", url=TOKEN_PATH, headers=headers, body=urlencode(whole).encode())
+        )
+        granted = decoded(_TokenAnswer, check(_about_the_client(answer)))
+        return Granted(token=Secret(granted.access_token), lasts_s=granted.expires_in)
+
+
+def _about_the_client(answer: Answer) -> Answer:
+    """Return a 401 of an OAuth route as what it is: about the client's credential, not about an access token."""
+    return Answer(status=400, headers=answer.headers, body=answer.body) if answer.status == 401 else answer

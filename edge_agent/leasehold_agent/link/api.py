@@ -1,0 +1,141 @@
+"""The agent routes of the API, one method each, in the messages of the protocol."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import AsyncIterator
+from typing import TypeVar
+from urllib.parse import quote, urlsplit
+
+from leasehold_agent.link.errors import Trouble, UnavailableError
+from leasehold_agent.link.http import Http
+from leasehold_agent.link.messages import Call, check, decoded
+from leasehold_agent.link.session import Session
+from leasehold_protocol.v1.agents import Hello, HelloAnswer
+from leasehold_protocol.v1.context import UploadAnswer, UploadRequest, XComWrite
+from leasehold_protocol.v1.leases import (
+    LeaseAnswer,
+    LeaseRequest,
+    OutcomeAnswer,
+    OutcomeBatch,
+    RenewalAnswer,
+    RenewalRequest,
+)
+from leasehold_protocol.v1.message import Message
+from leasehold_protocol.v1.telemetry import LogAnswer, MetricAnswer, MetricBatch, MetricPoint
+
+POLL_TIMEOUT_S = 60.0
+"""How long the client waits for a long poll: longer than the server, shorter than is worth waiting for a dead line."""
+TRANSFER_TIMEOUT_S = 120.0
+_COMPRESS_FROM = 1024
+_JSON = {"content-type": "application/json"}
+M = TypeVar("M", bound=Message)
+
+
+class Api:
+    """One method per route. Each sends once; raises ``LinkError``."""
+
+    def __init__(self, http: Http, session: Session) -> None:
+        self._http = http
+        self._session = session
+
+    async def hello(self, hello: Hello) -> HelloAnswer:
+        """Say who is here; learn the intervals and what became of the attempts on disk."""
+        return await self._post("/v1/agent/hello", hello, HelloAnswer)
+
+    async def lease(self, request: LeaseRequest) -> LeaseAnswer:
+        """Wait for work. An empty answer when the wait was over first."""
+        call = Call(
+            method="POST",
+            url="/v1/agent/leases",
+            headers=_JSON,
+            body=request.model_dump_json().encode(),
+            timeout_s=max(POLL_TIMEOUT_S, request.wait_s + 10),
+        )
+        answer = await self._session.send(call)
+        return LeaseAnswer() if answer.status == 204 else decoded(LeaseAnswer, answer)
+
+    async def renew(self, request: RenewalRequest) -> RenewalAnswer:
+        """Renew every lease held."""
+        return await self._post("/v1/agent/renewals", request, RenewalAnswer)
+
+    async def outcomes(self, batch: OutcomeBatch) -> OutcomeAnswer:
+        """Deliver endings; perhaps get the next leases."""
+        return await self._post("/v1/agent/outcomes", batch, OutcomeAnswer)
+
+    async def log(self, attempt: str, *, offset: int, data: bytes, whole: tuple[int, str] | None = None) -> LogAnswer:
+        """Append ``data`` at ``offset``. ``whole`` (length, SHA-256) goes with the last part."""
+        headers = {"content-type": "application/octet-stream", "upload-offset": str(offset)}
+        if whole is not None:
+            headers |= {"upload-length": str(whole[0]), "upload-checksum": f"sha256={whole[1]}"}
+        if len(data) >= _COMPRESS_FROM:
+            data = gzip.compress(data, compresslevel=6, mtime=0)
+            headers["content-encoding"] = "gzip"
+        url = f"/v1/attempts/{quote(attempt, safe='')}/log"
+        call = Call(method="PATCH", url=url, headers=headers, body=data, timeout_s=TRANSFER_TIMEOUT_S)
+        return decoded(LogAnswer, await self._session.send(call))
+
+    async def metrics(self, attempt: str, points: list[MetricPoint]) -> MetricAnswer:
+        """Send a batch of points."""
+        return await self._post(
+            f"/v1/attempts/{quote(attempt, safe='')}/metrics", MetricBatch(points=points), MetricAnswer
+        )
+
+    async def xcom(self, attempt: str, key: str, write: XComWrite) -> None:
+        """Set one XCom, inline or by naming its upload."""
+        url = f"/v1/attempts/{quote(attempt, safe='')}/xcoms/{quote(key, safe='/:')}"
+        body = write.model_dump_json(exclude_unset=True).encode()
+        await self._session.send(Call(method="PUT", url=url, headers=_JSON, body=body, timeout_s=TRANSFER_TIMEOUT_S))
+
+    async def upload(self, attempt: str, request: UploadRequest, data: bytes) -> None:
+        """Bring a large value where the API wants it; nothing is sent when it is there already."""
+        route = f"/v1/attempts/{quote(attempt, safe='')}/uploads"
+        where = (await self._post(route, request, UploadAnswer)).url
+        if where is None:
+            return
+        call = Call(
+            method="PUT",
+            url=where,
+            headers={"content-type": "application/octet-stream"},
+            body=data,
+            timeout_s=TRANSFER_TIMEOUT_S,
+        )
+        if self._is_the_apis(where):
+            await self._session.send(call)
+        else:
+            check(await self._http.send(call))
+
+    def bundle(self, sha256: str) -> AsyncIterator[bytes]:
+        """Yield the bytes of a bundle."""
+        return self._session.download(Call(method="GET", url=f"/v1/bundles/{sha256}", timeout_s=TRANSFER_TIMEOUT_S))
+
+    def _is_the_apis(self, url: str) -> bool:
+        """Tokens go to the API and to nobody else: not to an object store's presigned address."""
+        ours, theirs = urlsplit(self._http.absolute("/")), urlsplit(self._http.absolute(url))
+        return (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc)
+
+    async def _post(self, url: str, message: Message, answer: type[M]) -> M:
+        body = message.model_dump_json(exclude_defaults=True).encode()
+        return decoded(answer, await self._session.send(Call(method="POST", url=url, headers=_JSON, body=body)))
+
+
+class TaskApi:
+    """The task routes, with one attempt's task token. Raises ``LinkError``."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def ask(self, method: str, url: str, body: object) -> tuple[int, object]:
+        """Return (status, JSON body) of a task's own question."""
+        data = b"" if body is None else json.dumps(body, separators=(",", ":")).encode()
+        headers = _JSON if data else {}
+        answer = await self._session.send(
+            Call(method=method, url=url, headers=headers, body=data, timeout_s=TRANSFER_TIMEOUT_S)
+        )
+        if not answer.body:
+            return answer.status, None
+        try:
+            return answer.status, json.loads(answer.body)
+        except ValueError:
+            raise UnavailableError(Trouble.NOT_THE_API, "the answer is not JSON") from None

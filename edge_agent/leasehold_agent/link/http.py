@@ -1,0 +1,144 @@
+"""The only module that knows the HTTP client: sends one request, and says what went wrong in our own words."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import sys
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+if "httpx" not in sys.modules:
+    # Where click happens to be installed, httpx loads its command line with it: 5 MiB that the agent never uses.
+    sys.modules["httpx._main"] = None  # type: ignore[assignment]  # None makes the import fail, which httpx expects
+    import httpx
+
+    del sys.modules["httpx._main"]
+import httpx
+
+from leasehold_agent.clock import ServerClock
+from leasehold_agent.exits import Exit, OperatorError
+from leasehold_agent.link.errors import Trouble, UnavailableError
+from leasehold_agent.link.messages import Answer, Call, check
+
+ANSWER_LIMIT = 64 * 1024 * 1024
+"""The most bytes of one answer that are read into memory."""
+
+
+def tls_context(url: str, ca_file: Path | None) -> ssl.SSLContext:
+    """Return the one TLS context: the system's trust store, plus the site's own certificate authorities.
+
+    Raises:
+        OperatorError: ``ca_file`` can't be read, or holds no certificate.
+    """
+    if url.startswith("http://"):
+        # Loopback: no certificate is ever checked, so none is loaded. Should it be used, it trusts nobody.
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    import truststore
+
+    context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(cafile=str(ca_file))
+        except OSError as error:  # an SSLError is one, too
+            raise OperatorError(
+                Exit.USAGE, f"ca_file {ca_file} can't be used: {error}.", "Name a PEM file with certificates in it."
+            ) from error
+    return context
+
+
+class Http:
+    """A connection pool to one API."""
+
+    def __init__(self, url: str, *, clock: ServerClock, version: str, ca_file: Path | None = None) -> None:
+        self.url = url.rstrip("/")
+        self._clock = clock
+        self._client = httpx.AsyncClient(
+            verify=tls_context(url, ca_file),
+            headers={"user-agent": f"leasehold-agent/{version}"},
+            limits=httpx.Limits(max_connections=32, max_keepalive_connections=8, keepalive_expiry=90.0),
+            follow_redirects=False,
+        )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.aclose()
+
+    def absolute(self, url: str) -> str:
+        """Return ``url`` with the API's address in front when it is only a path."""
+        return self.url + url if url.startswith("/") else url
+
+    async def send(self, call: Call) -> Answer:
+        """Send one request once, and return its answer whatever its status.
+
+        Raises:
+            UnavailableError: no answer came.
+        """
+        async with self.stream(call) as (status, headers, chunks):
+            body = bytearray()
+            async for chunk in chunks:
+                body += chunk
+                if len(body) > ANSWER_LIMIT:
+                    raise UnavailableError(Trouble.NOT_THE_API, "the answer is larger than any answer of the API")
+            return Answer(status=status, headers=headers, body=bytes(body))
+
+    async def download(self, call: Call) -> AsyncIterator[bytes]:
+        """Yield the body of a successful answer as it arrives.
+
+        Raises:
+            LinkError: as ``check`` says.
+        """
+        async with self.stream(call) as (status, headers, chunks):
+            if not 200 <= status < 300:
+                body = b"".join([chunk async for chunk in chunks])
+                check(Answer(status=status, headers=headers, body=body))
+            async for chunk in chunks:
+                yield chunk
+
+    @asynccontextmanager
+    async def stream(self, call: Call) -> AsyncGenerator[tuple[int, dict[str, str], AsyncIterator[bytes]], None]:
+        """Send a request and give its answer as (status, headers, body chunks)."""
+        request = self._client.build_request(
+            call.method,
+            self.absolute(call.url),
+            headers=dict(call.headers),
+            content=call.body or None,
+            timeout=httpx.Timeout(call.timeout_s, connect=min(call.timeout_s, 15.0)),
+        )
+        try:
+            response = await self._client.send(request, stream=True)
+            try:
+                headers = {name.lower(): value for name, value in response.headers.items()}
+                self._clock.learn(headers.get("date"), local=time.time())
+                yield response.status_code, headers, response.aiter_bytes()
+            finally:
+                await response.aclose()
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            raise _unavailable(error) from error
+
+
+def _unavailable(error: Exception) -> UnavailableError:
+    """Return our word for what httpx met; the reason sits somewhere in the chain of causes."""
+    reasons = list(_chain(error))
+    for reason in reasons:
+        if isinstance(reason, ssl.SSLError):
+            return UnavailableError(Trouble.TLS, getattr(reason, "verify_message", "") or reason.reason or str(reason))
+        if isinstance(reason, socket.gaierror):
+            return UnavailableError(Trouble.DNS, str(reason.strerror or reason))
+        if isinstance(reason, ConnectionRefusedError):
+            return UnavailableError(Trouble.REFUSED_CONNECTION)
+    if any(isinstance(reason, (httpx.TimeoutException, TimeoutError)) for reason in reasons):
+        return UnavailableError(Trouble.TIMEOUT)
+    return UnavailableError(Trouble.BROKEN, str(error))
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error, what caused it, and (happy eyeballs group several) each of their parts."""
+    while error is not None:
+        yield error
+        if isinstance(error, BaseExceptionGroup):
+            for part in error.exceptions:
+                yield from _chain(part)
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,67 @@
+"""Renewals: every lease held, in one request. What the answer says goes to the attempts."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Protocol
+
+from leasehold_agent.attempts.roster import Held, Roster, StopOrder
+from leasehold_agent.clock import boottime
+from leasehold_agent.identity.oauth import Granted
+from leasehold_agent.secret import Secret
+from leasehold_protocol.v1.leases import HeldLease, Renewal, RenewalAnswer, RenewalRequest, RenewalVerdict
+
+SHORTEST_EVERY_S = 1.0
+_MOST_LEASES = 1024
+logger = logging.getLogger(__name__)
+
+
+class RenewalApi(Protocol):
+    """What is needed of ``link.api.Api``."""
+
+    async def renew(self, request: RenewalRequest) -> RenewalAnswer: ...
+
+
+def renewal_every(held: Iterable[Held], wish_s: float) -> float:
+    """Return the seconds between renewals: the API's wish, but three times within the shortest lease."""
+    lengths = [one.length_s for one in held if not one.outcome_is_in]
+    return max(SHORTEST_EVERY_S, min([wish_s, *(length / 3 for length in lengths)]))
+
+
+async def renew(api: RenewalApi, roster: Roster) -> RenewalAnswer:
+    """Renew every lease once, and tell the attempts what became of theirs.
+
+    Raises:
+        LinkError: nothing was renewed; the hosts stop their tasks by themselves should this last too long.
+    """
+    held = [one for one in roster.held if not one.outcome_is_in][:_MOST_LEASES]
+    asked_at = boottime()
+    leases = [HeldLease(attempt=one.attempt, progress=one.progress, note=_short(one.note)) for one in held]
+    answer = await api.renew(RenewalRequest(leases=leases, paused_because=roster.paused_because))
+    for renewal in answer.leases:
+        if one := roster.get(renewal.attempt):
+            take_renewal(one, renewal, asked_at)
+    return answer
+
+
+def take_renewal(held: Held, renewal: Renewal, asked_at: float) -> None:
+    """Apply the verdict on one lease. The new time counts from when the request was sent, never from the answer."""
+    match renewal.verdict:
+        case RenewalVerdict.RENEWED:
+            held.length_s = renewal.length_s
+            held.renew(max(held.deadline, asked_at + renewal.length_s))
+        case RenewalVerdict.CANCELLED:
+            if renewal.length_s:
+                held.renew(max(held.deadline, asked_at + renewal.length_s))
+            held.order_stop(StopOrder(kind="cancelled", reason=renewal.reason or "cancelled"))
+        case RenewalVerdict.LOST:
+            logger.warning("lease lost", extra={"attempt": held.attempt, "reason": renewal.reason})
+            held.order_stop(StopOrder(kind="lease_expired", reason=renewal.reason or "another attempt has its place"))
+    if renewal.task_token is not None:
+        granted = Granted(token=Secret(renewal.task_token), lasts_s=renewal.task_token_expires_in_s)
+        held.task_token.put(granted, asked_at=asked_at)
+
+
+def _short(note: str | None) -> str | None:
+    return note[:500] if note is not None else None

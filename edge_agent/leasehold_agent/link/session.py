@@ -1,0 +1,65 @@
+"""Requests with a key-bound token: every one carries a proof of its own, and a rejected token is replaced once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+from leasehold_agent.clock import ServerClock
+from leasehold_agent.identity.access import CachedToken
+from leasehold_agent.identity.key import AgentKey
+from leasehold_agent.link.errors import TokenRejectedError, Trouble, UnavailableError
+from leasehold_agent.link.http import Http
+from leasehold_agent.link.messages import Answer, Call, check
+from leasehold_agent.secret import Secret
+
+
+class Session:
+    """Calls the API as the holder of one token: the agent's own, or one attempt's."""
+
+    def __init__(self, http: Http, key: AgentKey, token: CachedToken, clock: ServerClock) -> None:
+        self._http = http
+        self._key = key
+        self._token = token
+        self._clock = clock
+
+    async def send(self, call: Call) -> Answer:
+        """Return the successful answer to a call.
+
+        A 401 while working means: get a new token, go on. Only when the new one is rejected too, it is
+        ``UnavailableError``: nothing was said about the request, so nothing may be given up because of it.
+
+        Raises:
+            LinkError: of the kind that says what to do.
+        """
+        token = await self._token.current()
+        try:
+            return check(await self._http.send(self._signed(call, token)))
+        except TokenRejectedError:
+            self._token.reject(token)
+        token = await self._token.current()
+        try:
+            return check(await self._http.send(self._signed(call, token)))
+        except TokenRejectedError as error:
+            self._token.reject(token)
+            raise UnavailableError(Trouble.TOKEN, str(error)) from error
+
+    async def download(self, call: Call) -> AsyncIterator[bytes]:
+        """Yield the body of a successful answer as it arrives.
+
+        Raises:
+            LinkError: of the kind that says what to do.
+        """
+        token = await self._token.current()
+        try:
+            async for chunk in self._http.download(self._signed(call, token)):
+                yield chunk
+        except TokenRejectedError as error:
+            self._token.reject(token)
+            raise UnavailableError(Trouble.TOKEN, str(error)) from error
+
+    def _signed(self, call: Call, token: Secret) -> Call:
+        text = token.reveal()
+        url = self._http.absolute(call.url)
+        proof = self._key.proof(method=call.method, url=url, now=self._clock.now(), token=text)
+        return replace(call, headers={**call.headers, "authorization": f"DPoP {text}", "dpop": proof})

@@ -1,0 +1,59 @@
+"""The port of a runtime: from a lease's work to the process that does it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+class RuntimeMissingError(Exception):
+    """This site can't run such work. The message says what is missing and how to get it."""
+
+
+class WorkRefusedError(Exception):
+    """The work itself is wrong (an argument that can't be worked out): trying elsewhere is no use."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a task runs: what the lease and the site say of its surroundings."""
+
+    work_dir: str
+    temporary_dir: str
+    bundle_dir: str | None
+    python: str | None
+    """The interpreter of the ``python`` runtime."""
+    sdk_path: str | None
+    """The folder that holds the package ``leasehold``."""
+    surroundings: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The environment variables of the host, of which a task gets a few."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """A process to start. Its environment gets the task's address and secret besides."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    cwd: str
+    result: str = "nothing"
+    """Which part of standard output is the result: ``nothing``, ``last_line``, ``text`` or ``json``."""
+
+
+class Runtime(Protocol):
+    """Knows how to run one kind of work."""
+
+    def prepare(self, work: Mapping[str, object], context: Mapping[str, object], place: Place) -> Launch:
+        """Return the process that does ``work``.
+
+        Args:
+            work: The manifest's ``Work``, as JSON.
+            context: The task's ``TaskContext``, as JSON.
+            place: Where it runs.
+
+        Raises:
+            RuntimeMissingError: if the site can't run it.
+            WorkRefusedError: if nobody can.
+        """
+        ...

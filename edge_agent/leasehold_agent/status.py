@@ -1,0 +1,112 @@
+"""What the agent says about itself: asked at ``<state>/agent.sock`` while it runs, else read from the disk."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from leasehold_agent.attempts.directory import AttemptDirectories
+from leasehold_agent.attempts.recovery import survey
+from leasehold_agent.local_socket import reachable
+
+_SOCKET = "agent.sock"
+_ASK_TIMEOUT_S = 5.0
+
+
+class AttemptStatus(BaseModel):
+    """One attempt on this disk."""
+
+    model_config = ConfigDict(frozen=True)
+
+    attempt: str
+    task: str
+    phase: str
+    """``starting``, ``running``, ``delivering``, or what was found on disk: ``ended``, ``lost``, ``refused``."""
+    progress: float | None = None
+    note: str | None = None
+    trouble: str | None = None
+
+
+class Status(BaseModel):
+    """``edge-agent status --json``."""
+
+    model_config = ConfigDict(frozen=True)
+
+    running: bool
+    """The agent process is there."""
+    version: str
+    state_dir: str
+    pid: int | None = None
+    agent: str | None = None
+    """The client id; none when not enrolled."""
+    name: str | None = None
+    site: str | None = None
+    team: str | None = None
+    api_url: str | None = None
+    link: str = "not running"
+    """``connected``, ``connecting``, or why not."""
+    slots: int | None = None
+    paused_because: list[str] = Field(default_factory=list[str])
+    """Why no new work is taken; empty when it is."""
+    attempts: list[AttemptStatus] = Field(default_factory=list[AttemptStatus])
+
+
+class StatusSocket:
+    """Answers every connection with one JSON document, for this user and root only."""
+
+    def __init__(self, state_dir: Path, snapshot: Callable[[], Status]) -> None:
+        self._path = state_dir / _SOCKET
+        self._snapshot = snapshot
+
+    async def serve(self) -> None:
+        """Answer, until cancelled. Without the socket the agent works all the same."""
+        self._path.unlink(missing_ok=True)
+        old = os.umask(0o177)
+        try:
+            with reachable(self._path) as path:
+                server = await asyncio.start_unix_server(self._answer, path)
+        finally:
+            os.umask(old)
+        try:
+            await server.serve_forever()
+        finally:
+            self._path.unlink(missing_ok=True)
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        del reader
+        with suppress(OSError):
+            writer.write(self._snapshot().model_dump_json().encode() + b"\n")
+            await writer.drain()
+        writer.close()
+
+
+def ask_running_agent(state_dir: Path) -> Status | None:
+    """Return what the agent process says; none when there is none."""
+    answer = bytearray()
+    try:
+        with reachable(state_dir / _SOCKET) as path, socket.socket(socket.AF_UNIX) as line:
+            line.settimeout(_ASK_TIMEOUT_S)
+            line.connect(path)
+            while part := line.recv(65536):
+                answer += part
+        return Status.model_validate_json(bytes(answer))
+    except (OSError, ValidationError):
+        return None
+
+
+def attempts_on_disk(state_dir: Path) -> list[AttemptStatus]:
+    """Return what the disk says about attempts; only while no agent process runs, whose starts it could disturb."""
+    on_disk = survey(AttemptDirectories(state_dir / "attempts"))
+    known = [(found.directory, found.state.value) for found in on_disk.open]
+    known += [(directory, "refused") for directory in on_disk.refused]
+    known += [(directory, "delivered") for directory in on_disk.covered]
+    return [
+        AttemptStatus(attempt=directory.attempt, task=directory.title(), phase=phase)
+        for directory, phase in sorted(known, key=lambda pair: pair[0].attempt)
+    ]
