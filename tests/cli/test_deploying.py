@@ -1,0 +1,136 @@
+"""Checking and deploying a DAG file: mistakes are pointed at, a bundle is sent only where it is missing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+import respx
+
+from leasehold_protocol.v1.problems import ProblemCode
+from leasehold_protocol.v1.runs import Deploy, DeployedDag
+from tests.cli.answers import refused, said
+from tests.cli.conftest import Leasehold
+
+GOOD = """\
+from leasehold import dag, task
+
+
+@task(connections=["plant_db"], retries=2)
+def read(day: str) -> int:
+    return len(day)
+
+
+@dag
+def report(day: str = "2026-11-02"):
+    read(day)
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A file with a good DAG."""
+    path = tmp_path / "report.py"
+    path.write_text(GOOD)
+    return path
+
+
+def test_a_good_file_is_fine(leasehold: Leasehold, file: Path) -> None:
+    ended = leasehold("check", str(file))
+
+    assert ended.code == 0
+    assert "report is fine (1 tasks)" in ended.out
+
+
+def test_a_mistake_is_pointed_at_with_its_line_and_its_cure(leasehold: Leasehold, file: Path) -> None:
+    file.write_text(GOOD.replace("    read(day)\n", "    if read(day):\n        read(day)\n"))
+
+    ended = leasehold("check", str(file))
+
+    assert ended.code == 1
+    assert f"{file}:11: a condition" in ended.out
+    assert "❱ 11     if read(day):" in ended.out
+    assert "try: " in ended.out
+
+
+def test_a_syntax_error_is_a_mistake_like_any_other(leasehold: Leasehold, file: Path) -> None:
+    file.write_text("def (:\n")
+
+    problems = json.loads(leasehold("check", str(file), "--json").out)["problems"]
+
+    assert [(problem["file"], problem["line"]) for problem in problems] == [(str(file), 1)]
+
+
+@pytest.mark.parametrize("name", ["missing.py", "."])
+def test_a_file_that_is_not_there_is_a_mistake_of_typing(leasehold: Leasehold, tmp_path: Path, name: str) -> None:
+    assert leasehold("check", str(tmp_path / name)).code == 2
+
+
+def test_what_does_not_fit_the_protocol_is_found_before_anything_is_sent(leasehold: Leasehold, file: Path) -> None:
+    file.write_text(GOOD.replace("def report(", f"def {'r' * 200}("))
+
+    assert leasehold("check", str(file)).code == 1
+
+
+def test_a_missing_bundle_is_sent_and_then_the_manifest(author: Leasehold, api: respx.Router, file: Path) -> None:
+    bundles = api.route(path__regex=r"/v1/teams/default/bundles/(?P<sha256>[0-9a-f]{64})$")
+    bundles.mock(side_effect=lambda request, sha256: httpx.Response(404 if request.method == "HEAD" else 201))
+    deploy = api.post("/v1/teams/default/dags").mock(return_value=said(DeployedDag(dag="report", version=1), 201))
+
+    ended = author("deploy", str(file))
+
+    assert ended.code == 0
+    assert "leasehold runs trigger report --watch" in ended.out
+    head, put = (call.request for call in bundles.calls)
+    assert (head.method, put.method) == ("HEAD", "PUT")
+    sent = put.content
+    sha256 = hashlib.sha256(sent).hexdigest()
+    assert put.url.path.endswith(sha256)
+    assert put.headers["content-length"] == str(len(sent))
+    manifest = Deploy.model_validate_json(deploy.calls.last.request.content).manifest
+    assert (manifest.dag, manifest.bundle) == ("report", sha256)
+    assert manifest.tasks[0].needs.connections == ["plant_db"]
+
+
+def test_a_bundle_that_the_api_has_is_not_sent_again(author: Leasehold, api: respx.Router, file: Path) -> None:
+    head = api.head(path__startswith="/v1/teams/default/bundles/").mock(return_value=httpx.Response(204))
+    unchanged = DeployedDag(dag="report", version=4, unchanged=True)
+    api.post("/v1/teams/default/dags").mock(return_value=said(unchanged))
+
+    ended = author("deploy", str(file))
+
+    assert head.call_count == 1
+    assert "version 4 is deployed already, unchanged" in ended.out
+
+
+def test_a_dry_run_needs_no_api(leasehold: Leasehold, file: Path) -> None:
+    shown = leasehold("deploy", str(file), "--dry-run")
+    manifests = json.loads(leasehold("deploy", str(file), "--dry-run", "--json").out)
+
+    assert shown.code == 0
+    assert "Nothing was sent" in shown.out
+    assert [manifest["dag"] for manifest in manifests] == ["report"]
+
+
+def test_a_file_with_mistakes_is_not_deployed(author: Leasehold, file: Path) -> None:
+    file.write_text("x = 1\n")
+
+    ended = author("deploy", str(file))
+
+    assert ended.code == 1
+    assert "there is no DAG in this file" in ended.err
+
+
+def test_a_deploy_that_the_api_refuses_says_why(author: Leasehold, api: respx.Router, file: Path) -> None:
+    api.head(path__startswith="/v1/teams/default/bundles/").mock(return_value=httpx.Response(204))
+    api.post("/v1/teams/default/dags").mock(
+        return_value=refused(403, ProblemCode.FORBIDDEN, "Deploying is for authors; you are viewer.")
+    )
+
+    ended = author("deploy", str(file))
+
+    assert ended.code == 3
+    assert "you are viewer" in ended.err

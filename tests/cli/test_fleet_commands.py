@@ -1,0 +1,376 @@
+"""Sites, tokens, agents, connections, variables, teams: what is asked of the API, and what is shown."""
+
+from __future__ import annotations
+
+import json
+import stat
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+import respx
+
+from leasehold_protocol.v1.fleet import (
+    Agent,
+    AgentList,
+    AgentStatus,
+    ApiTokenRequest,
+    ConnectionSummary,
+    ConnectionWrite,
+    IssuedApiToken,
+    IssuedEnrolmentToken,
+    Role,
+    Site,
+    SiteList,
+    SiteWrite,
+    Team,
+    TeamList,
+    VariableSummary,
+)
+from leasehold_protocol.v1.problems import ProblemCode
+from tests.cli.answers import NOON, refused, said
+from tests.cli.conftest import URL, Leasehold
+
+PLANT = Site(
+    name="plant", team="default", created_at=NOON, labels={"zone": "south"}, max_slots=8, agents=2, connected=1
+)
+NO_SITE = refused(404, ProblemCode.NOT_FOUND, "There is no site plant in team default.")
+ENROLMENT = "enr_0123456789ab.BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB"
+
+
+def test_a_site_is_created_with_its_labels(author: Leasehold, api: respx.Router) -> None:
+    api.get("/v1/teams/default/sites/plant").mock(return_value=NO_SITE)
+    put = api.put("/v1/teams/default/sites/plant").mock(return_value=said(PLANT, 201))
+
+    ended = author("sites", "create", "plant", "--label", "zone=south", "--max-slots", "8")
+
+    assert ended.code == 0
+    assert SiteWrite.model_validate_json(put.calls.last.request.content) == SiteWrite(
+        labels={"zone": "south"}, max_slots=8
+    )
+    assert "leasehold tokens issue plant" in ended.out
+
+
+def test_a_site_that_is_there_is_not_changed_by_create(author: Leasehold, api: respx.Router) -> None:
+    api.get("/v1/teams/default/sites/plant").mock(return_value=said(PLANT))
+
+    ended = author("sites", "create", "plant")
+
+    assert ended.code == 5
+    assert "leasehold sites update plant" in ended.err
+
+
+def test_update_keeps_what_is_not_named(author: Leasehold, api: respx.Router) -> None:
+    api.get("/v1/teams/default/sites/plant").mock(return_value=said(PLANT))
+    put = api.put("/v1/teams/default/sites/plant").mock(return_value=said(PLANT))
+
+    author("sites", "update", "plant", "--max-slots", "2")
+
+    assert SiteWrite.model_validate_json(put.calls.last.request.content) == SiteWrite(
+        labels={"zone": "south"}, max_slots=2
+    )
+
+
+def test_a_list_of_several_pages_is_shown_whole(author: Leasehold, api: respx.Router) -> None:
+    second = PLANT.model_copy(update={"name": "second"})
+    listed = api.get("/v1/teams/default/sites").mock(
+        side_effect=[said(SiteList(items=[PLANT], next="plant")), said(SiteList(items=[second]))]
+    )
+
+    ended = author("sites", "list", "--json")
+
+    assert [site["name"] for site in json.loads(ended.out)] == ["plant", "second"]
+    assert listed.calls.last.request.url.params["after"] == "plant"
+
+
+def test_an_empty_list_says_how_to_begin_and_is_an_empty_array_for_programs(
+    author: Leasehold, api: respx.Router
+) -> None:
+    api.get("/v1/teams/default/sites").mock(return_value=said(SiteList(items=[])))
+
+    assert "leasehold sites create NAME" in author("sites", "list").err
+    assert json.loads(author("sites", "list", "--json").out) == []
+
+
+def test_a_label_without_a_value_is_a_mistake_of_typing(author: Leasehold, api: respx.Router) -> None:
+    api.get("/v1/teams/default/sites/plant").mock(return_value=NO_SITE)
+
+    ended = author("sites", "create", "plant", "--label", "zone")
+
+    assert ended.code == 2
+    assert "NAME=VALUE" in ended.err
+
+
+def test_deleting_says_what_the_api_says(author: Leasehold, api: respx.Router) -> None:
+    api.delete("/v1/teams/default/sites/plant").mock(
+        return_value=refused(409, ProblemCode.CONFLICT, "Site plant still has 2 agents. Lock or remove them first.")
+    )
+
+    ended = author("sites", "delete", "plant")
+
+    assert ended.code == 5
+    assert "still has 2 agents" in ended.err
+
+
+def an_issued_token() -> IssuedEnrolmentToken:
+    return IssuedEnrolmentToken(
+        id="enr_0123456789ab",
+        site="plant",
+        team="default",
+        created_by="ada",
+        created_at=NOON,
+        expires_at=NOON + timedelta(hours=1),
+        token=ENROLMENT,
+    )
+
+
+def test_an_issued_token_comes_with_what_to_type_at_the_site(author: Leasehold, api: respx.Router) -> None:
+    issue = api.post("/v1/teams/default/sites/plant/enrolment-tokens").mock(return_value=said(an_issued_token(), 201))
+
+    ended = author("tokens", "issue", "plant", "--expires", "30m")
+
+    assert json.loads(issue.calls.last.request.content)["expires_in_s"] == 1800
+    assert f"printf '%s' '{ENROLMENT}' | edge-agent enroll {URL} --token-file -" in ended.out
+
+
+def test_quiet_prints_the_token_and_nothing_else(author: Leasehold, api: respx.Router) -> None:
+    api.post("/v1/teams/default/sites/plant/enrolment-tokens").mock(return_value=said(an_issued_token(), 201))
+
+    assert author("tokens", "issue", "plant", "-q").out == f"{ENROLMENT}\n"
+
+
+def test_a_token_written_to_a_file_is_shown_nowhere(author: Leasehold, api: respx.Router, tmp_path: Path) -> None:
+    api.post("/v1/teams/default/sites/plant/enrolment-tokens").mock(return_value=said(an_issued_token(), 201))
+    file = tmp_path / "plant.token"
+
+    ended = author("tokens", "issue", "plant", "--output", str(file), "--json")
+
+    assert file.read_text() == f"{ENROLMENT}\n"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert ENROLMENT not in ended.out + ended.err
+
+
+@pytest.mark.parametrize("expires", ["soon", "0s", "-1h", "25h"])
+def test_a_token_is_not_issued_for_a_time_that_makes_no_sense(author: Leasehold, expires: str) -> None:
+    assert author("tokens", "issue", "plant", f"--expires={expires}").code == 2
+
+
+def test_a_pasted_token_is_revoked_by_its_id_and_its_secret_is_not_sent(author: Leasehold, api: respx.Router) -> None:
+    api.delete("/v1/teams/default/enrolment-tokens/enr_0123456789ab").mock(return_value=httpx.Response(204))
+
+    ended = author("tokens", "revoke", ENROLMENT)
+
+    assert ended.out == "Enrolment token enr_0123456789ab is revoked.\n"
+
+
+def an_agent(name: str, number: int) -> Agent:
+    return Agent(
+        agent=f"agt-{number}",
+        name=name,
+        site="plant",
+        team="default",
+        status=AgentStatus.CONNECTED,
+        key_thumbprint="thumb",
+        enrolled_at=NOON,
+    )
+
+
+def test_an_agent_is_locked_by_its_name(author: Leasehold, api: respx.Router) -> None:
+    api.get("/v1/teams/default/agents").mock(return_value=said(AgentList(items=[an_agent("plant-1", 7)])))
+    lock = api.post("/v1/teams/default/agents/agt-7/lock").mock(return_value=httpx.Response(204))
+
+    ended = author("agents", "lock", "plant-1", "--reason", "stolen")
+
+    assert ended.code == 0
+    assert json.loads(lock.calls.last.request.content) == {"reason": "stolen"}
+
+
+def test_two_agents_of_one_name_are_told_apart_by_their_ids(author: Leasehold, api: respx.Router) -> None:
+    both = AgentList(items=[an_agent("plant-1", 7), an_agent("plant-1", 8)])
+    api.get("/v1/teams/default/agents").mock(return_value=said(both))
+
+    ended = author("agents", "lock", "plant-1")
+
+    assert ended.code == 5
+    assert "agt-7, agt-8" in ended.err
+
+
+def test_an_agent_that_is_not_there_is_not_found(author: Leasehold, api: respx.Router) -> None:
+    api.get("/v1/teams/default/agents").mock(return_value=said(AgentList(items=[])))
+
+    assert author("agents", "show", "plant-1").code == 5
+
+
+def a_connection(*sites: str) -> ConnectionSummary:
+    return ConnectionSummary(
+        id="erp",
+        team="default",
+        conn_type="postgres",
+        has_password=True,
+        sites=list(sites),
+        updated_at=NOON,
+        updated_by="ada",
+    )
+
+
+def test_a_connection_is_read_from_a_uri_on_standard_input(author: Leasehold, api: respx.Router) -> None:
+    put = api.put("/v1/teams/default/connections/erp").mock(return_value=said(a_connection("plant")))
+
+    ended = author(
+        "connections",
+        "set",
+        "erp",
+        "--uri-file",
+        "-",
+        "--site",
+        "plant",
+        "--site",
+        "north",
+        stdin="postgres://bot:p%40ss@db.lan:5432/orders?sslmode=require\n",
+    )
+
+    sent = ConnectionWrite.model_validate_json(put.calls.last.request.content)
+    assert (sent.conn_type, sent.host, sent.port, sent.login, sent.password) == (
+        "postgres",
+        "db.lan",
+        5432,
+        "bot",
+        "p@ss",
+    )
+    assert (sent.schema_, sent.extra, sent.sites) == ("orders", {"sslmode": "require"}, ["plant", "north"])
+    assert "p@ss" not in ended.out + ended.err
+
+
+def test_a_connection_is_set_from_its_fields(author: Leasehold, api: respx.Router, tmp_path: Path) -> None:
+    put = api.put("/v1/teams/default/connections/plant_db").mock(return_value=said(a_connection()))
+    (tmp_path / "secret").write_text("hunter2\n")
+
+    ended = author(
+        "connections",
+        "set",
+        "plant_db",
+        "--conn-type",
+        "sqlite",
+        "--host",
+        "/srv/plant.db",
+        "--schema",
+        "main",
+        "--password-file",
+        str(tmp_path / "secret"),
+        "--extra",
+        '{"mode": "ro"}',
+    )
+
+    sent = json.loads(put.calls.last.request.content)
+    assert (sent["conn_type"], sent["host"], sent["schema"]) == ("sqlite", "/srv/plant.db", "main")
+    assert (sent["password"], sent["extra"]) == ("hunter2", {"mode": "ro"})
+    assert "no site reaches it yet" in ended.out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("--uri", "no-uri"),
+        ("--uri", "postgres://h:port/x"),
+        ("--uri", "postgres://h/x", "--host", "h"),
+        ("--conn-type", "post gres"),
+        ("--conn-type", "postgres", "--extra", "[1]"),
+        ("--conn-type", "postgres", "--port", "70000"),
+        ("--uri-file", "/does/not/exist"),
+    ],
+)
+def test_a_connection_that_cannot_be_is_a_mistake_of_typing(author: Leasehold, words: tuple[str, ...]) -> None:
+    assert author("connections", "set", "erp", *words).code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "stdin", "value"),
+    [
+        (("42",), "", "42"),
+        (("42", "--json"), "", 42),
+        (('{"max": [1, null]}', "--json"), "", {"max": [1, None]}),
+        (("--file", "-"), "two\nlines\n", "two\nlines"),
+    ],
+)
+def test_a_variable_is_text_unless_it_is_said_to_be_json(
+    author: Leasehold, api: respx.Router, words: tuple[str, ...], stdin: str, value: object
+) -> None:
+    answer = VariableSummary(key="a/b", team="default", updated_at=NOON, updated_by="ada")
+    put = api.put("/v1/teams/default/variables/a%2Fb").mock(return_value=said(answer))
+
+    ended = author("variables", "set", "a/b", *words, stdin=stdin)
+
+    assert ended.code == 0
+    assert json.loads(put.calls.last.request.content) == {"value": value}
+
+
+@pytest.mark.parametrize("words", [(), ("1", "--file", "-"), ("{", "--json"), ("--file", "/does/not/exist")])
+def test_a_variable_without_one_clear_value_is_a_mistake_of_typing(author: Leasehold, words: tuple[str, ...]) -> None:
+    assert author("variables", "set", "key", *words).code == 2
+
+
+@pytest.mark.parametrize(("value", "shown"), [("as it is", "as it is\n"), ([1], "[\n  1\n]\n")])
+def test_a_variables_value_is_printed_alone(author: Leasehold, api: respx.Router, value: object, shown: str) -> None:
+    answer = VariableSummary(key="key", team="default", value=value, updated_at=NOON, updated_by="ada")
+    api.get("/v1/teams/default/variables/key").mock(return_value=said(answer))
+
+    assert author("variables", "get", "key").out == shown
+
+
+def test_the_team_of_the_command_line_wins(
+    author: Leasehold, api: respx.Router, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LEASEHOLD_TEAM", "metering")
+    api.get("/v1/teams/metering/sites").mock(return_value=said(SiteList(items=[])))
+    api.get("/v1/teams/billing/sites").mock(return_value=said(SiteList(items=[])))
+
+    assert author("sites", "list").code == 0
+    assert author("sites", "list", "--team", "billing").code == 0
+
+
+def test_teams_are_created_and_listed(author: Leasehold, api: respx.Router) -> None:
+    team = Team(name="metering", created_at=NOON)
+    api.post("/v1/teams").mock(return_value=said(team, 201))
+    api.get("/v1/teams").mock(return_value=said(TeamList(items=[team])))
+
+    assert "--team metering" in author("teams", "create", "metering").out
+    assert json.loads(author("teams", "list", "--json").out)[0]["name"] == "metering"
+
+
+def test_an_api_token_is_created_for_a_role_and_a_time(author: Leasehold, api: respx.Router) -> None:
+    secret = "lht_0123456789ab.secret"
+    issued = IssuedApiToken(
+        id="0123456789ab",
+        name="ci",
+        role=Role.VIEWER,
+        created_by="ada",
+        created_at=NOON,
+        token="lht_0123456789ab.secret",
+    )
+    create = api.post("/v1/teams/default/api-tokens").mock(return_value=said(issued, 201))
+
+    ended = author("api-tokens", "create", "ci", "--role", "viewer", "--expires", "7d", "--quiet")
+
+    assert ApiTokenRequest.model_validate_json(create.calls.last.request.content) == ApiTokenRequest(
+        name="ci", role=Role.VIEWER, expires_in_s=7 * 86400
+    )
+    assert ended.out == f"{secret}\n"
+
+
+@pytest.mark.parametrize("name", ["..", ".", ""])
+def test_a_name_never_becomes_another_path(author: Leasehold, name: str) -> None:
+    assert author("sites", "show", name).code == 2
+
+
+def test_a_role_that_does_not_suffice_says_who_can_help(author: Leasehold, api: respx.Router) -> None:
+    api.delete("/v1/teams/default/connections/erp").mock(
+        return_value=refused(403, ProblemCode.FORBIDDEN, "Connections are for admins; you are author.")
+    )
+
+    ended = author("connections", "delete", "erp")
+
+    assert ended.code == 3
+    assert "Connections are for admins; you are author." in ended.err
+    assert "an admin can give you more" in ended.err
