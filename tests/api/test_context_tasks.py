@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select, update
 
 from leasehold_api.storage import tables
-from tests.support.api_server import Api, EnrolledAgent
+from tests.support.api_server import Api, EnrolledAgent, on_both_stores
 
 PASSWORD = "correct-horse-battery"
 PLANT_DB = {
@@ -40,6 +40,7 @@ async def _change(api: Api, **values: Any) -> None:
     await api.database.write(lambda tx: tx.run(statement).close())
 
 
+@on_both_stores
 @pytest.mark.usefixtures("plant_db")
 async def test_a_task_gets_the_connection_it_declared(api: Api, north: EnrolledAgent) -> None:
     token = await api.lease(north, needs={"connections": ["plant_db"]})
@@ -239,6 +240,7 @@ async def test_a_variables_value_is_shown_to_operators_and_admins(api: Api, role
     assert ("hush" in listed.text) == ("hush" in shown.text) == sees
 
 
+@on_both_stores
 async def test_a_variable_is_set_changed_and_removed(api: Api) -> None:
     path = "/v1/teams/default/variables/plant/limit"
 

@@ -17,7 +17,7 @@ from leasehold_api.signals import Signal, Topic
 from leasehold_api.storage import tables
 from leasehold_api.storage.sql_bootstrap import SqlBootstrap
 from leasehold_api.storage.sql_fleet import rematch_placement
-from tests.support.api_server import Api, EnrolledAgent, open_api
+from tests.support.api_server import Api, EnrolledAgent, on_both_stores, open_api
 from tests.support.databases import open_database
 
 SITES = "/v1/teams/default/sites"
@@ -55,6 +55,7 @@ async def test_lists_come_in_parts(api: Api) -> None:
     assert rest["next"] is None
 
 
+@on_both_stores
 async def test_a_site_with_a_working_agent_is_not_removed(api: Api, north: EnrolledAgent) -> None:
     refused = await api.as_person("DELETE", f"{SITES}/north")
     await api.as_person("POST", f"/v1/teams/default/agents/{north.id}/lock", json={"reason": "moving out"})
@@ -86,6 +87,7 @@ async def _matches(api: Api) -> set[tuple[str, str]]:
     return {(row.name, row.placement_id) for row in await api.read(lambda c: c.execute(query).all())}
 
 
+@on_both_stores
 async def test_placements_follow_labels_and_grants(api: Api) -> None:
     await api.make_site("north", labels={"gpu": "1"})
     await api.make_site("south")
@@ -129,6 +131,7 @@ async def test_whoever_waits_at_a_site_is_told_when_its_offer_changes() -> None:
         assert published == [Signal(Topic.OFFERS, "site_1")]
 
 
+@on_both_stores
 async def test_an_agent_is_shown_as_it_stands(api: Api, north: EnrolledAgent, monkeypatch: pytest.MonkeyPatch) -> None:
     path = f"/v1/teams/default/agents/{north.id}"
     at_first = (await api.as_person("GET", path)).json()

@@ -9,7 +9,7 @@ import pytest
 
 from leasehold_api import clock
 from tests.support.agent_key import AgentKey
-from tests.support.api_server import ISSUER, Api
+from tests.support.api_server import ISSUER, Api, on_both_stores
 
 REGISTER = f"{ISSUER}/oauth/register"
 
@@ -35,6 +35,7 @@ async def test_a_token_enrols_the_key_that_proves_itself(api: Api, token: str) -
     assert len(await api.audited("agent.enrolled")) == 1
 
 
+@on_both_stores
 async def test_the_same_key_may_ask_again_and_gets_the_same_answer(api: Api, token: str) -> None:
     key = AgentKey()
     first = await api.ask_enrolment(key, token)
@@ -56,6 +57,15 @@ async def test_a_second_key_is_refused_and_raises_an_alarm(api: Api, token: str)
     assert "used before, by another key" in thief.json()["error_description"]
     alarm = (await api.audited("enrolment_token.used_twice"))[0]
     assert alarm.result == "alarm"
+
+
+async def test_a_second_key_raises_the_alarm_even_with_metadata_that_would_be_refused(api: Api, token: str) -> None:
+    await api.ask_enrolment(AgentKey(), token)
+
+    thief = await api.ask_enrolment(AgentKey(), token, client_name="no good name")
+
+    assert thief.json()["error"] == "invalid_token"
+    assert len(await api.audited("enrolment_token.used_twice")) == 1
 
 
 async def test_of_fifty_enrolments_at_once_with_one_token_one_wins(api: Api, token: str) -> None:

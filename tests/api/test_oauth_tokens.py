@@ -11,7 +11,7 @@ from joserfc.jwk import KeySet
 
 from leasehold_api import clock
 from tests.support.agent_key import AgentKey
-from tests.support.api_server import ISSUER, Api, EnrolledAgent
+from tests.support.api_server import ISSUER, Api, EnrolledAgent, on_both_stores
 
 TOKEN = f"{ISSUER}/oauth/token"
 
@@ -131,6 +131,7 @@ async def test_a_replayed_assertion_is_only_refused(api: Api, north: EnrolledAge
     assert len(await api.audited("agent.assertion_replayed")) == 1
 
 
+@on_both_stores
 async def test_a_generation_used_by_two_locks_the_agent_and_ends_its_tokens(api: Api, north: EnrolledAgent) -> None:
     await api.ask_token(north.key, north.id, assertion=north.key.assertion(north.id, ISSUER, gen=7))
 
@@ -207,6 +208,7 @@ async def _exchange(api: Api, agent: EnrolledAgent, attempt: str, **form: str) -
     return await api.ask_token(agent.key, agent.id, **fields)
 
 
+@on_both_stores
 async def test_an_agent_exchanges_its_token_for_one_of_a_lease_it_holds(api: Api, north: EnrolledAgent) -> None:
     connection = {"conn_type": "sqlite", "sites": ["north"]}
     await api.as_person("PUT", "/v1/teams/default/connections/plant_db", json=connection)

@@ -11,6 +11,7 @@ import httpx
 import pytest
 import respx
 
+from leasehold.cli.api import Api
 from leasehold_protocol.v1.fleet import (
     Agent,
     AgentList,
@@ -374,3 +375,8 @@ def test_a_role_that_does_not_suffice_says_who_can_help(author: Leasehold, api: 
     assert ended.code == 3
     assert "Connections are for admins; you are author." in ended.err
     assert "an admin can give you more" in ended.err
+
+
+async def test_a_key_with_signs_in_it_stays_one_piece_of_the_path() -> None:
+    async with Api(url=URL, token=None) as api:
+        assert api.of_team("variables", "a/b?c#d") == "/v1/teams/default/variables/a%2Fb%3Fc%23d"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+import pytest
 from fastapi import FastAPI
 from sqlalchemy import Connection, insert, select
 
@@ -24,6 +25,9 @@ from leasehold_protocol.v1.manifest import TaskEntry
 from tests.support.agent_key import AgentKey
 
 T = TypeVar("T")
+
+on_both_stores = pytest.mark.parametrize("api", ["sqlite", "postgresql"], indirect=True)
+"""Marks a test that runs on SQLite and on PostgreSQL."""
 
 ISSUER = "http://127.0.0.1:8420"
 JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"

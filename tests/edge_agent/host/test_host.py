@@ -292,6 +292,7 @@ def test_a_full_disk_does_not_stop_the_task_and_is_confessed_afterwards(attempt:
         "echo early; " + TALKING.replace("exit", "seq 100000; echo > more; read x < go; echo late; exit")
     )
     more = attempt.fifo("more")
+    task.request("POST", "/v1/log", {"message": "kept, behind everything printed so far"})
     resource.prlimit(attempt.pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
     task.end(0)
     read_line(more)

@@ -188,7 +188,7 @@ def open_backend(name: str) -> Backend | None:
 def working_keyring() -> KeyringStore | None:
     """Return the first real keyring that works on this machine."""
     for name in BACKENDS:
-        if (backend := open_backend(name)) is not None and (store := KeyringStore(name, backend)):
+        if (backend := open_backend(name)) is not None and (store := KeyringStore(name, backend)).works():
             return store
     return None
 
