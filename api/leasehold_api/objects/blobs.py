@@ -17,7 +17,7 @@ CHUNK_BYTES = 256 * 1024
 
 
 class BlobStore(Protocol):
-    """Bytes by the SHA-256 of their content. Its promises are ``tests/api/contracts/blob_store.py``."""
+    """Bytes by the SHA-256 of their content. Its promises are ``tests/api/contracts/object_stores.py``."""
 
     async def has(self, sha256: str) -> bool:
         """Return whether the blob is stored, whole."""

@@ -16,7 +16,7 @@ from leasehold_protocol.v1.problems import ProblemCode
 
 
 class LogStore(Protocol):
-    """Bytes of logs. Its promises are ``tests/api/contracts/log_store.py``."""
+    """Bytes of logs. Its promises are ``tests/api/contracts/object_stores.py``."""
 
     async def append(self, attempt: str, offset: int, data: bytes) -> int:
         """Append ``data`` at ``offset`` and return the new size, once it is durable. What is there already is kept.

@@ -23,7 +23,7 @@ class NewRun:
 
 
 class RunStore(Protocol):
-    """Runs and their task instances. Its promises are ``tests/api/contracts/run_store.py``."""
+    """Runs and their task instances. Its promises are ``tests/api/contracts/lease_store.py``."""
 
     async def create(self, new: NewRun, *, most_queued: int, now: float) -> str:
         """Make a run of the newest version, queue what waits for nothing, and return the run's id.

@@ -34,7 +34,7 @@ class LogState:
 
 
 class AttemptStore(Protocol):
-    """Telemetry in the database. Its promises are ``tests/api/contracts/attempt_store.py``."""
+    """Telemetry in the database. Its promises are ``tests/api/contracts/lease_store.py``."""
 
     async def require(self, agent_id: str, attempt: str) -> None:
         """Make sure that this agent was given this attempt, whatever became of it.

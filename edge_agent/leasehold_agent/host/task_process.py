@@ -125,7 +125,10 @@ class TaskProcess:
                     break
 
     def usage(self) -> dict[str, object]:
-        """Return the protocol's ``Usage`` of everything that has ended and was waited for."""
+        """Return the protocol's ``Usage`` of everything that has ended and was waited for.
+
+        The memory is never less than the host's own (some 20 MiB): the kernel counts a child from before its exec.
+        """
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         return {"cpu_s": round(used.ru_utime + used.ru_stime, 6), "max_rss_bytes": used.ru_maxrss * 1024}
 

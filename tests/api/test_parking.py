@@ -1,0 +1,99 @@
+"""Agents that wait are woken one by one, for what they can run, and nothing is forgotten on the way."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from leasehold_api.leases.parking import Parking, Waiter
+
+
+@pytest.fixture
+def parking() -> Parking:
+    return Parking()
+
+
+async def is_woken(waiter: Waiter) -> bool:
+    """Return whether the waiter has been woken already."""
+    return await waiter.wait(0.001)
+
+
+async def test_one_task_wakes_one_agent_the_one_that_waits_longest(parking: Parking) -> None:
+    with (
+        parking.park(agent="a", site="north", placements=["p"], capacity=1) as first,
+        parking.park(agent="b", site="north", placements=["p"], capacity=1) as second,
+    ):
+        parking.work_queued("p")
+
+        assert await is_woken(first)
+        assert not await is_woken(second)
+
+
+async def test_an_agent_is_woken_for_as_many_as_it_has_slots_and_then_the_next(parking: Parking) -> None:
+    with (
+        parking.park(agent="a", site="north", placements=["p", "q"], capacity=2) as first,
+        parking.park(agent="b", site="north", placements=["p"], capacity=2) as second,
+    ):
+        for placement in ("p", "q", "p"):
+            parking.work_queued(placement)
+
+        assert (first.woken_for, second.woken_for) == (["p", "q"], ["p"])
+
+
+async def test_an_agent_is_not_woken_for_what_its_site_does_not_offer(parking: Parking) -> None:
+    with parking.park(agent="a", site="north", placements=["p"], capacity=1) as waiter:
+        parking.work_queued("q")
+
+        assert not await is_woken(waiter)
+
+
+async def test_what_one_did_not_take_wakes_the_next(parking: Parking) -> None:
+    with parking.park(agent="b", site="north", placements=["p"], capacity=1) as second:
+        with parking.park(agent="a", site="north", placements=["p"], capacity=4) as gone:
+            second.capacity = 1
+        parking.pass_on(["p"])
+
+        assert not gone.woken_for
+        assert await is_woken(second)
+
+
+async def test_news_for_an_agent_that_is_not_here_waits_for_it(parking: Parking) -> None:
+    parking.agent_called("a")
+
+    with parking.park(agent="a", site="north", placements=[], capacity=1) as waiter:
+        assert waiter.called
+        assert await is_woken(waiter)
+    with parking.park(agent="a", site="north", placements=[], capacity=1) as again:
+        assert not again.called
+
+
+async def test_a_change_of_a_site_wakes_all_its_agents_and_no_others(parking: Parking) -> None:
+    with (
+        parking.park(agent="a", site="north", placements=[], capacity=1) as a,
+        parking.park(agent="b", site="north", placements=[], capacity=1) as b,
+        parking.park(agent="c", site="south", placements=[], capacity=1) as c,
+    ):
+        parking.site_changed("north")
+
+        assert [await is_woken(each) for each in (a, b, c)] == [True, True, False]
+
+
+async def test_closing_answers_everyone_now_and_from_now_on(parking: Parking) -> None:
+    with parking.park(agent="a", site="north", placements=["p"], capacity=1) as waiter:
+        parking.close()
+
+        assert await is_woken(waiter)
+    with parking.park(agent="b", site="north", placements=["p"], capacity=1) as late:
+        assert await is_woken(late)
+
+
+async def test_nothing_is_left_behind_by_those_who_leave(parking: Parking) -> None:
+    async def wait_and_go(n: int) -> None:
+        with parking.park(agent=f"a{n}", site="north", placements=["p", "q"], capacity=1) as waiter:
+            await waiter.wait(0.001)
+
+    await asyncio.gather(*(wait_and_go(n) for n in range(50)))
+
+    assert len(parking) == 0
+    parking.work_queued("p")
