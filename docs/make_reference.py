@@ -40,8 +40,8 @@ def api_settings() -> str:
         Settings,
         title="Settings of the API",
         introduction=(
-            "`leasehold-api` reads `/etc/leasehold/api.toml` (another file: `LEASEHOLD_API_CONFIG`), then the environment, "
-            "then flags; the later one wins. Names are the same everywhere: `most_queued` in the file is "
+            "`leasehold-api` reads `/etc/leasehold/api.toml` (another file: `LEASEHOLD_API_CONFIG`), then the "
+            "environment, then flags; the later one wins. Names are the same everywhere: `most_queued` in the file is "
             "`LEASEHOLD_API_MOST_QUEUED` in the environment."
         ),
     )
@@ -57,8 +57,8 @@ def agent_settings() -> str:
         introduction=(
             "`edge-agent` reads `/etc/leasehold/agent.toml` (another file: `LEASEHOLD_AGENT_CONFIG`), then the "
             "environment, then flags; the later one wins. Names are the same everywhere: `slots` in the file is "
-            "`LEASEHOLD_AGENT_SLOTS` in the environment and `--slots` on the command line. `edge-agent config` prints the "
-            "values in force and where each comes from."
+            "`LEASEHOLD_AGENT_SLOTS` in the environment and `--slots` on the command line. `edge-agent config` prints "
+            "the values in force and where each comes from."
         ),
     )
 

@@ -77,7 +77,7 @@ from leasehold_api.watching import Watch
 log = logging.getLogger(__name__)
 
 KEYS_EVERY_S = 120
-"""How often another process's rotation of the signing keys is noticed."""
+"""How often another process's rotation of the signing keys is noticed, and a rotation's next step taken."""
 
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,
@@ -151,6 +151,7 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> House:
     scheduler.add_job(_refresh_keys, "interval", seconds=KEYS_EVERY_S, args=[keys], coalesce=True)
     scheduler.start()
     stack.callback(scheduler.shutdown, wait=False)
+    stack.push_async_callback(house.timekeeper.close)
     house.timekeeper.look()
     return house
 
@@ -254,4 +255,8 @@ def _connect_signals(signals: Signals, house: House) -> None:
 
 
 async def _refresh_keys(keys: SigningKeys) -> None:
-    await keys.refresh(now=clock.now())
+    """Notice what another process did, and take the next step of a rotation that is due."""
+    now = clock.now()
+    await keys.refresh(now=now)
+    if keys.rotation_is_due(now=now):
+        await keys.rotate(now=now)

@@ -124,6 +124,7 @@ class Agent:
                 self._chores.start()
                 self._spawn(StatusSocket(self._settings.state_dir, self._standing.snapshot).serve())
                 self._spawn(self._desk.run())
+                self._spawn(self._hosts.warm())
                 pulling = self._spawn(self._pull.run())
                 await self._until_told_to_stop()
                 pulling.cancel()

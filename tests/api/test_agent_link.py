@@ -6,6 +6,7 @@ import asyncio
 import base64
 import gzip
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -28,6 +29,13 @@ HELLO = {
 async def north(api: Api) -> EnrolledAgent:
     await api.make_site("north", max_slots=3, labels={"zone": "north"})
     return await api.enrol("north")
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the loop turn until the condition holds."""
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
+            await asyncio.sleep(0)
 
 
 async def trigger(api: Api, *tasks: dict[str, Any], dag: str = "report", **body: Any) -> dict[str, Any]:
@@ -86,10 +94,8 @@ async def test_an_empty_queue_answers_204_after_the_wait(north: EnrolledAgent) -
 
 async def test_a_parked_request_is_answered_when_work_comes(api: Api, north: EnrolledAgent) -> None:
     parked = asyncio.create_task(take(north, wait_s=30))
+    await until(lambda: len(api.house.parking) == 1)
     async with asyncio.timeout(20):
-        while len(api.house.parking) == 0:
-            await asyncio.sleep(0)
-
         run = await trigger(api, program("a"))
         answer = await parked
 
@@ -98,9 +104,8 @@ async def test_a_parked_request_is_answered_when_work_comes(api: Api, north: Enr
 
 async def test_no_database_connection_is_held_while_requests_are_parked(api: Api, north: EnrolledAgent) -> None:
     parked = [asyncio.create_task(take(north, wait_s=30)) for _ in range(20)]
+    await until(lambda: len(api.house.parking) == 20)
     async with asyncio.timeout(20):
-        while len(api.house.parking) < 20:
-            await asyncio.sleep(0)
         # Whatever looked into the queue before it parked has come back by the time another read is answered.
         await api.read(lambda connection: connection.exec_driver_sql("SELECT 1").scalar())
 
@@ -147,10 +152,8 @@ async def test_a_cancelled_run_calls_its_agent_at_once(api: Api, north: Enrolled
     run = await trigger(api, program("a"))
     given = await lease(north)
     parked = asyncio.create_task(take(north, wait_s=30))
+    await until(lambda: len(api.house.parking) == 1)
     async with asyncio.timeout(20):
-        while len(api.house.parking) == 0:
-            await asyncio.sleep(0)
-
         await api.as_person("POST", f"/v1/teams/default/runs/{run['run']}/cancel", json={"reason": "wrong day"})
         control = (await parked).json()["control"]
 

@@ -1,7 +1,7 @@
 """Every message of protocol v1 has one golden file; what was released stays readable, and is written as before.
 
-A golden file is never edited once its version is released: add a field to a message with a default, and let the test show
-that old messages are still understood. `python tests/protocol/test_golden.py` writes files for messages that have none.
+A golden file is never edited once its version is released: add a field with a default, and let the test show that
+old messages are still understood. `python tests/protocol/test_golden.py` writes files for messages that have none.
 """
 
 from __future__ import annotations
@@ -27,9 +27,8 @@ def messages() -> dict[str, type[Message]]:
     """Return every message of the protocol by name."""
     found: dict[str, type[Message]] = {}
     for module in pkgutil.iter_modules(leasehold_protocol.v1.__path__):
-        for name, each in inspect.getmembers(importlib.import_module(f"leasehold_protocol.v1.{module.name}")):
-            if inspect.isclass(each) and issubclass(each, Message) and name not in NOT_MESSAGES:
-                found[name] = each
+        members = inspect.getmembers(importlib.import_module(f"leasehold_protocol.v1.{module.name}"), inspect.isclass)
+        found |= {name: each for name, each in members if issubclass(each, Message) and name not in NOT_MESSAGES}
     return found
 
 
@@ -78,14 +77,13 @@ class Example:
     def of(self, schema: dict[str, Any], name: str = "") -> Any:
         if "$ref" in schema:
             return self.of(self.defs[schema["$ref"].rsplit("/", 1)[1]], name)
-        if "const" in schema:
-            return schema["const"]
-        if "enum" in schema:
-            return schema["enum"][0]
-        for choice in ("anyOf", "oneOf"):
-            if choice in schema:
-                options = [option for option in schema[choice] if option.get("type") != "null"]
-                return self.of(options[0], name)
+        if fixed := schema.get("enum") or ([schema["const"]] if "const" in schema else []):
+            return fixed[0]
+        if options := schema.get("anyOf", []) + schema.get("oneOf", []):
+            return self.of(next(option for option in options if option.get("type") != "null"), name)
+        return self.plain(schema, name)
+
+    def plain(self, schema: dict[str, Any], name: str) -> Any:
         match schema.get("type"):
             case "object":
                 return self.object(schema)
@@ -111,7 +109,9 @@ class Example:
             return {name: self.of(each, name) for name, each in properties.items()}
         self.depth += 1
         values = schema.get("additionalProperties") or next(iter(schema.get("patternProperties", {}).values()), None)
-        made = {} if self.depth > 4 or values is False else {"name": self.of(values if isinstance(values, dict) else {})}
+        made = (
+            {} if self.depth > 4 or values is False else {"name": self.of(values if isinstance(values, dict) else {})}
+        )
         self.depth -= 1
         return made
 

@@ -5,27 +5,20 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request, Response
-from pydantic import Field
 
 from leasehold_api import clock
 from leasehold_api.http.access import TeamCaller, in_team
 from leasehold_api.http.answers import answer
 from leasehold_api.http.house import house
 from leasehold_api.http.slices import Part, done_by, team_of
-from leasehold_protocol.v1.fleet import Agent, AgentList, Role
-from leasehold_protocol.v1.message import Identifier, Message
+from leasehold_protocol.v1.fleet import Agent, AgentList, LockRequest, Role
+from leasehold_protocol.v1.message import Identifier
 
 router = APIRouter(prefix="/v1/teams/{team}", tags=["agents"])
 
 Viewer = Annotated[TeamCaller, Depends(in_team(Role.VIEWER))]
 Operator = Annotated[TeamCaller, Depends(in_team(Role.OPERATOR))]
 AgentIdOrName = Annotated[Identifier, Path()]
-
-
-class LockRequest(Message):
-    """``POST …/agents/{agent}/lock``."""
-
-    reason: Annotated[str, Field(min_length=1, max_length=500)]
 
 
 @router.get("/agents", response_model=AgentList)

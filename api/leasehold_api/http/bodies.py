@@ -39,6 +39,7 @@ class _Body:
         self._left = most_bytes
         self._inflate = zlib.decompressobj(wbits=31) if gzip else None
         self._unknown = unknown
+        self._began = False
 
     async def receive(self) -> Message:
         message = await self._receive()
@@ -63,6 +64,7 @@ class _Body:
             plain = inflate.decompress(chunk, self._left + 1)
         except zlib.error as error:
             raise HTTPException(400, f"the gzip body is broken: {error}") from None
-        if last and not inflate.eof and not inflate.unconsumed_tail and chunk:
+        self._began = self._began or bool(chunk)
+        if last and self._began and not inflate.eof and not inflate.unconsumed_tail:
             raise HTTPException(400, "the gzip body ends too early; send it again")
         return plain

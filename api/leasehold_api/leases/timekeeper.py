@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -27,6 +28,14 @@ class Timekeeper:
         self._clock = clock
         self._looking = False
         self._again = False
+        self._closed = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def close(self) -> None:
+        """Stop looking; a look under way is finished."""
+        self._closed = True
+        await self._idle.wait()
 
     def look(self) -> None:
         """Look now: something may be due earlier than was known."""
@@ -36,7 +45,10 @@ class Timekeeper:
             self._wake_at(self._clock())
 
     async def _look(self) -> None:
+        if self._closed:
+            return
         self._looking, self._again = True, False
+        self._idle.clear()
         try:
             now = self._clock()
             expired = await self._store.expire(now=now)
@@ -51,9 +63,10 @@ class Timekeeper:
             deadline = self._clock() + _AFTER_AN_ERROR_S
         finally:
             self._looking = False
+            self._idle.set()
         if self._again:
             deadline = self._clock()
-        if deadline is not None:
+        if deadline is not None and not self._closed:
             self._wake_at(deadline)
 
     def _wake_at(self, deadline: float) -> None:

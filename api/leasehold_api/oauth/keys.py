@@ -23,6 +23,9 @@ RETIRED_VERIFIES_S = 1800.0
 
 JWKS_MAX_AGE_S = 300
 
+ACTIVE_FOR_S = 30 * 86400.0
+"""After this long a key is replaced, by itself."""
+
 
 class KeyState(StrEnum):
     """Where a signing key is in its life."""
@@ -84,6 +87,7 @@ class SigningKeys:
         self._sealer = sealer
         self._public: dict[str, ECKey] = {}
         self._private: ECKey | None = None
+        self._stored: list[StoredKey] = []
 
     @classmethod
     async def load(cls, store: SigningKeyStore, sealer: Seals, *, now: float) -> SigningKeys:
@@ -96,13 +100,20 @@ class SigningKeys:
 
     async def refresh(self, *, now: float) -> None:
         """Read the store again. Call it every few minutes: another process may have rotated."""
-        stored = await self._store.all()
-        useful = [key for key in stored if key.retired_at is None or now < key.retired_at + RETIRED_VERIFIES_S]
+        self._stored = await self._store.all()
+        useful = [key for key in self._stored if key.retired_at is None or now < key.retired_at + RETIRED_VERIFIES_S]
         self._public = {key.kid: ECKey.import_key(json.loads(key.public_jwk)) for key in useful}
         for key in useful:
             if key.state is KeyState.ACTIVE and (self._private is None or self._private.kid != key.kid):
                 opened = self._sealer.open(key.sealed_private_jwk, identity=_identity(key.kid))
                 self._private = ECKey.import_key(json.loads(opened))
+
+    def rotation_is_due(self, *, now: float) -> bool:
+        """Say whether ``rotate`` has something to do: the active key is old, or a next one waits to take its place."""
+        return any(
+            key.state is KeyState.NEXT or (key.state is KeyState.ACTIVE and now >= key.created_at + ACTIVE_FOR_S)
+            for key in self._stored
+        )
 
     async def rotate(self, *, now: float) -> None:
         """Take one step: publish a next key, or let it sign once it was published long enough."""

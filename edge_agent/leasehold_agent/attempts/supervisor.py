@@ -14,6 +14,7 @@ from leasehold_agent.attempts.hostlink import Ask, HostLink
 from leasehold_agent.attempts.roster import Held, Phase, Roster
 from leasehold_agent.clock import boottime, utc_now
 from leasehold_agent.delivery.delivery import Delivery
+from leasehold_agent.host.remains import kill_remains
 from leasehold_agent.identity.access import CachedToken
 from leasehold_agent.identity.oauth import Granted
 from leasehold_agent.link.backoff import Backoff, persist
@@ -178,8 +179,23 @@ class Supervisor:
             await self._delivery.stop_stream(held, stream)
         if directory.ending() is None:
             # Nobody holds the lock and nobody wrote an ending: the host died with its machine, or was killed.
+            await self._bury(held)
             lost = _ending(EndingKind.LOST, "the attempt's host is gone: power loss, or it was killed")
             await asyncio.to_thread(directory.write_ending, lost)
+
+    async def _bury(self, held: Held) -> None:
+        """End what a killed host left running: an attempt is lost only when none of its processes lives."""
+        while True:
+            try:
+                killed = await asyncio.to_thread(kill_remains, held.attempt)
+            except TimeoutError as error:
+                held.trouble = str(error)
+                logger.warning("attempt does not die", extra={"attempt": held.attempt, "cause": str(error)})
+            else:
+                if killed:
+                    logger.warning("processes without a host killed", extra={"attempt": held.attempt, "pids": killed})
+                held.trouble = None
+                return
 
 
 def _ending(kind: EndingKind, message: str) -> Ending:

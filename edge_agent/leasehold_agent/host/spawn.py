@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -74,6 +75,12 @@ class HostZygote:
                 self._discard()
                 raise HostNotStartedError("unusable", "the host zygote ends as soon as it is asked for a host")
             return _pid(answer) if answer.get("code") != "running" else _pid_in(attempt_dir / "host.json")
+
+    async def warm(self) -> None:
+        """Start the zygote now: the first attempt need not wait for it. What goes wrong shows with that attempt."""
+        async with self._one_at_a_time:
+            with contextlib.suppress(OSError):
+                self._running = self._running or await _start()
 
     async def close(self) -> None:
         """Let the zygote go; hosts go on, and it waits for them."""

@@ -150,9 +150,10 @@ def _read_answer(connection: socket.socket) -> tuple[int, bool, bytes]:
     """Return (status, whether the connection may be used again, body)."""
     received = b""
     while b"\r\n\r\n" not in received:
-        received += _receive(connection)
+        # Compared before reading on: what was received last may have a long body behind a short head.
         if len(received) > _LONGEST_HEAD:
             raise WireError("the answer's head is too long to be the attempt host's")
+        received += _receive(connection)
     head, _, body = received.partition(b"\r\n\r\n")
     status_line, *header_lines = head.decode("latin-1").split("\r\n")
     status = status_line.split(" ")[1] if status_line.startswith("HTTP/1.") else ""

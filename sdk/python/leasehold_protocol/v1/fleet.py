@@ -97,7 +97,8 @@ class Agent(Message):
 class LockRequest(Message):
     """``POST /v1/teams/{team}/agents/{agent}/lock``."""
 
-    reason: Annotated[str, Field(max_length=500)] = ""
+    reason: Annotated[str, Field(min_length=1, max_length=500)]
+    """Shown to the agent's operator."""
 
 
 class EnrolmentTokenRequest(Message):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
 from leasehold_protocol.v1.message import Json, Key, Message, Name, Seconds, Sha256
 
-MANIFEST_VERSION = 1
+MANIFEST_VERSION: Final = 1
 RESULT_KEY = "return_value"
 """The XCom key of a task's result, Airflow's name for it."""
 
