@@ -67,7 +67,9 @@ class HostLink:
                     case _:
                         pass  # A newer host may tell more.
         except (OSError, ValueError) as error:
-            logger.warning("host line broken", extra={"attempt": self._held.attempt, "error": str(error)})
+            # A host that has written its ending hangs up whatever it is told meanwhile.
+            level = logging.WARNING if self._held.directory.ending() is None else logging.DEBUG
+            logger.log(level, "host line broken", extra={"attempt": self._held.attempt, "error": str(error)})
         finally:
             for question in questions:
                 question.cancel()
