@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pydantic_settings import BaseSettings
+from pydantic import BaseModel
 
 REFERENCE = Path(__file__).parent / "reference"
 
@@ -91,7 +91,7 @@ PAGES: dict[str, Callable[[], str]] = {
 }
 
 
-def _settings_page(settings: type[BaseSettings], *, title: str, introduction: str) -> str:
+def _settings_page(settings: type[BaseModel], *, title: str, introduction: str) -> str:
     lines = [f"# {title}", "", introduction, "", "| name | default | what |", "|---|---|---|"]
     for name, field in settings.model_fields.items():
         description = " ".join((field.description or "").split())

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from fastapi import APIRouter, FastAPI
@@ -18,7 +19,6 @@ from leasehold_api.context.sealing import Sealer
 from leasehold_api.context.variables import Variables
 from leasehold_api.fleet.bootstrap import ensure_bootstrap
 from leasehold_api.fleet.registry import Registry
-from leasehold_api.house import House
 from leasehold_api.http import (
     agent_link,
     agents,
@@ -39,6 +39,8 @@ from leasehold_api.http import (
 from leasehold_api.http.access import check_every_route_is_listed
 from leasehold_api.http.authentication import Authentication
 from leasehold_api.http.bodies import BoundedBodies
+from leasehold_api.http.description import describe
+from leasehold_api.http.house import House
 from leasehold_api.leases.dispatch import Dispatch
 from leasehold_api.leases.offer import Offers
 from leasehold_api.leases.parking import Parking
@@ -110,6 +112,7 @@ def make_app(house: House | None = None) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
     check_every_route_is_listed(app)
+    app.openapi = partial(describe, app)  # type: ignore[method-assign]  # FastAPI's documented way
     if house is not None:
         app.state.house = house
         app.add_middleware(BoundedBodies, most_bytes=house.settings.most_body_bytes)
@@ -117,7 +120,7 @@ def make_app(house: House | None = None) -> FastAPI:
 
 
 @asynccontextmanager
-async def open_house(settings: Settings) -> AsyncIterator[House]:
+async def open_house(settings: Settings) -> AsyncGenerator[House]:
     """Open the database and build every service; close them at the end.
 
     Raises:

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from leasehold_api.app import make_app, open_house
 from leasehold_api.config import Settings
-from leasehold_api.house import House
+from leasehold_api.http.house import House
 
 GRACE_S = 15
 """How long requests under way may take once the service was asked to stop."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 
@@ -55,7 +55,7 @@ class Watch:
                 expectation.give_up()
 
     @contextmanager
-    def expect(self, key: str) -> Iterator[Expectation]:
+    def expect(self, key: str) -> Generator[Expectation]:
         """Begin to watch; look at the thing itself after this, and then wait: no change is missed."""
         expectation = Expectation()
         self._waiting[key].add(expectation)

@@ -10,7 +10,6 @@ from functools import partial
 from leasehold_agent.attempts.bundles import Bundles
 from leasehold_agent.attempts.directory import AttemptDirectories, Surroundings
 from leasehold_agent.attempts.hostlink import Ask
-from leasehold_agent.attempts.recovery import survey
 from leasehold_agent.attempts.roster import Roster, StopOrder
 from leasehold_agent.attempts.sdk import expose_sdk
 from leasehold_agent.attempts.supervisor import Supervisor
@@ -19,6 +18,7 @@ from leasehold_agent.clock import ServerClock, boottime
 from leasehold_agent.config import Settings
 from leasehold_agent.delivery.delivery import Delivery
 from leasehold_agent.delivery.outcomes import OutcomeDesk
+from leasehold_agent.errors import LinkError, UnavailableError
 from leasehold_agent.exits import Exit
 from leasehold_agent.host.spawn import HostZygote
 from leasehold_agent.identity.access import CachedToken
@@ -27,10 +27,10 @@ from leasehold_agent.identity.key import AgentKey
 from leasehold_agent.identity.oauth import Granted, TokenRequests
 from leasehold_agent.identity.record import Identity
 from leasehold_agent.link.api import Api, TaskApi
-from leasehold_agent.link.errors import LinkError, UnavailableError
 from leasehold_agent.link.http import Http
 from leasehold_agent.link.pull import Pull
 from leasehold_agent.link.session import Session
+from leasehold_agent.recovery import survey
 from leasehold_agent.shutdown import Shutdown
 from leasehold_agent.standing import Standing
 from leasehold_agent.status import StatusSocket

@@ -14,7 +14,7 @@ from leasehold_agent.attempts.roster import Roster
 from leasehold_agent.config import Settings
 from leasehold_agent.delivery.courier import is_covered
 from leasehold_agent.disk import low_water_reason
-from leasehold_agent.link.errors import LinkError
+from leasehold_agent.errors import LinkError
 from leasehold_agent.link.renewal import RenewalApi, renew, renewal_every
 from leasehold_agent.standing import Standing
 

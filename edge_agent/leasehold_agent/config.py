@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, FilePath, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FilePath, ValidationError
 
 from leasehold_agent.exits import Exit, OperatorError
 from leasehold_protocol.v1.message import Labels, Name
@@ -44,10 +43,20 @@ def default_name() -> str:
     return kept.split(".")[0].lstrip("-")[:128] or "agent"
 
 
-class Settings(BaseSettings):
-    """Everything that can be set. Nothing here is a secret."""
+def default_python() -> Path:
+    """Return the interpreter this agent runs in; beside the binary, which is none itself, lies one for tasks."""
+    own = Path(sys.executable)
+    return own.with_name("edge-python") if getattr(sys, "frozen", False) else own
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+class Settings(BaseModel):
+    """Everything that can be set. Nothing here is a secret.
+
+    ``load`` reads the sources itself, because it tells where each value came from; pydantic-settings would add 7 MiB to
+    every agent, and nothing else.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     state_dir: Annotated[Path, AfterValidator(Path.absolute)] = Field(
         default_factory=lambda: default_state_dir(os.environ, is_root=os.geteuid() == 0)
@@ -65,7 +74,7 @@ class Settings(BaseSettings):
     """Allow http:// to another machine: everything, secrets too, then crosses the network in the clear."""
     key_store: Literal["auto", "keyring", "file"] = "auto"
     """Where a new key is kept."""
-    python: FilePath = Field(default_factory=lambda: Path(sys.executable))
+    python: FilePath = Field(default_factory=default_python)
     """The interpreter that runs Python tasks."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important message that the agent logs."""
@@ -73,19 +82,6 @@ class Settings(BaseSettings):
     """How many delivered attempt directories stay on disk for a look at them."""
     disk_low_water_mb: int = Field(default=256, ge=0)
     """Below this much free disk space (MiB) no new leases are taken."""
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take values from ``load`` only, which reads all sources and remembers where each value came from."""
-        del settings_cls, env_settings, dotenv_settings, file_secret_settings
-        return (init_settings,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,9 +9,9 @@ import os
 from leasehold_agent.attempts.roster import Held, Phase, Roster, StopOrder
 from leasehold_agent.attempts.supervisor import Supervisor
 from leasehold_agent.config import Settings
+from leasehold_agent.errors import LinkError, LockedError, RefusedError, Trouble, UnavailableError
 from leasehold_agent.exits import Exit, OperatorError
 from leasehold_agent.identity.record import Identity
-from leasehold_agent.link.errors import LinkError, LockedError, RefusedError, Trouble, UnavailableError
 from leasehold_agent.link.greeting import compose_hello, host_facts
 from leasehold_agent.status import AttemptStatus, Status
 from leasehold_protocol.v1.agents import AttemptVerdict, Hello, HelloAnswer

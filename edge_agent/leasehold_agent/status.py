@@ -12,8 +12,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from leasehold_agent.attempts.directory import AttemptDirectories
-from leasehold_agent.attempts.recovery import survey
 from leasehold_agent.local_socket import reachable
+from leasehold_agent.recovery import survey
 
 _SOCKET = "agent.sock"
 _ASK_TIMEOUT_S = 5.0

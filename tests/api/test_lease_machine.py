@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, precondition, rule
 from sqlalchemy import text
 
+from leasehold_api.callers import AgentCaller
 from leasehold_api.errors import ConflictError
-from leasehold_api.leases.claimed import Claimed, Holder
+from leasehold_api.leases.claimed import Claimed
 from leasehold_protocol.v1.leases import EndingKind, HeldLease
 from leasehold_protocol.v1.runs import TaskState
 from tests.support.databases import open_database
@@ -36,7 +37,7 @@ class Lease:
     """A lease as its agent remembers it."""
 
     claimed: Claimed
-    holder: Holder
+    holder: AgentCaller
     delivered: EndingKind | None = None
 
 
@@ -78,10 +79,10 @@ class LeaseMachine(RuleBasedStateMachine):
         self.run = self.do(self.world.run(*tasks))
 
     @rule(target=leases, agent=AGENTS, most=st.integers(1, 3))
-    def claim(self, agent: Holder, most: int) -> Any:
+    def claim(self, agent: AgentCaller, most: int) -> Any:
         return multiple(*self._claim(agent, most))
 
-    def _claim(self, agent: Holder, most: int) -> list[Lease]:
+    def _claim(self, agent: AgentCaller, most: int) -> list[Lease]:
         taken = [Lease(claimed, agent) for claimed in self.do(self.world.claim(agent, most))]
         for lease in taken:
             older = [one for one in self.model.leases if one.claimed.task_instance == lease.claimed.task_instance]
@@ -91,7 +92,7 @@ class LeaseMachine(RuleBasedStateMachine):
         return taken
 
     @rule(target=leases, agent=AGENTS)
-    def hand_over(self, agent: Holder) -> Any:
+    def hand_over(self, agent: AgentCaller) -> Any:
         """Every agent falls silent for longer than its leases last; then one comes back and takes what it can."""
         self._let_pass(61)
         return multiple(*self._claim(agent, 3))
@@ -133,7 +134,7 @@ class LeaseMachine(RuleBasedStateMachine):
         assert verdict == "refused"
 
     @rule(agent=AGENTS)
-    def crash(self, agent: Holder) -> None:
+    def crash(self, agent: AgentCaller) -> None:
         """The agent comes back with an empty disk."""
         self.do(self.world.leases.resume(agent, [], now=self.world.now))
 

@@ -141,6 +141,8 @@ async def test_killing_the_agent_loses_nothing_the_next_one_attaches_again(
         assert [(one.attempt, one.state) for one in api.hellos[1].attempts] == [("ti-1.1", AttemptState.RUNNING)]
         go_on.touch()
         outcome = await api.wait_for_outcome("ti-1.1")
+        # Killed before it noted what the API had, the first agent leaves the rest of the log to follow the outcome.
+        await until(lambda: b"after" in api.logs["ti-1.1"])
 
     assert outcome.ending.kind is EndingKind.SUCCESS
     assert log_lines(api, "ti-1.1") == ["before", "after"]

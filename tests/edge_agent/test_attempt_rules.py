@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from leasehold_agent.attempts.directory import AttemptDirectories, AttemptDirectory, Surroundings, UnsafeAttemptIdError
-from leasehold_agent.attempts.recovery import survey
 from leasehold_agent.attempts.roster import Held, Phase, Roster
 from leasehold_agent.attempts.task_questions import api_path, secrets_in
 from leasehold_agent.clock import utc_now
 from leasehold_agent.delivery.delivered import Delivered, write_delivered
+from leasehold_agent.errors import Trouble, UnavailableError
 from leasehold_agent.identity.access import CachedToken
 from leasehold_agent.identity.oauth import Granted
-from leasehold_agent.link.errors import Trouble, UnavailableError
 from leasehold_agent.link.renewal import renewal_every, take_renewal
+from leasehold_agent.recovery import survey
 from leasehold_protocol.v1.agents import AttemptState
 from leasehold_protocol.v1.leases import Ending, EndingKind, OutcomeVerdict, Renewal, RenewalVerdict
 from tests.edge_agent.model_api import shell_lease

@@ -18,7 +18,7 @@ from leasehold_agent.attempts.directory import AttemptDirectory
 from leasehold_agent.delivery import courier as courier_module
 from leasehold_agent.delivery.courier import Courier, is_covered
 from leasehold_agent.delivery.delivered import read_delivered
-from leasehold_agent.link.errors import LeaseLostError, RefusedError, Trouble, UnavailableError
+from leasehold_agent.errors import LeaseLostError, RefusedError, Trouble, UnavailableError
 from leasehold_protocol.v1.context import UploadRequest, XComWrite
 from leasehold_protocol.v1.leases import Ending, EndingKind, Outcome, OutcomeAck, OutcomeVerdict
 from leasehold_protocol.v1.telemetry import LogAnswer, MetricAnswer, MetricPoint

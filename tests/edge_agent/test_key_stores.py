@@ -7,13 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from leasehold_agent.identity.key_store import (
-    KeyMissingError,
-    KeyStore,
-    StoreUnreachableError,
-    choose_store,
-    open_store,
-)
+from leasehold_agent.identity.key_store import KeyMissingError, KeyStore, StoreUnreachableError
 from leasehold_agent.identity.keyring_store import KeyringStore
 from leasehold_agent.identity.sealed_file import (
     CREDENTIAL,
@@ -22,6 +16,7 @@ from leasehold_agent.identity.sealed_file import (
     SealedFileStore,
     seal_source,
 )
+from leasehold_agent.identity.store_choice import choose_store, open_store
 
 KEY = bytes(range(256))
 

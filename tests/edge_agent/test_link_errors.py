@@ -9,13 +9,10 @@ import httpx
 import pytest
 import respx
 
+from leasehold_agent.backoff import Backoff, persist
+from leasehold_agent.calls import Answer, Call, check
 from leasehold_agent.clock import ServerClock
-from leasehold_agent.identity.access import CachedToken
-from leasehold_agent.identity.key import AgentKey
-from leasehold_agent.identity.oauth import Granted, TokenRequests, discover
-from leasehold_agent.link.api import Api
-from leasehold_agent.link.backoff import Backoff, persist
-from leasehold_agent.link.errors import (
+from leasehold_agent.errors import (
     LeaseLostError,
     LinkError,
     LockedError,
@@ -24,8 +21,11 @@ from leasehold_agent.link.errors import (
     Trouble,
     UnavailableError,
 )
+from leasehold_agent.identity.access import CachedToken
+from leasehold_agent.identity.key import AgentKey
+from leasehold_agent.identity.oauth import Granted, TokenRequests, discover
+from leasehold_agent.link.api import Api
 from leasehold_agent.link.http import Http
-from leasehold_agent.link.messages import Answer, Call, check
 from leasehold_agent.link.session import Session
 from leasehold_agent.secret import Secret
 from leasehold_protocol.v1.leases import LeaseRequest

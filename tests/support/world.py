@@ -7,8 +7,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from leasehold_api.callers import AgentCaller
 from leasehold_api.dags.catalog import NewVersion
-from leasehold_api.leases.claimed import Claimed, Holder
+from leasehold_api.leases.claimed import Claimed
 from leasehold_api.runs.catalog import NewRun
 from leasehold_api.storage.database import Database
 from leasehold_api.storage.plans import Plans
@@ -32,9 +33,9 @@ def program(name: str, *upstream: str, **settings: Any) -> dict[str, Any]:
     return {"id": name, "work": {"kind": "program", "argv": argv}, "upstream": list(upstream), **settings}
 
 
-def holder(name: str, site: str) -> Holder:
+def holder(name: str, site: str) -> AgentCaller:
     """Return the agent ``name`` of ``site`` as the lease store sees it."""
-    return Holder(
+    return AgentCaller(
         agent_id=f"agent_{name}",
         agent_name=name,
         site_id=f"site_{site}",
@@ -116,7 +117,7 @@ class World:
         )
         return await self.runs.create(new, most_queued=most_queued, now=self.now)
 
-    async def claim(self, one: Holder = NORTH, most: int = 1) -> list[Claimed]:
+    async def claim(self, one: AgentCaller = NORTH, most: int = 1) -> list[Claimed]:
         """Take leases."""
         return await self.leases.claim(one, most=most, now=self.now)
 
@@ -125,7 +126,7 @@ class World:
         claimed: Claimed,
         kind: EndingKind = EndingKind.SUCCESS,
         *,
-        by: Holder = NORTH,
+        by: AgentCaller = NORTH,
         result: Any = None,
         **more: Any,
     ) -> str:

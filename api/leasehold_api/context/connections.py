@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 
 from leasehold_api.acting import By, Slice, Team
+from leasehold_api.callers import TaskCaller
 from leasehold_api.clock import instant
 from leasehold_api.context.entitlement import refusal
 from leasehold_api.context.sealing import Sealer
-from leasehold_api.context.store import ConnectionStore, SealedConnection, TaskReader
+from leasehold_api.context.store import ConnectionStore, SealedConnection
 from leasehold_protocol.v1.context import ConnectionValue
 from leasehold_protocol.v1.fleet import ConnectionList, ConnectionSummary, ConnectionWrite
 
@@ -63,7 +64,7 @@ class Connections:
         """
         await self._store.delete(team, name, by=by)
 
-    async def read(self, reader: TaskReader, name: str, *, now: float) -> ConnectionValue:
+    async def read(self, reader: TaskCaller, name: str, *, now: float) -> ConnectionValue:
         """Return a connection with its secrets to the task that is entitled to it.
 
         Raises:

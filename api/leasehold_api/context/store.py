@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from leasehold_api.acting import By, Slice, Team
+from leasehold_api.callers import TaskCaller
 from leasehold_api.context.entitlement import Verdict
 
 
@@ -31,23 +32,6 @@ class SealedVariable:
     sealed: bytes = field(repr=False)
     updated_at: float
     updated_by: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskReader:
-    """The task that asks, as its token says."""
-
-    agent_id: str
-    site_id: str
-    team_id: str
-    task_instance: str
-    epoch: int
-    attempt: str
-    task: str
-    run: str
-    dag: str
-    scopes: frozenset[str]
-    address: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +73,7 @@ class ConnectionStore(Protocol):
         """
         ...
 
-    async def read_for_task(self, reader: TaskReader, name: str, *, now: float) -> Answered:
+    async def read_for_task(self, reader: TaskCaller, name: str, *, now: float) -> Answered:
         """Judge and answer a task's request in one transaction, and audit it."""
         ...
 
@@ -121,10 +105,10 @@ class VariableStore(Protocol):
         """
         ...
 
-    async def read_for_task(self, reader: TaskReader, key: str, *, now: float) -> Answered:
+    async def read_for_task(self, reader: TaskCaller, key: str, *, now: float) -> Answered:
         """Judge and answer a task's request in one transaction, and audit it."""
         ...
 
-    async def write_for_task(self, reader: TaskReader, key: str, sealed: bytes | None, *, now: float) -> Answered:
+    async def write_for_task(self, reader: TaskCaller, key: str, sealed: bytes | None, *, now: float) -> Answered:
         """Judge a task's wish to set a variable (none: to remove it), and do it, in one transaction; audit it."""
         ...

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 
 from leasehold_api.acting import By, Slice, Team
+from leasehold_api.callers import TaskCaller
 from leasehold_api.clock import instant
 from leasehold_api.context.entitlement import Verdict, refusal
 from leasehold_api.context.sealing import Sealer
-from leasehold_api.context.store import SealedVariable, TaskReader, VariableStore
+from leasehold_api.context.store import SealedVariable, VariableStore
 from leasehold_protocol.v1.context import VariableValue
 from leasehold_protocol.v1.fleet import VariableList, VariableSummary
 from leasehold_protocol.v1.message import Json
@@ -50,7 +51,7 @@ class Variables:
         """
         await self._store.delete(team, key, by=by)
 
-    async def read(self, reader: TaskReader, key: str, *, now: float) -> VariableValue:
+    async def read(self, reader: TaskCaller, key: str, *, now: float) -> VariableValue:
         """Return a variable to the task that declared it.
 
         Raises:
@@ -62,7 +63,7 @@ class Variables:
             raise refusal(answered.verdict, kind="variable", name=key, task=reader.task)
         return VariableValue(key=key, value=self._open(reader.team_id, key, answered.sealed))
 
-    async def write(self, reader: TaskReader, key: str, value: Json, *, now: float) -> None:
+    async def write(self, reader: TaskCaller, key: str, value: Json, *, now: float) -> None:
         """Set a variable for the task that declared it.
 
         Raises:
@@ -71,7 +72,7 @@ class Variables:
         """
         await self._write(reader, key, self._seal(reader.team_id, key, value), now=now)
 
-    async def remove(self, reader: TaskReader, key: str, *, now: float) -> None:
+    async def remove(self, reader: TaskCaller, key: str, *, now: float) -> None:
         """Remove a variable for the task that declared it.
 
         Raises:
@@ -80,7 +81,7 @@ class Variables:
         """
         await self._write(reader, key, None, now=now)
 
-    async def _write(self, reader: TaskReader, key: str, sealed: bytes | None, *, now: float) -> None:
+    async def _write(self, reader: TaskCaller, key: str, sealed: bytes | None, *, now: float) -> None:
         answered = await self._store.write_for_task(reader, key, sealed, now=now)
         if answered.verdict is not Verdict.GIVEN:
             raise refusal(answered.verdict, kind="variable", name=key, task=reader.task)

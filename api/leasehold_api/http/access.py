@@ -1,8 +1,7 @@
 """Who may call what: one table of all routes, and the dependencies that enforce it.
 
 Every route is listed here with the kind of caller and, for people, the least role. Dependencies take what they require
-from this table at each request, and
-``check_every_route_is_listed`` refuses to start an app whose routes and table differ.
+from this table at each request, and ``check_every_route_is_listed`` refuses an app whose routes differ from it.
 """
 
 from __future__ import annotations
@@ -10,34 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Path, Request
 from fastapi.routing import APIRoute, iter_route_contexts
 
+from leasehold_api.callers import AgentCaller, PersonCaller, TaskCaller, TeamCaller
 from leasehold_api.errors import ApiError, ForbiddenError
 from leasehold_api.fleet.roles import includes
 from leasehold_api.http.authentication import Authentication
-from leasehold_api.http.callers import AgentCaller, PersonCaller, TaskCaller, TeamCaller
 from leasehold_api.http.house import house
 from leasehold_protocol.v1.fleet import Role
-
-__all__ = [
-    "ACCESS",
-    "AgentCaller",
-    "Kind",
-    "PersonCaller",
-    "Requirement",
-    "TaskCaller",
-    "TeamCaller",
-    "agent_caller",
-    "check_every_route_is_listed",
-    "in_team",
-    "person_caller",
-    "platform_admin",
-    "requirement_of",
-    "task_caller",
-]
+from leasehold_protocol.v1.message import Name
 
 
 class Kind(StrEnum):
@@ -170,10 +153,10 @@ class InTeam:
 
     minimum: Role
 
-    async def __call__(self, request: Request) -> TeamCaller:
+    async def __call__(self, request: Request, team: Annotated[Name, Path()]) -> TeamCaller:
         """Return the caller, in that team."""
         needed = _require(request, Kind.TEAM).role or Role.ADMIN
-        caller = await _authentication(request).in_team(request, str(request.path_params["team"]))
+        caller = await _authentication(request).in_team(request, team)
         role = caller.person.role
         if role is not None and not includes(role, needed):
             raise ForbiddenError(
@@ -183,7 +166,7 @@ class InTeam:
         return caller
 
 
-def in_team(minimum: Role) -> Callable[[Request], Any]:
+def in_team(minimum: Role) -> Callable[..., Any]:
     """Return the dependency for a route with ``{team}`` in its path; gives a ``TeamCaller``.
 
     ``minimum`` is for the reader: what counts is the table, and the start fails when the two differ.

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request, Response
 
 from leasehold_api import __version__, clock
+from leasehold_api.callers import AgentCaller
 from leasehold_api.errors import ApiError
-from leasehold_api.http.access import AgentCaller, agent_caller
+from leasehold_api.http.access import agent_caller
 from leasehold_api.http.answers import answer
 from leasehold_api.http.house import house
-from leasehold_api.leases.claimed import Holder
 from leasehold_api.leases.dispatch import Handed
 from leasehold_protocol import PROTOCOL_VERSION
 from leasehold_protocol.v1.agents import Hello, HelloAnswer, Intervals
@@ -32,18 +32,6 @@ router = APIRouter(prefix="/v1/agent", tags=["agents"])
 Caller = Annotated[AgentCaller, Depends(agent_caller)]
 
 
-def _holder(caller: AgentCaller) -> Holder:
-    return Holder(
-        agent_id=caller.agent_id,
-        agent_name=caller.agent_name,
-        site_id=caller.site_id,
-        site=caller.site,
-        team_id=caller.team_id,
-        team=caller.team,
-        jkt=caller.jkt,
-    )
-
-
 @router.post("/hello", response_model=HelloAnswer)
 async def hello(request: Request, caller: Caller, body: Hello) -> Response:
     """Say who is here and what it still has; learn what to do with it."""
@@ -56,7 +44,7 @@ async def hello(request: Request, caller: Caller, body: Hello) -> Response:
         )
     now = clock.now()
     standing = await services.presence.hello(caller.agent_id, body, now=now)
-    attempts = await services.leases.resume(_holder(caller), body.attempts, now=now)
+    attempts = await services.leases.resume(caller, body.attempts, now=now)
     return answer(
         HelloAnswer(
             agent=caller.agent_id,
@@ -81,27 +69,27 @@ async def hello(request: Request, caller: Caller, body: Hello) -> Response:
 @router.post("/leases", response_model=LeaseAnswer, responses={204: {"description": "Nothing came within the wait"}})
 async def leases(request: Request, caller: Caller, body: LeaseRequest) -> Response:
     """Pull: take leases now, or as soon as there are any, or nothing after the wait."""
-    services, holder = house(request), _holder(caller)
+    services = house(request)
     wait_s = min(body.wait_s, services.settings.poll_wait_s)
     handed = await _unless_gone(
-        request, asyncio.ensure_future(services.dispatch.hand_out(holder, most=body.free_slots, wait_s=wait_s))
+        request, asyncio.ensure_future(services.dispatch.hand_out(caller, most=body.free_slots, wait_s=wait_s))
     )
     if handed is None or not (handed.claimed or handed.control):
         return Response(status_code=204)
-    return answer(LeaseAnswer(leases=_leases(request, holder, handed), control=handed.control))
+    return answer(LeaseAnswer(leases=_leases(request, caller, handed), control=handed.control))
 
 
 @router.post("/renewals", response_model=RenewalAnswer)
 async def renewals(request: Request, caller: Caller, body: RenewalRequest) -> Response:
     """Renew every lease held. Also the agent's sign of life."""
-    services, holder, now = house(request), _holder(caller), clock.now()
-    renewed = await services.leases.renew(holder, list(body.leases), now=now)
+    services, now = house(request), clock.now()
+    renewed = await services.leases.renew(caller, list(body.leases), now=now)
     await services.presence.paused(caller.agent_id, body.paused_because, now=now)
     items = []
     for lease in renewed:
         renewal = lease.renewal
         if lease.claimed is not None:
-            token, expires_in_s = services.offers.task_token(holder, lease.claimed, now=now)
+            token, expires_in_s = services.offers.task_token(caller, lease.claimed, now=now)
             renewal = renewal.model_copy(update={"task_token": token, "task_token_expires_in_s": expires_in_s})
         items.append(renewal)
     return answer(RenewalAnswer(leases=items))
@@ -110,17 +98,17 @@ async def renewals(request: Request, caller: Caller, body: RenewalRequest) -> Re
 @router.post("/outcomes", response_model=OutcomeAnswer)
 async def outcomes(request: Request, caller: Caller, body: OutcomeBatch) -> Response:
     """Deliver how attempts ended, and perhaps take the next leases in the same breath."""
-    services, holder = house(request), _holder(caller)
-    acknowledged = await services.delivery.outcomes(holder, body.outcomes)
+    services = house(request)
+    acknowledged = await services.delivery.outcomes(caller, body.outcomes)
     handed = Handed(claimed=[], control=[])
     if body.free_slots:
-        handed = await services.dispatch.hand_out(holder, most=body.free_slots, wait_s=0)
-    return answer(OutcomeAnswer(outcomes=acknowledged, leases=_leases(request, holder, handed), control=handed.control))
+        handed = await services.dispatch.hand_out(caller, most=body.free_slots, wait_s=0)
+    return answer(OutcomeAnswer(outcomes=acknowledged, leases=_leases(request, caller, handed), control=handed.control))
 
 
-def _leases(request: Request, holder: Holder, handed: Handed) -> list[Lease]:
+def _leases(request: Request, caller: AgentCaller, handed: Handed) -> list[Lease]:
     now = clock.now()
-    return [house(request).offers.lease(holder, claimed, now=now) for claimed in handed.claimed]
+    return [house(request).offers.lease(caller, claimed, now=now) for claimed in handed.claimed]
 
 
 async def _unless_gone(request: Request, waiting: asyncio.Future[Handed]) -> Handed | None:

@@ -7,8 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
 from fastapi.responses import StreamingResponse
 
+from leasehold_api.callers import AgentCaller
 from leasehold_api.errors import ForbiddenError
-from leasehold_api.http.access import AgentCaller, agent_caller
+from leasehold_api.http.access import agent_caller
 from leasehold_api.http.answers import answer
 from leasehold_api.http.house import house
 from leasehold_protocol.v1.context import UploadAnswer, UploadRequest, XComWrite

@@ -9,9 +9,9 @@ from __future__ import annotations
 from fastapi import Request
 
 from leasehold_api import clock
+from leasehold_api.callers import AgentCaller, PersonCaller, TaskCaller, TeamCaller
 from leasehold_api.errors import ApiError, NotFoundError, UnauthenticatedError
 from leasehold_api.fleet.standing import AgentStanding, Callers
-from leasehold_api.http.callers import AgentCaller, PersonCaller, TaskCaller, TeamCaller
 from leasehold_api.oauth.access_tokens import AccessTokens
 from leasehold_api.oauth.keys import SignatureError
 from leasehold_api.oauth.proofs import Proof, ProofError, ReplayedProofError, read_proof
@@ -113,6 +113,7 @@ class Authentication:
             run=claims.run,
             dag=claims.dag,
             scopes=claims.scopes,
+            address=request.client.host if request.client else None,
         )
 
     async def person(self, request: Request) -> PersonCaller:

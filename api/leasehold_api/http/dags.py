@@ -7,10 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Request, Response
 
 from leasehold_api import clock
+from leasehold_api.callers import TeamCaller
 from leasehold_api.dags.catalog import NewVersion
 from leasehold_api.dags.schema import check_params_schema
 from leasehold_api.errors import NotFoundError
-from leasehold_api.http.access import TeamCaller, in_team
+from leasehold_api.http.access import in_team
 from leasehold_api.http.answers import answer
 from leasehold_api.http.house import house
 from leasehold_protocol.v1.fleet import Role

@@ -1,15 +1,76 @@
-"""What the routes find in the house: every service by name, built once in the composition root."""
+"""The services of a running API, by name. Built in one place (``app``), handed to the routes as a whole."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass
+from typing import cast
 
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from fastapi import Request
 
-if TYPE_CHECKING:
-    from leasehold_api.house import House
+from leasehold_api.config import Settings
+from leasehold_api.context.connections import Connections
+from leasehold_api.context.variables import Variables
+from leasehold_api.dags.catalog import DagStore
+from leasehold_api.fleet.presence import PresenceStore
+from leasehold_api.fleet.registry import Registry
+from leasehold_api.http.authentication import Authentication
+from leasehold_api.leases.claimed import LeaseStore
+from leasehold_api.leases.dispatch import Dispatch
+from leasehold_api.leases.offer import Offers
+from leasehold_api.leases.parking import Parking
+from leasehold_api.leases.timekeeper import Timekeeper
+from leasehold_api.oauth.keys import SigningKeys
+from leasehold_api.oauth.rates import Rates
+from leasehold_api.oauth.server import Authority
+from leasehold_api.objects.blobs import BlobStore
+from leasehold_api.objects.logs import LogStore
+from leasehold_api.runs.catalog import RunStore
+from leasehold_api.telemetry.attempts import AttemptStore
+from leasehold_api.telemetry.delivery import Delivery
+from leasehold_api.watching import Watch
+
+
+@dataclass(frozen=True, kw_only=True)
+class House:
+    """Everything the routes use."""
+
+    settings: Settings
+    # who may call
+    authentication: Authentication
+    authority: Authority
+    signing_keys: SigningKeys
+    enrolment_rates: Rates
+    # who and where
+    registry: Registry
+    presence: PresenceStore
+    # what is to be done
+    dags: DagStore
+    runs: RunStore
+    leases: LeaseStore
+    parking: Parking
+    dispatch: Dispatch
+    offers: Offers
+    timekeeper: Timekeeper
+    scheduler: AsyncIOScheduler
+    # what tasks are given, and what they leave behind
+    connections: Connections
+    variables: Variables
+    attempts: AttemptStore
+    delivery: Delivery
+    logs: LogStore
+    blobs: BlobStore
+    # who waits for news
+    run_watch: Watch
+    log_watch: Watch
+
+    def stop_waiting(self) -> None:
+        """Answer everyone who waits: the service is stopping."""
+        self.parking.close()
+        self.run_watch.close()
+        self.log_watch.close()
 
 
 def house(request: Request) -> House:
-    """Return the services."""
+    """Return what the composition root built."""
     return cast("House", request.app.state.house)

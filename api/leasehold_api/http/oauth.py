@@ -19,10 +19,32 @@ from leasehold_api.oauth.refusals import RefusalError
 from leasehold_api.oauth.registration import Enrolment
 from leasehold_api.oauth.server import OauthAnswer
 from leasehold_api.opaque_tokens import OpaqueToken, parse
+from leasehold_protocol.v1.agents import AgentRegistration, RegisteredAgent
 
 router = APIRouter(tags=["oauth"])
 
 LARGEST_BODY = 64 * 1024
+
+_TOKEN_FORM = {
+    "type": "object",
+    "required": ["grant_type", "client_assertion_type", "client_assertion"],
+    "properties": {
+        name: {"type": "string"}
+        for name in (
+            "grant_type",
+            "client_assertion_type",
+            "client_assertion",
+            "resource",
+            "subject_token",
+            "subject_token_type",
+        )
+    },
+}
+
+
+def _takes(media_type: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """Describe a body that is read here and not by FastAPI, for errors as RFC 6749 has them."""
+    return {"requestBody": {"required": True, "content": {media_type: {"schema": schema}}}}
 
 
 @router.get("/.well-known/oauth-authorization-server")
@@ -39,7 +61,12 @@ async def read_jwks(request: Request) -> JSONResponse:
     return JSONResponse(house(request).signing_keys.jwks(), headers=headers, media_type="application/jwk-set+json")
 
 
-@router.post("/oauth/register", status_code=201)
+@router.post(
+    "/oauth/register",
+    status_code=201,
+    response_model=RegisteredAgent,
+    openapi_extra=_takes("application/json", AgentRegistration.model_json_schema()),
+)
 async def register(request: Request) -> JSONResponse:
     """Enrol an agent with a one-time token (RFC 7591)."""
     now = clock.now()
@@ -61,7 +88,7 @@ async def register(request: Request) -> JSONResponse:
     return _answer(await house(request).authority.register(enrolment))
 
 
-@router.post("/oauth/token")
+@router.post("/oauth/token", openapi_extra=_takes("application/x-www-form-urlencoded", _TOKEN_FORM))
 async def token(request: Request) -> JSONResponse:
     """Issue an access token to an agent, or a task token for a lease (RFC 6749, RFC 7523, RFC 8693, RFC 9449)."""
     now = clock.now()

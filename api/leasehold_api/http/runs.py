@@ -9,8 +9,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
 from leasehold_api import clock
+from leasehold_api.callers import TeamCaller
 from leasehold_api.dags.schema import with_defaults
-from leasehold_api.http.access import TeamCaller, in_team
+from leasehold_api.http.access import in_team
 from leasehold_api.http.answers import answer
 from leasehold_api.http.house import house
 from leasehold_api.runs.catalog import NewRun

@@ -7,7 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Request, Response
 
 from leasehold_api import clock
-from leasehold_api.http.access import TeamCaller, in_team
+from leasehold_api.callers import TeamCaller
+from leasehold_api.http.access import in_team
 from leasehold_api.http.answers import answer
 from leasehold_api.http.house import house
 from leasehold_api.http.slices import Part, done_by, team_of

@@ -8,7 +8,7 @@ from fastapi import Depends, Query
 
 from leasehold_api import clock
 from leasehold_api.acting import By, Slice, Team
-from leasehold_api.http.access import TeamCaller
+from leasehold_api.callers import TeamCaller
 
 
 def _part(

@@ -8,8 +8,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.responses import StreamingResponse
 
+from leasehold_api.callers import TaskCaller
 from leasehold_api.errors import ApiError
-from leasehold_api.http.access import TaskCaller, task_caller
+from leasehold_api.http.access import task_caller
 from leasehold_api.http.answers import answer
 from leasehold_api.http.house import house
 from leasehold_api.telemetry.attempts import XCom

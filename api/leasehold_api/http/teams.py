@@ -8,7 +8,8 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from leasehold_api import clock
 from leasehold_api.acting import By
-from leasehold_api.http.access import PersonCaller, person_caller, platform_admin
+from leasehold_api.callers import PersonCaller
+from leasehold_api.http.access import person_caller, platform_admin
 from leasehold_api.http.answers import answer
 from leasehold_api.http.house import house
 from leasehold_api.http.slices import Part

@@ -5,22 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from leasehold_api.callers import AgentCaller
 from leasehold_protocol.v1.agents import AttemptInstruction, AttemptOnDisk
 from leasehold_protocol.v1.leases import HeldLease, Input, Outcome, OutcomeAck, Renewal, RunFacts, attempt_id
 from leasehold_protocol.v1.manifest import TaskEntry
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holder:
-    """The agent that asks."""
-
-    agent_id: str
-    agent_name: str
-    site_id: str
-    site: str
-    team_id: str
-    team: str
-    jkt: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,22 +45,24 @@ class LeaseStore(Protocol):
     What all implementations promise is ``tests/api/contracts/lease_store.py``.
     """
 
-    async def claim(self, holder: Holder, *, most: int, now: float) -> list[Claimed]:
+    async def claim(self, holder: AgentCaller, *, most: int, now: float) -> list[Claimed]:
         """Lease up to ``most`` queued task instances that the holder's site may run: by priority, then age."""
         ...
 
-    async def renew(self, holder: Holder, held: list[HeldLease], *, now: float) -> list[RenewedLease]:
+    async def renew(self, holder: AgentCaller, held: list[HeldLease], *, now: float) -> list[RenewedLease]:
         """Extend every lease the holder still has; say of each what became of it.
 
         Leases of this holder that it does not name, and should know by now, never reached it: they are queued again.
         """
         ...
 
-    async def complete(self, holder: Holder, outcomes: list[Outcome], *, now: float) -> list[OutcomeAck]:
+    async def complete(self, holder: AgentCaller, outcomes: list[Outcome], *, now: float) -> list[OutcomeAck]:
         """Record how attempts ended: each takes effect, stores results and queues successors at once, or not at all."""
         ...
 
-    async def resume(self, holder: Holder, on_disk: list[AttemptOnDisk], *, now: float) -> list[AttemptInstruction]:
+    async def resume(
+        self, holder: AgentCaller, on_disk: list[AttemptOnDisk], *, now: float
+    ) -> list[AttemptInstruction]:
         """Say what a returning agent shall do with the attempts it has; queue again what it has lost."""
         ...
 

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from leasehold_api.leases.claimed import Claimed, Holder, LeaseStore
+from leasehold_api.callers import AgentCaller
+from leasehold_api.leases.claimed import Claimed, LeaseStore
 from leasehold_api.leases.parking import Parking, Waiter
 from leasehold_protocol.v1.leases import Control
 
@@ -35,7 +36,7 @@ class Dispatch:
         self._placements_of = placements_of
         self._clock = clock
 
-    async def hand_out(self, holder: Holder, *, most: int, wait_s: float) -> Handed:
+    async def hand_out(self, holder: AgentCaller, *, most: int, wait_s: float) -> Handed:
         """Return leases or news for ``holder``, after ``wait_s`` seconds at the latest."""
         loop = asyncio.get_running_loop()
         ends_at = loop.time() + wait_s
@@ -55,7 +56,7 @@ class Dispatch:
         cancellations = await self._store.cancellations(agent_id)
         return [Control(kind="cancel", attempt=attempt, reason=reason) for attempt, reason in cancellations]
 
-    async def _look_twice(self, holder: Holder, waiter: Waiter, *, most: int, wait_s: float) -> Handed | None:
+    async def _look_twice(self, holder: AgentCaller, waiter: Waiter, *, most: int, wait_s: float) -> Handed | None:
         """Look at once; when there is nothing, wait to be woken and look again."""
         handed: Handed | None = None
         try:
@@ -68,7 +69,7 @@ class Dispatch:
             self._parking.pass_on(waiter.woken_for[taken:])
         return handed
 
-    async def _look(self, holder: Holder, waiter: Waiter, most: int) -> Handed | None:
+    async def _look(self, holder: AgentCaller, waiter: Waiter, most: int) -> Handed | None:
         if waiter.called:
             return Handed(claimed=[], control=await self.control(holder.agent_id))
         claimed = await self._store.claim(holder, most=most, now=self._clock())

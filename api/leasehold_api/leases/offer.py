@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from leasehold_api.leases.claimed import Claimed, Holder
+from leasehold_api.callers import AgentCaller
+from leasehold_api.leases.claimed import Claimed
 from leasehold_api.oauth.task_tokens import TaskTokens, scopes_for
 from leasehold_protocol.v1.leases import Lease
 
@@ -13,7 +14,7 @@ class Offers:
     def __init__(self, tokens: TaskTokens) -> None:
         self._tokens = tokens
 
-    def lease(self, holder: Holder, claimed: Claimed, *, now: float) -> Lease:
+    def lease(self, holder: AgentCaller, claimed: Claimed, *, now: float) -> Lease:
         """Return the message that hands ``claimed`` to ``holder``."""
         token, expires_in_s = self.task_token(holder, claimed, now=now)
         return Lease(
@@ -31,7 +32,7 @@ class Offers:
             task_token_expires_in_s=expires_in_s,
         )
 
-    def task_token(self, holder: Holder, claimed: Claimed, *, now: float) -> tuple[str, float]:
+    def task_token(self, holder: AgentCaller, claimed: Claimed, *, now: float) -> tuple[str, float]:
         """Return a task token for a live lease, and for how many seconds it is good."""
         return self._tokens.issue(
             agent_id=holder.agent_id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -50,7 +50,7 @@ class Parking:
         self.closed = False
 
     @contextmanager
-    def park(self, *, agent: str, site: str, placements: Iterable[str], capacity: int) -> Iterator[Waiter]:
+    def park(self, *, agent: str, site: str, placements: Iterable[str], capacity: int) -> Generator[Waiter]:
         """Be woken from now on. Park first and look at the queue then: what comes in between is not missed."""
         waiter = Waiter(agent, site, frozenset(placements), capacity)
         self._waiters[waiter] = None

@@ -10,11 +10,10 @@ from typing import Any, TypeVar
 
 import sqlalchemy
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
-from leasehold_api.errors import UnavailableError
 from leasehold_api.signals import Signal
-from leasehold_api.storage.writer import Transaction, Writer
+from leasehold_api.storage.writer import Transaction, Writer, translated
 
 T = TypeVar("T")
 
@@ -61,8 +60,8 @@ class Database:
         try:
             with self.engine.connect().execution_options(read_only=True) as connection:
                 return query(connection)
-        except OperationalError as error:
-            raise UnavailableError("the database can't be reached") from error
+        except (DBAPIError, OverflowError) as error:
+            raise translated(error) from error
 
     def announce(self, signals: list[Signal]) -> None:
         """Publish signals, in the bound loop's thread."""

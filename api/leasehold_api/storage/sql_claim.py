@@ -9,8 +9,9 @@ from typing import Any
 
 from sqlalchemy import Row, TextClause, bindparam, text
 
+from leasehold_api.callers import AgentCaller
 from leasehold_api.clock import instant
-from leasehold_api.leases.claimed import Claimed, Holder
+from leasehold_api.leases.claimed import Claimed
 from leasehold_api.signals import Signal, Topic
 from leasehold_api.storage.plans import Plans
 from leasehold_api.storage.writer import Transaction
@@ -63,7 +64,7 @@ _INPUTS = text("""
 """).bindparams(bindparam("runs", expanding=True), bindparam("tasks", expanding=True))
 
 
-def claim(tx: Transaction, plans: Plans, holder: Holder, *, most: int, now: float) -> list[Claimed]:
+def claim(tx: Transaction, plans: Plans, holder: AgentCaller, *, most: int, now: float) -> list[Claimed]:
     """Lease up to ``most`` task instances to ``holder``, no more than its site's ceiling in all."""
     held = tx.run(_HELD, {"agent": holder.agent_id}).scalar_one()
     ceiling = tx.run(_MOST_SLOTS, {"site": holder.site_id}).scalar_one()
@@ -88,7 +89,7 @@ def claim(tx: Transaction, plans: Plans, holder: Holder, *, most: int, now: floa
     return _describe(tx, plans, holder, rows, now=now)
 
 
-def _take(tx: Transaction, holder: Holder, *, most: int, now: float) -> list[Row[Any]]:
+def _take(tx: Transaction, holder: AgentCaller, *, most: int, now: float) -> list[Row[Any]]:
     parameters: dict[str, Any] = {"agent": holder.agent_id, "site": holder.site_id, "now": now}
     if tx.dialect == "postgresql":
         statement = text(_TAKE_POSTGRESQL.format(most=_step(most)))
@@ -116,7 +117,9 @@ def _take_sqlite(placements: int, most: int) -> TextClause:
     return text(_TAKE.format(picked=f"SELECT id FROM ({walks}) {_ORDER} LIMIT {most}"))
 
 
-def _describe(tx: Transaction, plans: Plans, holder: Holder, rows: Sequence[Row[Any]], *, now: float) -> list[Claimed]:
+def _describe(
+    tx: Transaction, plans: Plans, holder: AgentCaller, rows: Sequence[Row[Any]], *, now: float
+) -> list[Claimed]:
     """Add what the agent must know to run them."""
     runs = {row.id: row for row in tx.run(_RUNS, {"runs": sorted({row.run_id for row in rows})}).all()}
     for run in runs.values():

@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import Connection, Executable, Row, delete, exists, insert, select, update
 
 from leasehold_api.acting import By, Slice, Team
+from leasehold_api.callers import TaskCaller
 from leasehold_api.context.entitlement import Facts, Verdict, judge
-from leasehold_api.context.store import Answered, SealedConnection, TaskReader
+from leasehold_api.context.store import Answered, SealedConnection
 from leasehold_api.errors import InvalidRequestError, NotFoundError
 from leasehold_api.storage import sql_audit, sql_entitlement
 from leasehold_api.storage.conditional import insert_unless_there
@@ -82,7 +83,7 @@ class SqlConnections:
 
         await self._database.write(operation)
 
-    async def read_for_task(self, reader: TaskReader, name: str, *, now: float) -> Answered:
+    async def read_for_task(self, reader: TaskCaller, name: str, *, now: float) -> Answered:
         """Judge and answer a task's request; see the port."""
 
         def operation(tx: Transaction) -> Answered:
@@ -106,7 +107,7 @@ class SqlConnections:
         return await self._database.write(operation)
 
 
-def _granted_connection(reader: TaskReader, name: str) -> Executable:
+def _granted_connection(reader: TaskCaller, name: str) -> Executable:
     granted = exists().where(
         connection_grants.c.connection_id == connections.c.id, connection_grants.c.site_id == reader.site_id
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row, text
 
-from leasehold_api.leases.claimed import Holder
+from leasehold_api.callers import AgentCaller
 from leasehold_api.runs.endings import Effort, Verdict, judge
 from leasehold_api.signals import Signal, Topic
 from leasehold_api.storage.plans import Plans
@@ -47,7 +47,7 @@ _OVERDUE = """
 """
 
 
-def record(tx: Transaction, plans: Plans, holder: Holder, outcome: Outcome, *, now: float) -> OutcomeAck:
+def record(tx: Transaction, plans: Plans, holder: AgentCaller, outcome: Outcome, *, now: float) -> OutcomeAck:
     """Record one outcome that a site delivered."""
 
     def answer(verdict: OutcomeVerdict, reason: str | None = None) -> OutcomeAck:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import bindparam, select
 
+from leasehold_api.callers import TaskCaller
 from leasehold_api.context.entitlement import Verdict
-from leasehold_api.context.store import TaskReader
 from leasehold_api.storage import sql_audit
 from leasehold_api.storage.sql_oauth import task_entry
 from leasehold_api.storage.tables import dag_versions, task_instances
@@ -25,19 +25,19 @@ _MANIFEST = (
 )
 
 
-def lease_runs(tx: Transaction, reader: TaskReader) -> bool:
+def lease_runs(tx: Transaction, reader: TaskCaller) -> bool:
     """Say whether the reader's attempt still holds its lease."""
     parameters = {"id": reader.task_instance, "epoch": reader.epoch, "agent": reader.agent_id}
     return tx.run(_LEASE, parameters).first() is not None
 
 
-def declaration(tx: Transaction, reader: TaskReader) -> TaskEntry | None:
+def declaration(tx: Transaction, reader: TaskCaller) -> TaskEntry | None:
     """Return what the author declared; read only to explain a refusal."""
     manifest = tx.run(_MANIFEST, {"id": reader.task_instance}).scalar()
     return None if manifest is None else task_entry(manifest, reader.task)
 
 
-def record(tx: Transaction, reader: TaskReader, *, action: str, name: str, verdict: Verdict, now: float) -> None:
+def record(tx: Transaction, reader: TaskCaller, *, action: str, name: str, verdict: Verdict, now: float) -> None:
     """Audit the request, given or not."""
     sql_audit.record(
         tx,

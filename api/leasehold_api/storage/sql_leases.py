@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, text
 
+from leasehold_api.callers import AgentCaller
 from leasehold_api.clock import instant
-from leasehold_api.leases.claimed import Claimed, Holder, RenewedLease
+from leasehold_api.errors import InvalidRequestError, UnavailableError
+from leasehold_api.leases.claimed import Claimed, RenewedLease
 from leasehold_api.signals import Signal, Topic
 from leasehold_api.storage import sql_endings
 from leasehold_api.storage.database import Database
@@ -22,12 +26,15 @@ from leasehold_protocol.v1.leases import (
     HeldLease,
     Outcome,
     OutcomeAck,
+    OutcomeVerdict,
     Renewal,
     RenewalVerdict,
     RunFacts,
     attempt_id,
     parse_attempt_id,
 )
+
+log = logging.getLogger(__name__)
 
 ANSWER_LOST_AFTER_S = 15.0
 """A lease that its agent does not know after this long was in an answer that never arrived."""
@@ -81,21 +88,24 @@ class SqlLeases:
         self._database = database
         self._plans = plans
 
-    async def claim(self, holder: Holder, *, most: int, now: float) -> list[Claimed]:
+    async def claim(self, holder: AgentCaller, *, most: int, now: float) -> list[Claimed]:
         """Lease up to ``most`` task instances; see the port."""
         return await self._database.write(lambda tx: claim(tx, self._plans, holder, most=most, now=now))
 
-    async def renew(self, holder: Holder, held: list[HeldLease], *, now: float) -> list[RenewedLease]:
+    async def renew(self, holder: AgentCaller, held: list[HeldLease], *, now: float) -> list[RenewedLease]:
         """Extend what the holder has; see the port."""
         return await self._database.write(lambda tx: self._renew(tx, holder, held, now))
 
-    async def complete(self, holder: Holder, outcomes: list[Outcome], *, now: float) -> list[OutcomeAck]:
+    async def complete(self, holder: AgentCaller, outcomes: list[Outcome], *, now: float) -> list[OutcomeAck]:
         """Record endings; see the port."""
         # One operation each: an outcome that fails takes no other with it, and all share one commit.
         writes = [self._database.submit(self._recording(holder, outcome, now)) for outcome in outcomes]
-        return [await write for write in writes]
+        await asyncio.wait(writes)
+        return [_answer(outcome, write) for outcome, write in zip(outcomes, writes, strict=True)]
 
-    async def resume(self, holder: Holder, on_disk: list[AttemptOnDisk], *, now: float) -> list[AttemptInstruction]:
+    async def resume(
+        self, holder: AgentCaller, on_disk: list[AttemptOnDisk], *, now: float
+    ) -> list[AttemptInstruction]:
         """Say what a returning agent shall do; see the port."""
         return await self._database.write(lambda tx: self._resume(tx, holder, on_disk, now))
 
@@ -125,10 +135,10 @@ class SqlLeases:
 
         return await self._database.read(query)
 
-    def _recording(self, holder: Holder, outcome: Outcome, now: float) -> Callable[[Transaction], OutcomeAck]:
+    def _recording(self, holder: AgentCaller, outcome: Outcome, now: float) -> Callable[[Transaction], OutcomeAck]:
         return lambda tx: sql_endings.record(tx, self._plans, holder, outcome, now=now)
 
-    def _renew(self, tx: Transaction, holder: Holder, held: list[HeldLease], now: float) -> list[RenewedLease]:
+    def _renew(self, tx: Transaction, holder: AgentCaller, held: list[HeldLease], now: float) -> list[RenewedLease]:
         tx.run(_SEEN, {"agent": holder.agent_id, "now": now})
         wanted = [(lease, *_parse(lease.attempt)) for lease in held]
         ids = sorted({instance for _, instance, _ in wanted})
@@ -145,7 +155,7 @@ class SqlLeases:
         self._give_up_unknown(tx, holder, {(instance, epoch) for _, instance, epoch in wanted}, now=now)
         return renewed
 
-    def _renewed(self, tx: Transaction, holder: Holder, lease: HeldLease, row: Row[Any]) -> RenewedLease:
+    def _renewed(self, tx: Transaction, holder: AgentCaller, lease: HeldLease, row: Row[Any]) -> RenewedLease:
         if lease.progress is not None or lease.note is not None:
             parameters = {"id": row.id, "epoch": row.epoch, "progress": lease.progress, "note": lease.note}
             tx.run(_PROGRESS, parameters)
@@ -158,7 +168,7 @@ class SqlLeases:
         )
         return RenewedLease(renewal=renewal, claimed=self._again(tx, holder, row) if lease.needs_token else None)
 
-    def _again(self, tx: Transaction, holder: Holder, row: Row[Any]) -> Claimed:
+    def _again(self, tx: Transaction, holder: AgentCaller, row: Row[Any]) -> Claimed:
         """Describe a lease that the agent already has, for a new task token."""
         run = tx.run(_RUN_FACTS, {"run": row.run_id}).one()
         plan = self._plans.get(tx.connection, row.dag_version_id)
@@ -181,14 +191,16 @@ class SqlLeases:
             bundle=plan.manifest.bundle,
         )
 
-    def _give_up_unknown(self, tx: Transaction, holder: Holder, known: set[tuple[str, int]], *, now: float) -> None:
+    def _give_up_unknown(
+        self, tx: Transaction, holder: AgentCaller, known: set[tuple[str, int]], *, now: float
+    ) -> None:
         for row in tx.run(_HELD, {"agent": holder.agent_id}).all():
             if (row.id, row.epoch) not in known and row.leased_at < now - ANSWER_LOST_AFTER_S:
                 reason = "its agent does not have it (any more)"
                 sql_endings.assume(tx, self._plans, row.id, row.epoch, EndingKind.LOST, reason, now=now)
 
     def _resume(
-        self, tx: Transaction, holder: Holder, on_disk: list[AttemptOnDisk], now: float
+        self, tx: Transaction, holder: AgentCaller, on_disk: list[AttemptOnDisk], now: float
     ) -> list[AttemptInstruction]:
         tx.run(_SEEN, {"agent": holder.agent_id, "now": now})
         instructions = [
@@ -198,7 +210,23 @@ class SqlLeases:
         return instructions
 
 
-def _instruct(tx: Transaction, holder: Holder, found: AttemptOnDisk) -> AttemptVerdict:
+def _answer(outcome: Outcome, write: asyncio.Future[OutcomeAck]) -> OutcomeAck:
+    error = write.exception()
+    match error:
+        case None:
+            return write.result()
+        case UnavailableError():
+            raise error
+        case InvalidRequestError():
+            reason = error.detail
+        case _:
+            # A defect of ours. The agent keeps what it has for a person, and goes on with its other attempts.
+            log.error("an outcome can't be recorded", extra={"attempt": outcome.attempt}, exc_info=error)
+            reason = "this is a bug of the API; its log has the details"
+    return OutcomeAck(attempt=outcome.attempt, verdict=OutcomeVerdict.REFUSED, reason=reason)
+
+
+def _instruct(tx: Transaction, holder: AgentCaller, found: AttemptOnDisk) -> AttemptVerdict:
     instance, epoch = _parse(found.attempt)
     row = tx.run(_ATTEMPT, {"id": instance, "epoch": epoch, "agent": holder.agent_id}).one_or_none()
     if row is None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from sqlalchemy import delete, select, update
 
 from leasehold_api.acting import By, Slice, Team
+from leasehold_api.callers import TaskCaller
 from leasehold_api.context.entitlement import Facts, Verdict, judge
-from leasehold_api.context.store import Answered, SealedVariable, TaskReader
+from leasehold_api.context.store import Answered, SealedVariable
 from leasehold_api.errors import NotFoundError
 from leasehold_api.storage import sql_audit, sql_entitlement
 from leasehold_api.storage.conditional import insert_unless_there, rows_changed
@@ -64,7 +65,7 @@ class SqlVariables:
 
         await self._database.write(operation)
 
-    async def read_for_task(self, reader: TaskReader, key: str, *, now: float) -> Answered:
+    async def read_for_task(self, reader: TaskCaller, key: str, *, now: float) -> Answered:
         """Judge and answer a task's request; see the port."""
 
         def operation(tx: Transaction) -> Answered:
@@ -77,7 +78,7 @@ class SqlVariables:
 
         return await self._database.write(operation)
 
-    async def write_for_task(self, reader: TaskReader, key: str, sealed: bytes | None, *, now: float) -> Answered:
+    async def write_for_task(self, reader: TaskCaller, key: str, sealed: bytes | None, *, now: float) -> Answered:
         """Set or remove a variable for a task; see the port."""
 
         def operation(tx: Transaction) -> Answered:
@@ -93,7 +94,7 @@ class SqlVariables:
         return await self._database.write(operation)
 
 
-def _judge(tx: Transaction, reader: TaskReader, key: str, action: str, *, exists: bool) -> Verdict:
+def _judge(tx: Transaction, reader: TaskCaller, key: str, action: str, *, exists: bool) -> Verdict:
     in_scope = f"variable:{key}:{action}" in reader.scopes
     return judge(
         Facts(

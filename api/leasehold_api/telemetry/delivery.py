@@ -6,8 +6,9 @@ import hashlib
 import json
 from collections.abc import Callable
 
+from leasehold_api.callers import AgentCaller
 from leasehold_api.errors import ApiError, ConflictError, InvalidRequestError
-from leasehold_api.leases.claimed import Holder, LeaseStore
+from leasehold_api.leases.claimed import LeaseStore
 from leasehold_api.objects.blobs import BlobStore
 from leasehold_api.objects.logs import LogStore
 from leasehold_api.telemetry.attempts import AttemptStore
@@ -37,7 +38,7 @@ class Delivery:
         self._log_grew = log_grew
         self._clock = clock
 
-    async def outcomes(self, holder: Holder, outcomes: list[Outcome]) -> list[OutcomeAck]:
+    async def outcomes(self, holder: AgentCaller, outcomes: list[Outcome]) -> list[OutcomeAck]:
         """Record outcomes and store the log tails they carry; each is answered for itself."""
         acknowledged = await self._leases.complete(holder, outcomes, now=self._clock())
         return [await self._with_log(outcome, ack) for outcome, ack in zip(outcomes, acknowledged, strict=True)]

@@ -11,8 +11,8 @@ from typing import Any
 
 from leasehold_agent.attempts.roster import Held
 from leasehold_agent.attempts.task_questions import api_path, content_route, secrets_in
-from leasehold_agent.link.backoff import persist
-from leasehold_agent.link.errors import LeaseLostError, LinkError, LockedError, RefusedError
+from leasehold_agent.backoff import persist
+from leasehold_agent.errors import LeaseLostError, LinkError, LockedError, RefusedError
 from leasehold_agent.local_socket import reachable
 
 _LINE_LIMIT = 32 * 1024 * 1024

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,6 +22,8 @@ def expose_sdk(state_dir: Path, version: str) -> Path:
     folder.mkdir(mode=0o755, parents=True, exist_ok=True)
     link = folder / "leasehold"
     if not link.is_symlink() or link.readlink() != package:
+        if link.is_dir() and not link.is_symlink():  # a backup that followed links was restored here
+            shutil.rmtree(link)
         aside = folder / ".leasehold.new"
         aside.unlink(missing_ok=True)
         aside.symlink_to(package)

@@ -12,13 +12,12 @@ from leasehold_agent.attempts.bundles import BadBundleError, Bundles
 from leasehold_agent.attempts.directory import AttemptDirectories, AttemptDirectory, Surroundings, UnsafeAttemptIdError
 from leasehold_agent.attempts.hostlink import Ask, HostLink
 from leasehold_agent.attempts.roster import Held, Phase, Roster
+from leasehold_agent.backoff import Backoff, persist
 from leasehold_agent.clock import boottime, utc_now
-from leasehold_agent.delivery.delivery import Delivery
+from leasehold_agent.errors import LinkError
 from leasehold_agent.host.remains import kill_remains
 from leasehold_agent.identity.access import CachedToken
 from leasehold_agent.identity.oauth import Granted
-from leasehold_agent.link.backoff import Backoff, persist
-from leasehold_agent.link.errors import LinkError
 from leasehold_agent.secret import Secret
 from leasehold_protocol.v1.agents import AttemptState
 from leasehold_protocol.v1.leases import Ending, EndingKind, Lease, Outcome
@@ -31,6 +30,26 @@ class HostStarter(Protocol):
 
     async def start_host(self, attempt_dir: Path) -> int:
         """Start the host of an attempt and return its pid once it holds its lock."""
+        ...
+
+
+class Deliverer(Protocol):
+    """What is needed of ``delivery.delivery.Delivery``."""
+
+    async def stream(self, held: Held) -> None:
+        """Send log and metrics while the attempt runs."""
+        ...
+
+    async def stop_stream(self, held: Held, stream: asyncio.Task[None]) -> None:
+        """End ``stream``, soon."""
+        ...
+
+    async def deliver(self, held: Held) -> None:
+        """Deliver an ended attempt, however long it takes."""
+        ...
+
+    async def report(self, outcome: Outcome, held: Held) -> None:
+        """Deliver the outcome of an attempt that has no directory."""
         ...
 
 
@@ -49,7 +68,7 @@ class Supervisor:
         bundles: Bundles,
         hosts: HostStarter,
         roster: Roster,
-        delivery: Delivery,
+        delivery: Deliverer,
         task_token: Callable[[str], CachedToken],
         ask: Callable[[CachedToken], Ask],
         spawn: Callable[[Coroutine[object, object, None]], object],

@@ -10,7 +10,7 @@ from leasehold_agent.attempts.directory import AttemptDirectory
 from leasehold_agent.delivery.delivered import Delivered, read_delivered, write_delivered
 from leasehold_agent.delivery.parcel import pack, split_xcoms, undeliverable
 from leasehold_agent.delivery.produced import Produced, StoredXCom
-from leasehold_agent.link.errors import LeaseLostError, RefusedError, Trouble, UnavailableError
+from leasehold_agent.errors import LeaseLostError, RefusedError, Trouble, UnavailableError
 from leasehold_protocol.v1.context import XCOM_INLINE_BYTES, UploadRequest, XComWrite
 from leasehold_protocol.v1.leases import Ending, Outcome, OutcomeAck, OutcomeVerdict
 from leasehold_protocol.v1.telemetry import LOG_CHUNK_BYTES, LogAnswer, MetricAnswer, MetricPoint

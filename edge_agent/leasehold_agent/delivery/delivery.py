@@ -7,11 +7,11 @@ import logging
 from collections.abc import Callable
 
 from leasehold_agent.attempts.roster import Held, Phase, Roster
+from leasehold_agent.backoff import Backoff, persist
 from leasehold_agent.clock import utc_now
 from leasehold_agent.delivery.courier import Courier, TelemetryApi
 from leasehold_agent.delivery.outcomes import OutcomeDesk
-from leasehold_agent.link.backoff import Backoff, persist
-from leasehold_agent.link.errors import LinkError, UnavailableError
+from leasehold_agent.errors import LinkError, UnavailableError
 from leasehold_protocol.v1.leases import Ending, EndingKind, Outcome
 
 _LAST_PART_S = 2.0

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from leasehold_agent.attempts.roster import Roster
+from leasehold_agent.backoff import persist
 from leasehold_agent.delivery.parcel import weight
-from leasehold_agent.link.backoff import persist
-from leasehold_agent.link.errors import LeaseLostError, RefusedError, Trouble, UnavailableError
+from leasehold_agent.errors import LeaseLostError, RefusedError, Trouble, UnavailableError
 from leasehold_protocol.v1.leases import Outcome, OutcomeAck, OutcomeAnswer, OutcomeBatch, OutcomeVerdict
 
 BATCH_OUTCOMES = 256

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from leasehold_agent.clock import boottime
+from leasehold_agent.errors import UnavailableError
 from leasehold_agent.identity.oauth import Granted
-from leasehold_agent.link.errors import UnavailableError
 from leasehold_agent.secret import Secret
 
 

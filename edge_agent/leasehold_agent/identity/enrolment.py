@@ -8,19 +8,14 @@ from pathlib import Path
 from typing import Literal
 
 from leasehold_agent.clock import ServerClock
+from leasehold_agent.errors import LinkError, LockedError, RefusedError, Trouble, UnavailableError
 from leasehold_agent.exits import Exit, OperatorError
 from leasehold_agent.identity.enrolment_token import EnrolmentToken
 from leasehold_agent.identity.key import AgentKey
-from leasehold_agent.identity.key_store import (
-    KeyMissingError,
-    KeyStore,
-    StoreUnreachableError,
-    choose_store,
-    open_store,
-)
+from leasehold_agent.identity.key_store import KeyMissingError, KeyStore, StoreUnreachableError
 from leasehold_agent.identity.oauth import Sender, discover, register
 from leasehold_agent.identity.record import Identity, PendingIdentity, read_record, write_record
-from leasehold_agent.link.errors import LinkError, LockedError, RefusedError, Trouble, UnavailableError
+from leasehold_agent.identity.store_choice import choose_store, open_store
 
 _OUR_FAULT = {"invalid_client_metadata", "invalid_dpop_proof"}
 

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Protocol, TypeVar
 
-from leasehold_agent.identity.key_store import PROBE_TIMEOUT_S, KeyMissingError, StoreKind, StoreUnreachableError
+from leasehold_agent.identity.key_store import KeyMissingError, StoreKind, StoreUnreachableError
 
+PROBE_TIMEOUT_S = 5.0
 _SERVICE = "leasehold-agent"
 T = TypeVar("T")
 

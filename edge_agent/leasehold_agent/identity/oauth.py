@@ -9,11 +9,11 @@ from urllib.parse import urlencode
 
 from pydantic import BaseModel
 
+from leasehold_agent.calls import Answer, Call, check, decoded
 from leasehold_agent.clock import ServerClock
+from leasehold_agent.errors import RefusedError, Trouble, UnavailableError
 from leasehold_agent.identity.enrolment_token import EnrolmentToken
 from leasehold_agent.identity.key import AgentKey
-from leasehold_agent.link.errors import RefusedError, Trouble, UnavailableError
-from leasehold_agent.link.messages import Answer, Call, check, decoded
 from leasehold_agent.secret import Secret
 from leasehold_protocol.v1.agents import AgentRegistration, RegisteredAgent
 

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 from typing import TypeVar
 from urllib.parse import quote, urlsplit
 
-from leasehold_agent.link.errors import Trouble, UnavailableError
+from leasehold_agent.calls import Call, check, decoded
+from leasehold_agent.errors import Trouble, UnavailableError
 from leasehold_agent.link.http import Http
-from leasehold_agent.link.messages import Call, check, decoded
 from leasehold_agent.link.session import Session
 from leasehold_protocol.v1.agents import Hello, HelloAnswer
 from leasehold_protocol.v1.context import UploadAnswer, UploadRequest, XComWrite

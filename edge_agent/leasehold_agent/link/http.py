@@ -18,10 +18,10 @@ if "httpx" not in sys.modules:
     del sys.modules["httpx._main"]
 import httpx
 
+from leasehold_agent.calls import Answer, Call, check
 from leasehold_agent.clock import ServerClock
+from leasehold_agent.errors import Trouble, UnavailableError
 from leasehold_agent.exits import Exit, OperatorError
-from leasehold_agent.link.errors import Trouble, UnavailableError
-from leasehold_agent.link.messages import Answer, Call, check
 
 ANSWER_LIMIT = 64 * 1024 * 1024
 """The most bytes of one answer that are read into memory."""

@@ -7,9 +7,9 @@ import logging
 from typing import Protocol
 
 from leasehold_agent.attempts.roster import Roster
+from leasehold_agent.backoff import LONGEST_S, Backoff
 from leasehold_agent.clock import boottime
-from leasehold_agent.link.backoff import LONGEST_S, Backoff
-from leasehold_agent.link.errors import LinkError, LockedError, RefusedError, UnavailableError
+from leasehold_agent.errors import LinkError, LockedError, RefusedError, UnavailableError
 from leasehold_protocol.v1.agents import Hello, HelloAnswer
 from leasehold_protocol.v1.leases import LeaseAnswer, LeaseRequest
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+from leasehold_agent.calls import Answer, Call, check
 from leasehold_agent.clock import ServerClock
+from leasehold_agent.errors import TokenRejectedError, Trouble, UnavailableError
 from leasehold_agent.identity.access import CachedToken
 from leasehold_agent.identity.key import AgentKey
-from leasehold_agent.link.errors import TokenRejectedError, Trouble, UnavailableError
 from leasehold_agent.link.http import Http
-from leasehold_agent.link.messages import Answer, Call, check
 from leasehold_agent.secret import Secret
 
 

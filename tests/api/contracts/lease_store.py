@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+import sqlalchemy
 
 from leasehold_api.errors import ApiError, ConflictError, LeaseLostError
 from leasehold_api.signals import Signal, Topic
@@ -156,6 +157,43 @@ class LeaseStoreContract:
         )
 
         assert [ack.verdict.value for ack in acks] == ["recorded", "refused", "recorded"]
+
+    async def test_an_outcome_that_can_not_be_stored_is_refused_alone(self, world: World) -> None:
+        run = await world.run(program("a"), program("b"))
+        first, second = await world.claim(most=2)
+        bad = outcome(first, EndingKind.FAILED, world.now, exit_code=2**70)
+
+        acks = await world.leases.complete(NORTH, [bad, outcome(second, EndingKind.SUCCESS, world.now)], now=world.now)
+
+        assert [ack.verdict.value for ack in acks] == ["refused", "recorded"]
+        assert (await world.task(run, first.entry.id)).state == "running"
+
+    async def test_a_message_with_nul_is_recorded(self, world: World) -> None:
+        run = await world.run(program("a"))
+        (first,) = await world.claim()
+
+        assert await world.end(first, EndingKind.FAILED, message="broken: \0") == "recorded"
+        assert (await world.task(run, "a")).reason == "broken: \ufffd"
+
+    async def test_a_claim_walks_the_index_of_what_is_queued(self, world: World) -> None:
+        await world.run(program("a"), program("b"))
+        walked: list[str] = []
+
+        def remember(_c: object, _k: object, statement: str, parameters: object, *_: object) -> None:
+            if "UPDATE task_instances" in statement and "epoch + 1" in statement:
+                walked.append(statement)
+                self.parameters = parameters
+
+        sqlalchemy.event.listen(world.database.engine, "before_cursor_execute", remember)
+        await world.claim()
+
+        def explain(connection: sqlalchemy.Connection) -> str:
+            explained = "EXPLAIN QUERY PLAN " if self.kind == "sqlite" else "EXPLAIN "
+            if self.kind == "postgresql":
+                connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+            return str(connection.exec_driver_sql(explained + walked[0], self.parameters).all())
+
+        assert "ix_task_instances_claim" in await world.database.read(explain)
 
     async def test_an_expired_lease_is_leased_anew_and_its_late_outcome_is_stale(self, world: World) -> None:
         run = await world.run(program("a", max_offline_s=60))

@@ -7,17 +7,19 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from leasehold.authoring.graph import Graph, Node
+from leasehold.authoring.functions import TaskFunction
+from leasehold.authoring.graph import Graph, Node, Result
 from leasehold.authoring.mistakes import AuthoringError
-from leasehold.authoring.symbols import Param, Result, Symbol
-from leasehold.authoring.tasks import Task
+from leasehold.authoring.symbols import Param, Symbol
 from leasehold.runtime.expressions import ExpressionError, facts_from_context, names_in
 from leasehold.runtime.values import ValueNotSupportedError, encode
 
 Expression = dict[str, Any]
 
 
-def call(task: Task[..., object], graph: Graph, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Result:
+def call(
+    task: TaskFunction[..., object], graph: Graph, args: tuple[object, ...], kwargs: Mapping[str, object]
+) -> Result:
     """Add a call of ``task`` to ``graph``.
 
     Raises:
@@ -79,7 +81,7 @@ class Arguments:
                 encode(dict.fromkeys(value), "value")  # the keys must be text
                 items = self._each(value.items(), '["{}"]'.format)
                 return {"kind": "dict", "items": dict(zip(value, items, strict=True))}
-            case Task():
+            case TaskFunction():
                 raise ValueNotSupportedError("value", f"is the task {value.id!r} itself: call it, as in {value.id}()")
             case _:
                 return {"kind": "literal", "value": encode(value, "value")}
@@ -121,7 +123,7 @@ def check_template(text: str, params: list[str]) -> None:
 
 def _has_symbols(value: object) -> bool:
     match value:
-        case Symbol() | Task():
+        case Symbol() | TaskFunction():
             return True
         case str():
             return "{{" in value

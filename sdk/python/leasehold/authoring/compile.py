@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from leasehold.authoring.dags import Dag
+from leasehold.authoring.functions import TaskFunction
 from leasehold.authoring.graph import Graph, Node, gather
 from leasehold.authoring.mistakes import AuthoringError
 from leasehold.authoring.params import params_schema
 from leasehold.authoring.script import ScriptMetadata
 from leasehold.authoring.symbols import Param
-from leasehold.authoring.tasks import Task
 from leasehold.runtime.expressions import ExpressionError
 
 Manifest = dict[str, Any]
@@ -77,7 +77,7 @@ def _entry(node: Node, root: str) -> Manifest:
     }
 
 
-def address(task: Task[..., object], root: str) -> tuple[str, str]:
+def address(task: TaskFunction[..., object], root: str) -> tuple[str, str]:
     """Return (module, name) by which a task's function is found where the task runs.
 
     Raises:
@@ -91,7 +91,7 @@ def address(task: Task[..., object], root: str) -> tuple[str, str]:
             place=task.options.place,
         )
     for name, value in vars(module).items() if module else ():
-        if value is task.function or (isinstance(value, Task) and value.function is task.function):
+        if value is task.function or (isinstance(value, TaskFunction) and value.function is task.function):
             return task.function.__module__, name
     raise AuthoringError(
         f"the function of task {task.id!r} can't be found by name in its file",

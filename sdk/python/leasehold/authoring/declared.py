@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 
 import leasehold
+from leasehold.authoring.functions import TaskFunction
 from leasehold.authoring.mistakes import AuthoringError
-from leasehold.authoring.tasks import Task
 from leasehold.runtime.connections import Connection
 from leasehold.runtime.variables import Variable
 
 
-def undeclared(task: Task[..., object], source: ast.Module) -> Iterator[AuthoringError]:
+def undeclared(task: TaskFunction[..., object], source: ast.Module) -> Iterator[AuthoringError]:
     """Yield a mistake for every undeclared connection or variable that ``task``'s function names.
 
     Args:
@@ -51,7 +51,7 @@ def _function_at(source: ast.Module, name: str, first_line: int) -> ast.AST | No
     return None
 
 
-def _asked_for(node: ast.AST, task: Task[..., object]) -> tuple[str, str] | None:
+def _asked_for(node: ast.AST, task: TaskFunction[..., object]) -> tuple[str, str] | None:
     """Return (``connection`` or ``variable``, its name) when ``node`` is such a call."""
     match node:
         case ast.Call(func=ast.Attribute(value=owner, attr=method), args=[ast.Constant(value=str(name)), *_]):
@@ -71,7 +71,7 @@ def _asked_for(node: ast.AST, task: Task[..., object]) -> tuple[str, str] | None
     return None
 
 
-def _named(owner: ast.expr, task: Task[..., object]) -> object:
+def _named(owner: ast.expr, task: TaskFunction[..., object]) -> object:
     """Return what a name in the function stands for: an alias of ours is still ours."""
     names: dict[str, object] = task.function.__globals__
     match owner:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from itertools import pairwise
 
 from leasehold.authoring.mistakes import AuthoringError, author_place
-from leasehold.authoring.symbols import Result
+from leasehold.authoring.symbols import Symbol
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
+    from leasehold.authoring.functions import TaskFunction
     from leasehold.authoring.options import Options
-    from leasehold.authoring.tasks import Task
+
+_RESULT_KEY = "return_value"
 
 
 class Node:
@@ -25,7 +29,7 @@ class Node:
         id_was_given: bool,
         options: Options,
         work: dict[str, object],
-        task: Task[..., object] | None,
+        task: TaskFunction[..., object] | None,
     ) -> None:
         self.id = name
         self.id_was_given = id_was_given
@@ -91,6 +95,39 @@ class Graph:
         while f"{node.id}__{number}" in self.nodes:
             number += 1
         return f"{node.id}__{number}"
+
+
+class Result(Symbol):
+    """What a task returns, or pushes under another key. ``a >> b`` makes b wait for a."""
+
+    def __init__(self, graph: Graph, task: str, key: str = _RESULT_KEY) -> None:
+        self.graph = graph
+        self.task = task
+        self.key = key
+        self._what = f"the result of {task!r}"
+
+    def output(self, key: str) -> Result:
+        """Return what the task pushes under ``key`` with ``xcom.push``."""
+        return Result(self.graph, self.task, key)
+
+    def __rshift__(self, other: Any) -> Any:
+        self.graph.connect(self, other)
+        return other
+
+    def __lshift__(self, other: Any) -> Any:
+        self.graph.connect(other, self)
+        return other
+
+    def __rrshift__(self, other: Any) -> Result:
+        self.graph.connect(other, self)
+        return self
+
+    def __rlshift__(self, other: Any) -> Result:
+        self.graph.connect(self, other)
+        return self
+
+    def __repr__(self) -> str:
+        return f"<result {self.task}/{self.key}>"
 
 
 class _Current:

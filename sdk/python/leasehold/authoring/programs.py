@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Literal, Unpack
 
+    from leasehold.authoring.graph import Result
     from leasehold.authoring.options import TaskOptions
-    from leasehold.authoring.symbols import Result
 
     ResultFrom = Literal["last_line", "text", "json", "nothing"]
 

@@ -1,4 +1,4 @@
-"""Values that exist only when the DAG runs: a task's result, a parameter of the run.
+"""Values that exist only when the DAG runs: a parameter of the run and, in ``graph``, a task's result.
 
 In the body of a ``@dag`` function they can be passed on, in lists and dictionaries too. Whatever would need the value
 itself (``if rows:``, ``len(rows)``, ``f"{rows}"``) is an error that names the author's line and the way out.
@@ -12,15 +12,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
-    from leasehold.authoring.graph import Graph
-
     # To a type checker a result fits wherever a value fits: where it is used, the value will be there.
     class _FitsAnywhere(Any):  # type: ignore[misc]  # mypy's rule against Any as a base is for bases gone missing
         pass
 else:
     _FitsAnywhere = object
-
-_RESULT_KEY = "return_value"
 
 
 class Symbol(_FitsAnywhere):
@@ -105,36 +101,3 @@ class Param(Symbol):
 
     def __repr__(self) -> str:
         return f"<parameter {self.name}>"
-
-
-class Result(Symbol):
-    """What a task returns, or pushes under another key. ``a >> b`` makes b wait for a."""
-
-    def __init__(self, graph: Graph, task: str, key: str = _RESULT_KEY) -> None:
-        self.graph = graph
-        self.task = task
-        self.key = key
-        self._what = f"the result of {task!r}"
-
-    def output(self, key: str) -> Result:
-        """Return what the task pushes under ``key`` with ``xcom.push``."""
-        return Result(self.graph, self.task, key)
-
-    def __rshift__(self, other: Any) -> Any:
-        self.graph.connect(self, other)
-        return other
-
-    def __lshift__(self, other: Any) -> Any:
-        self.graph.connect(other, self)
-        return other
-
-    def __rrshift__(self, other: Any) -> Result:
-        self.graph.connect(other, self)
-        return self
-
-    def __rlshift__(self, other: Any) -> Result:
-        self.graph.connect(self, other)
-        return self
-
-    def __repr__(self) -> str:
-        return f"<result {self.task}/{self.key}>"

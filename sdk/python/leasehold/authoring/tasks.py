@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
+from leasehold.authoring.functions import TaskFunction
 from leasehold.authoring.graph import current_graph
 from leasehold.authoring.mistakes import AuthoringError, author_place
-from leasehold.authoring.options import Options, check_name
+from leasehold.authoring.options import check_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
-    from typing import Any, Generic, ParamSpec, TypeVar, Unpack, overload
+    from typing import Any, Unpack, overload
 
+    from leasehold.authoring.functions import P, R
+    from leasehold.authoring.graph import Result
     from leasehold.authoring.options import TaskOptions
-    from leasehold.authoring.symbols import Result
-
-    P = ParamSpec("P")
-    R = TypeVar("R", covariant=True)
-
-    class _Signed(Generic[P, R]):
-        """Carries the function's signature for type checkers."""
-else:
-
-    class _Signed:
-        def __class_getitem__(cls, _parameters):
-            return cls
 
 
-class Task(_Signed["P", "R"]):
+class Task(TaskFunction["P", "R"]):
     """A function that is a step of a DAG. Called in a DAG's body it adds the step, anywhere else it just runs.
 
     Attributes:
@@ -34,17 +25,6 @@ class Task(_Signed["P", "R"]):
         function: The author's function.
         options: What the author said about it.
     """
-
-    def __init__(self, function: Callable[P, R], name: str, given: dict[str, object], place: tuple[str, int]) -> None:
-        self.id = name
-        self.function = function
-        self.options = Options(given, runtime="python", place=place)
-        self._given = given
-        self.__name__ = function.__name__
-        self.__qualname__ = function.__qualname__
-        self.__module__ = function.__module__
-        self.__doc__ = function.__doc__
-        self.__wrapped__ = function
 
     if TYPE_CHECKING:
         # A task that returns nothing is called for its place in the order: its call may be used with >>.
@@ -72,7 +52,7 @@ class Task(_Signed["P", "R"]):
         **options: Unpack[TaskOptions],
     ) -> Task[P, R]:
         """Return the same task with other options: ``load.override(id="load_north", priority=10)(rows)``."""
-        return Task(self.function, task_id(id or self.id), {**self._given, **options}, author_place())
+        return Task(self.function, task_id(id or self.id), {**self.given, **options}, author_place())
 
     def __repr__(self) -> str:
         return f"<task {self.id}>"

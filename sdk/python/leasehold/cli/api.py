@@ -6,11 +6,11 @@ The only module that knows the HTTP client.
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -22,6 +22,8 @@ from leasehold_protocol.v1.message import Message, Page
 
 M = TypeVar("M", bound=Message)
 P = TypeVar("P", bound=Page)
+R_co = TypeVar("R_co", covariant=True)
+R = TypeVar("R")
 Query = Mapping[str, str | int | float]
 
 CONNECT_S = 5.0
@@ -45,6 +47,18 @@ class Picture(Generic[M]):
 
     value: M
     etag: str | None
+
+
+class ListPage(Protocol[R_co]):
+    """A page of a list, seen by its rows."""
+
+    @property
+    def items(self) -> Sequence[R_co]: ...
+
+
+async def rows(pages: AsyncIterator[ListPage[R]]) -> list[R]:
+    """Return the rows of all pages: ``rows(api.pages(path, SiteList))``."""
+    return [row async for page in pages for row in page.items]
 
 
 class Api:

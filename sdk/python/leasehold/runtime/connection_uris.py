@@ -7,21 +7,25 @@ as JSON under ``__extra__``. Airflow writes ``_`` in a type as ``-``, because RF
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
-
-if TYPE_CHECKING:
-    from leasehold.runtime.connections import Connection
 
 _EXTRA = "__extra__"
 
 
-def write(connection: Connection) -> str:
-    """Return the URI of ``connection``."""
-    return (
-        f"{connection.conn_type.lower().replace('_', '-')}://"
-        f"{_credentials(connection)}{_place(connection)}{_query(connection.extra)}"
-    )
+def write(
+    *,
+    conn_type: str,
+    host: str | None,
+    login: str | None,
+    password: str | None,
+    port: int | None,
+    schema: str | None,
+    extra: dict[str, Any],
+) -> str:
+    """Return the URI of the connection with these fields; ``parse`` gives them back."""
+    kind = conn_type.lower().replace("_", "-")
+    return f"{kind}://{_credentials(login, password)}{_place(host, port, schema)}{_query(extra)}"
 
 
 def parse(uri: str) -> dict[str, Any]:
@@ -51,18 +55,17 @@ def parse(uri: str) -> dict[str, Any]:
     }
 
 
-def _credentials(connection: Connection) -> str:
-    login = quote(connection.login or "", safe="")
-    if connection.password is not None:
-        return f"{login}:{quote(connection.password, safe='')}@"
-    return f"{login}@" if login else ""
+def _credentials(login: str | None, password: str | None) -> str:
+    name = quote(login or "", safe="")
+    if password is not None:
+        return f"{name}:{quote(password, safe='')}@"
+    return f"{name}@" if name else ""
 
 
-def _place(connection: Connection) -> str:
-    host = connection.host or ""
-    place = f"[{host}]" if _is_ipv6(host) else quote(host, safe="")
-    port = f":{connection.port}" if connection.port is not None else ""
-    return f"{place}{port}/{quote(connection.schema or '', safe='')}"
+def _place(host: str | None, port: int | None, schema: str | None) -> str:
+    name = f"[{host}]" if host and _is_ipv6(host) else quote(host or "", safe="")
+    behind = f":{port}" if port is not None else ""
+    return f"{name}{behind}/{quote(schema or '', safe='')}"
 
 
 def _query(extra: dict[str, Any]) -> str:

@@ -92,7 +92,15 @@ class Connection:
         """The connection as an Airflow URI; ``from_uri`` reads it back."""
         from leasehold.runtime.connection_uris import write
 
-        return write(self)
+        return write(
+            conn_type=self.conn_type,
+            host=self.host,
+            login=self.login,
+            password=self.password,
+            port=self.port,
+            schema=self.schema,
+            extra=self.extra,
+        )
 
     @classmethod
     def _from_answer(cls, name: str, fields: Mapping[str, Any]) -> Self:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from leasehold.runtime.log import record as write
+from leasehold.runtime.records import record as write
 
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _LEVELS = (

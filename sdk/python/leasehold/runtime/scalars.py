@@ -6,7 +6,7 @@ the top of this file would be paid at the start of every task.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from _collections_abc import Callable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ as dictionaries and stay dictionaries on the other side: the reader may not have
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from _collections_abc import Callable, Iterable, Mapping
 
 from leasehold.runtime import scalars
 

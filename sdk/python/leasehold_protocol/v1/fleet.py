@@ -9,7 +9,7 @@ from pydantic import Field
 
 from leasehold_protocol.v1.agents import HostFacts
 from leasehold_protocol.v1.context import ConnectionFields
-from leasehold_protocol.v1.message import Identifier, Instant, Json, Key, Labels, Message, Name, Page, Seconds
+from leasehold_protocol.v1.message import Identifier, Instant, Json, Key, Labels, Message, Name, Page, Seconds, Text
 
 
 class Role(StrEnum):
@@ -51,7 +51,7 @@ class SiteWrite(Message):
     labels: Labels = Field(default_factory=dict[str, str])
     max_slots: Annotated[int, Field(ge=1, le=1024)] = 64
     """The most slots that one agent of this site may use."""
-    description: Annotated[str, Field(max_length=500)] = ""
+    description: Annotated[Text, Field(max_length=500)] = ""
 
 
 class Site(SiteWrite):
@@ -97,7 +97,7 @@ class Agent(Message):
 class LockRequest(Message):
     """``POST /v1/teams/{team}/agents/{agent}/lock``."""
 
-    reason: Annotated[str, Field(min_length=1, max_length=500)]
+    reason: Annotated[Text, Field(min_length=1, max_length=500)]
     """Shown to the agent's operator."""
 
 
@@ -105,7 +105,7 @@ class EnrolmentTokenRequest(Message):
     """``POST /v1/teams/{team}/sites/{site}/enrolment-tokens``."""
 
     expires_in_s: Annotated[Seconds, Field(gt=0, le=86400)] = 3600.0
-    note: Annotated[str, Field(max_length=200)] = ""
+    note: Annotated[Text, Field(max_length=200)] = ""
 
 
 class EnrolmentToken(Message):

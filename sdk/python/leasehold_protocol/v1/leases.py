@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from leasehold_protocol.v1.manifest import RESULT_KEY, TaskEntry
-from leasehold_protocol.v1.message import Identifier, Instant, Json, Key, Message, Name, Seconds, Sha256
+from leasehold_protocol.v1.message import Identifier, Instant, Json, Key, Message, Name, Seconds, Sha256, Text
 from leasehold_protocol.v1.telemetry import LogTail, MetricPoint
 
 AttemptId = Identifier
@@ -103,7 +103,7 @@ class HeldLease(Message):
 
     attempt: AttemptId
     progress: Annotated[float, Field(ge=0, le=1)] | None = None
-    note: Annotated[str, Field(max_length=500)] | None = None
+    note: Annotated[Text, Field(max_length=500)] | None = None
     needs_token: bool = False
     """The agent has no task token for it (it restarted), or the one it has is more than half over."""
 
@@ -174,7 +174,7 @@ class Ending(Message):
     """How an attempt ended. Written once, as ``ending.json``."""
 
     kind: EndingKind
-    message: Annotated[str, Field(max_length=4000)] | None = None
+    message: Annotated[Text, Field(max_length=4000)] | None = None
     """One line for a person: the exception, ``exit status 3``, ``killed by signal 9``."""
     exit_code: int | None = None
     signal: int | None = None

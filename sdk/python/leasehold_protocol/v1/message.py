@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.types import AwareDatetime
 
 Json = Any
@@ -27,6 +27,13 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 Labels = dict[Name, Annotated[str, StringConstraints(max_length=256)]]
 """Labels as the server keeps them; values are text, compared as what they look like (version, size, number)."""
+
+def _without_nul(text: str) -> str:
+    return text.replace("\0", "\ufffd")
+
+
+Text = Annotated[str, AfterValidator(_without_nul)]
+"""Text for people. NUL, which no database takes, becomes U+FFFD: a task's exception may contain anything."""
 
 Seconds = Annotated[float, Field(ge=0, le=366 * 86400, allow_inf_nan=False)]
 """A duration in seconds."""

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from leasehold_protocol.v1.manifest import Manifest
-from leasehold_protocol.v1.message import Identifier, Instant, Json, Key, Message, Name, Page, Sha256
+from leasehold_protocol.v1.message import Identifier, Instant, Json, Key, Message, Name, Page, Sha256, Text
 
 
 class RunState(StrEnum):
@@ -85,7 +85,7 @@ class TriggerRun(Message):
     params: dict[str, Json] = Field(default_factory=dict[str, Json])
     logical_date: Instant | None = None
     """Defaults to now."""
-    idempotency_key: Annotated[str, Field(max_length=200)] | None = None
+    idempotency_key: Annotated[Text, Field(max_length=200)] | None = None
     """The same key again gives the same run."""
 
 
@@ -157,7 +157,7 @@ class RunDetail(RunSummary):
 class CancelRequest(Message):
     """``POST …/cancel``."""
 
-    reason: Annotated[str, Field(max_length=500)] | None = None
+    reason: Annotated[Text, Field(max_length=500)] | None = None
 
 
 class MetricSummary(Message):

@@ -8,7 +8,7 @@ import typer
 
 from leasehold.cli import screen
 from leasehold.cli.amounts import show_size, show_when
-from leasehold.cli.api import Api
+from leasehold.cli.api import Api, rows
 from leasehold.cli.errors import ConflictError, NotFoundError
 from leasehold.cli.options import JsonOption, TeamOption, examples, group
 from leasehold.cli.session import ask
@@ -109,7 +109,7 @@ def unlock(agent: AgentName, *, team: TeamOption = None) -> None:
 
 
 async def _all(api: Api) -> list[Agent]:
-    return [agent async for page in api.pages(api.of_team("agents"), AgentList) for agent in page.items]
+    return await rows(api.pages(api.of_team("agents"), AgentList))
 
 
 async def _named(api: Api, wanted: str) -> Agent:

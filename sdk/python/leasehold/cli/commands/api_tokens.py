@@ -8,11 +8,11 @@ import typer
 
 from leasehold.cli import screen
 from leasehold.cli.amounts import parse_duration, show_when
-from leasehold.cli.api import Api
-from leasehold.cli.commands.tokens import OutputOption, QuietOption, public_id
+from leasehold.cli.api import Api, rows
+from leasehold.cli.issued_tokens import OutputOption, QuietOption, TokenId, hand_over
+from leasehold.cli.issued_tokens import revoke as revoke_token
 from leasehold.cli.options import JsonOption, TeamOption, examples, group
-from leasehold.cli.profile import write_private
-from leasehold.cli.session import ask_as, signed_in
+from leasehold.cli.session import ask, ask_as, signed_in
 from leasehold_protocol.v1.fleet import ApiToken, ApiTokenList, ApiTokenRequest, IssuedApiToken, Role
 
 app = group("API tokens: what people and programs sign in with.")
@@ -42,27 +42,24 @@ def create(
         return await api.send("POST", api.of_team("api-tokens"), request, IssuedApiToken)
 
     issued = ask_as(session, work)
-    if output is not None:
-        write_private(output, f"{issued.token}\n".encode())
-        screen.say(f"The token is in {output}: leasehold login {session.url} --token-file {output.name}", stderr=True)
-    if json:
-        screen.write_json(issued if output is None else issued.model_copy(update={"token": ""}))
-    elif output is None and quiet:
-        typer.echo(issued.token)
-    elif output is None:
-        screen.say(f"A token for {issued.name} ({issued.role}); it is shown only now. To sign in with it:")
-        screen.say("")
-        screen.say(f"  printf '%s' '{issued.token}' | leasehold login {session.url} --token-file -")
+    hand_over(
+        issued,
+        output=output,
+        quiet=quiet,
+        json=json,
+        told_of_file=lambda file: f"The token is in {file}: leasehold login {session.url} --token-file {file.name}",
+        told=[
+            f"A token for {issued.name} ({issued.role}); it is shown only now. To sign in with it:",
+            "",
+            f"  printf '%s' '{issued.token}' | leasehold login {session.url} --token-file -",
+        ],
+    )
 
 
 @app.command("list", epilog=examples("leasehold api-tokens list"))
 def list_tokens(*, team: TeamOption = None, json: JsonOption = False) -> None:
     """List the team's API tokens (admins)."""
-
-    async def work(api: Api) -> list[ApiToken]:
-        return [token async for page in api.pages(api.of_team("api-tokens"), ApiTokenList) for token in page.items]
-
-    tokens = ask_as(signed_in(team), work)
+    tokens = ask(lambda api: rows(api.pages(api.of_team("api-tokens"), ApiTokenList)), team=team)
     if json:
         screen.write_json(tokens)
         return
@@ -86,18 +83,9 @@ def list_tokens(*, team: TeamOption = None, json: JsonOption = False) -> None:
 
 
 @app.command("revoke", epilog=examples("leasehold api-tokens revoke lht_3f9a0c12b7de"))
-def revoke(
-    token_id: Annotated[str, typer.Argument(help="The token's id, as listed.", metavar="ID")],
-    *,
-    team: TeamOption = None,
-) -> None:
+def revoke(token_id: TokenId, *, team: TeamOption = None) -> None:
     """Revoke a token: from this moment it opens nothing."""
-
-    async def work(api: Api) -> None:
-        await api.delete(api.of_team("api-tokens", public_id(token_id)))
-
-    ask_as(signed_in(team), work)
-    screen.say(f"API token {public_id(token_id)} is revoked.")
+    screen.say(f"API token {revoke_token('api-tokens', token_id, team=team)} is revoked.")
 
 
 def _state(token: ApiToken) -> str:

@@ -9,7 +9,7 @@ import typer
 
 from leasehold.cli import screen
 from leasehold.cli.amounts import show_when
-from leasehold.cli.api import Api
+from leasehold.cli.api import Api, rows
 from leasehold.cli.connection_uri import from_fields, from_uri
 from leasehold.cli.errors import WrongInputError
 from leasehold.cli.options import JsonOption, TeamOption, examples, group
@@ -112,12 +112,7 @@ def _reach(connection: ConnectionSummary) -> str:
 @app.command("list", epilog=examples("leasehold connections list"))
 def list_connections(*, team: TeamOption = None, json: JsonOption = False) -> None:
     """List the team's connections, without their secrets."""
-
-    async def work(api: Api) -> list[ConnectionSummary]:
-        path = api.of_team("connections")
-        return [found async for page in api.pages(path, ConnectionList) for found in page.items]
-
-    connections = ask(work, team=team)
+    connections = ask(lambda api: rows(api.pages(api.of_team("connections"), ConnectionList)), team=team)
     if json:
         screen.write_json(connections)
         return

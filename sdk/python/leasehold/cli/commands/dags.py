@@ -9,12 +9,12 @@ from rich.text import Text
 
 from leasehold.cli import screen
 from leasehold.cli.amounts import show_when
-from leasehold.cli.api import Api
+from leasehold.cli.api import Api, rows
 from leasehold.cli.options import JsonOption, TeamOption, examples, group
 from leasehold.cli.session import ask
 from leasehold_protocol.v1.manifest import ProgramWork, TaskEntry
 from leasehold_protocol.v1.message import Json
-from leasehold_protocol.v1.runs import DagDetail, DagList, DagSummary
+from leasehold_protocol.v1.runs import DagDetail, DagList
 
 app = group("DAGs: what is deployed.")
 
@@ -22,11 +22,7 @@ app = group("DAGs: what is deployed.")
 @app.command("list", epilog=examples("leasehold dags list"))
 def list_dags(*, team: TeamOption = None, json: JsonOption = False) -> None:
     """List the team's DAGs, each in its newest version."""
-
-    async def work(api: Api) -> list[DagSummary]:
-        return [dag async for page in api.pages(api.of_team("dags"), DagList) for dag in page.items]
-
-    dags = ask(work, team=team)
+    dags = ask(lambda api: rows(api.pages(api.of_team("dags"), DagList)), team=team)
     if json:
         screen.write_json(dags)
         return

@@ -12,7 +12,7 @@ import typer
 
 from leasehold.cli import screen
 from leasehold.cli.amounts import show_between, show_size, show_when
-from leasehold.cli.api import Api
+from leasehold.cli.api import Api, rows
 from leasehold.cli.errors import FailedError, WrongInputError
 from leasehold.cli.following import follow_run, task_label
 from leasehold.cli.options import JsonOption, TeamOption, examples, group, pairs
@@ -23,14 +23,12 @@ from leasehold_protocol.v1.message import Json
 from leasehold_protocol.v1.runs import (
     CancelRequest,
     MetricList,
-    MetricSummary,
     RunDetail,
     RunList,
     RunState,
     RunSummary,
     TriggerRun,
     XComList,
-    XComSummary,
 )
 
 app = group("Runs: start them, follow them, look at what came of them.")
@@ -226,12 +224,7 @@ def cancel(
 @app.command("metrics", epilog=examples("leasehold runs metrics 01JD3"))
 def metrics(run: RunId, *, team: TeamOption = None, json: JsonOption = False) -> None:
     """Show what the tasks of a run measured."""
-
-    async def work(api: Api) -> list[MetricSummary]:
-        path = api.of_team("runs", run, "metrics")
-        return [metric async for page in api.pages(path, MetricList) for metric in page.items]
-
-    found = ask(work, team=team)
+    found = ask(lambda api: rows(api.pages(api.of_team("runs", run, "metrics"), MetricList)), team=team)
     if json:
         screen.write_json(found)
     elif found:
@@ -243,12 +236,7 @@ def metrics(run: RunId, *, team: TeamOption = None, json: JsonOption = False) ->
 @app.command("xcoms", epilog=examples("leasehold runs xcoms 01JD3"))
 def xcoms(run: RunId, *, team: TeamOption = None, json: JsonOption = False) -> None:
     """Show what the tasks of a run returned or pushed."""
-
-    async def work(api: Api) -> list[XComSummary]:
-        path = api.of_team("runs", run, "xcoms")
-        return [xcom async for page in api.pages(path, XComList) for xcom in page.items]
-
-    found = ask(work, team=team)
+    found = ask(lambda api: rows(api.pages(api.of_team("runs", run, "xcoms"), XComList)), team=team)
     if json:
         screen.write_json(found)
         return

@@ -8,7 +8,7 @@ import typer
 
 from leasehold.cli import screen
 from leasehold.cli.amounts import show_when
-from leasehold.cli.api import Api
+from leasehold.cli.api import Api, rows
 from leasehold.cli.errors import ConflictError, NotFoundError
 from leasehold.cli.options import JsonOption, TeamOption, examples, group, pairs
 from leasehold.cli.session import ask
@@ -84,11 +84,7 @@ def update(
 @app.command("list", epilog=examples("leasehold sites list", "leasehold sites list --json | jq '.[].name'"))
 def list_sites(*, team: TeamOption = None, json: JsonOption = False) -> None:
     """List the team's sites and how many of their agents are connected."""
-
-    async def work(api: Api) -> list[Site]:
-        return [site async for page in api.pages(api.of_team("sites"), SiteList) for site in page.items]
-
-    sites = ask(work, team=team)
+    sites = ask(lambda api: rows(api.pages(api.of_team("sites"), SiteList)), team=team)
     if json:
         screen.write_json(sites)
         return

@@ -8,7 +8,7 @@ import typer
 
 from leasehold.cli import screen
 from leasehold.cli.amounts import show_when
-from leasehold.cli.api import Api
+from leasehold.cli.api import Api, rows
 from leasehold.cli.options import JsonOption, examples, group
 from leasehold.cli.session import ask
 from leasehold_protocol.v1.fleet import Team, TeamList, TeamWrite
@@ -35,11 +35,7 @@ def create(
 @app.command("list", epilog=examples("leasehold teams list"))
 def list_teams(*, json: JsonOption = False) -> None:
     """List the teams you may see."""
-
-    async def work(api: Api) -> list[Team]:
-        return [team async for page in api.pages("/v1/teams", TeamList) for team in page.items]
-
-    teams = ask(work)
+    teams = ask(lambda api: rows(api.pages("/v1/teams", TeamList)))
     if json:
         screen.write_json(teams)
         return

@@ -9,7 +9,7 @@ import typer
 
 from leasehold.cli import screen
 from leasehold.cli.amounts import show_when
-from leasehold.cli.api import Api
+from leasehold.cli.api import Api, rows
 from leasehold.cli.errors import WrongInputError
 from leasehold.cli.options import JsonOption, TeamOption, examples, group
 from leasehold.cli.session import ask, read_secret
@@ -78,12 +78,7 @@ def get(key: VariableKey, *, team: TeamOption = None, json: JsonOption = False) 
 @app.command("list", epilog=examples("leasehold variables list"))
 def list_variables(*, team: TeamOption = None, json: JsonOption = False) -> None:
     """List the team's variables."""
-
-    async def work(api: Api) -> list[VariableSummary]:
-        path = api.of_team("variables")
-        return [found async for page in api.pages(path, VariableList) for found in page.items]
-
-    variables = ask(work, team=team)
+    variables = ask(lambda api: rows(api.pages(api.of_team("variables"), VariableList)), team=team)
     if json:
         screen.write_json(variables)
         return

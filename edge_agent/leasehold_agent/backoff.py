@@ -7,7 +7,7 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from leasehold_agent.link.errors import LockedError, TokenRejectedError, UnavailableError
+from leasehold_agent.errors import LockedError, TokenRejectedError, UnavailableError
 
 LONGEST_S = 30.0
 FIRST_S = 0.5

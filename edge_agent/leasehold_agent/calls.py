@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from leasehold_agent.link.errors import (
+from leasehold_agent.errors import (
     LeaseLostError,
     LockedError,
     RefusedError,

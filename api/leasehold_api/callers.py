@@ -73,3 +73,5 @@ class TaskCaller:
     dag: str
     scopes: frozenset[str]
     """Exact: ``connection:plant_db:read``, ``variable:limit:write``, ``xcom:extract:read``."""
+    address: str | None
+    """Where the request came from, for the audit trail."""

@@ -1,0 +1,43 @@
+"""An author's function as a step of a DAG: its id and what the author said about it."""
+
+from __future__ import annotations
+
+from leasehold.authoring.options import Options
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Generic, ParamSpec, TypeVar
+
+    P = ParamSpec("P")
+    R = TypeVar("R", covariant=True)
+
+    class _Signed(Generic[P, R]):
+        """Carries the function's signature for type checkers."""
+else:
+
+    class _Signed:
+        def __class_getitem__(cls, _parameters):
+            return cls
+
+
+class TaskFunction(_Signed["P", "R"]):
+    """A function with the name and the options under which DAGs call it.
+
+    Attributes:
+        id: The task's id in the DAG, unless it is called more than once there.
+        function: The author's function.
+        options: What the author said about it, checked.
+        given: The same as it was said.
+    """
+
+    def __init__(self, function: Callable[P, R], name: str, given: dict[str, object], place: tuple[str, int]) -> None:
+        self.id = name
+        self.function = function
+        self.options = Options(given, runtime="python", place=place)
+        self.given = given
+        self.__name__ = function.__name__
+        self.__qualname__ = function.__qualname__
+        self.__module__ = function.__module__
+        self.__doc__ = function.__doc__
+        self.__wrapped__ = function
