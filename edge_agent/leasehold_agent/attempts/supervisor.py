@@ -206,7 +206,7 @@ class Supervisor:
         """End what a killed host left running: an attempt is lost only when none of its processes lives."""
         while True:
             try:
-                killed = await asyncio.to_thread(kill_remains, held.attempt)
+                killed = await asyncio.to_thread(kill_remains, held.directory.path)
             except TimeoutError as error:
                 held.trouble = str(error)
                 logger.warning("attempt does not die", extra={"attempt": held.attempt, "cause": str(error)})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from leasehold_agent.runtimes.port import Place
 
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "LANG", "LANGUAGE", "TZ")

@@ -199,7 +199,7 @@ def test_what_outlived_host_and_zygote_is_found_and_killed(own_attempt: Attempt)
     os.kill(own_attempt.pid, signal.SIGKILL)
     own_attempt.wait_gone()
 
-    killed = kill_remains("ti-1.1")
+    killed = kill_remains(own_attempt.path)
 
     assert {int(pid) for pid in text.split()} <= set(killed)
-    assert kill_remains("ti-1.1") == []
+    assert kill_remains(own_attempt.path) == []

@@ -28,6 +28,7 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Labels = dict[Name, Annotated[str, StringConstraints(max_length=256)]]
 """Labels as the server keeps them; values are text, compared as what they look like (version, size, number)."""
 
+
 def _without_nul(text: str) -> str:
     return text.replace("\0", "\ufffd")
 
