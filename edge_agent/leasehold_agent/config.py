@@ -52,8 +52,7 @@ def default_python() -> Path:
 class Settings(BaseModel):
     """Everything that can be set. Nothing here is a secret.
 
-    ``load`` reads the sources itself, because it tells where each value came from; pydantic-settings would add 7 MiB to
-    every agent, and nothing else.
+    ``load`` reads the sources itself, because it tells where each value came from; docs/decisions/0006 says more.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)

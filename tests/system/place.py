@@ -8,95 +8,21 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 
-T = TypeVar("T")
+from tests.system.programs import PATIENCE_S, GaveUpError, Program, free_port, until
 
-PATIENCE_S = 45.0
-"""The longest any wait takes. Far more than is needed: it only bounds what would hang."""
-POLL_S = 0.02
 COMMANDS = Path(sys.executable).parent
 FINAL = {"success", "failed", "cancelled"}
-
-
-class GaveUpError(AssertionError):
-    """What was waited for did not happen."""
-
-
-def until(condition: Callable[[], T], what: str, *, patience_s: float = PATIENCE_S) -> T:
-    """Return the first answer of ``condition`` that is true.
-
-    Raises:
-        GaveUpError: if there is none in time.
-    """
-    end = time.monotonic() + patience_s
-    while not (answer := condition()):
-        if time.monotonic() > end:
-            raise GaveUpError(f"after {patience_s:.0f} s still not: {what}")
-        time.sleep(POLL_S)
-    return answer
-
-
-def free_port() -> int:
-    """Return a port of the loopback address that nobody uses at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-class Program:
-    """A program that stays until it is told to end."""
-
-    def __init__(self, name: str, argv: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path) -> None:
-        self.name = name
-        self.log = log
-        with log.open("ab") as output:
-            self._process = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=env, cwd=cwd, start_new_session=True
-            )
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self._process.pid
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether it still runs."""
-        return self._process.poll() is None
-
-    def said(self) -> str:
-        """Return what it wrote to its log."""
-        return self.log.read_text(encoding="utf-8", errors="replace")
-
-    def terminate(self) -> None:
-        """Ask it to end."""
-        if self.is_alive:
-            self._process.terminate()
-
-    def kill(self) -> None:
-        """End it as a power cut would: nothing of it runs any more."""
-        self._process.kill()
-        self._process.wait(PATIENCE_S)
-
-    def ended(self) -> int:
-        """Wait for its end and return its exit code."""
-        try:
-            return self._process.wait(PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            raise GaveUpError(f"{self.name} does not end; it said:\n{self.said()[-4000:]}") from None
 
 
 class Place:
@@ -145,7 +71,7 @@ class Place:
         folder = self.home / "logs"
         folder.mkdir(exist_ok=True)
         command = [str(COMMANDS / argv[0]), *argv[1:]]
-        program = Program(name, command, log=folder / f"{name}.log", env=self.env | (more or {}), cwd=self.home)
+        program = Program(name, command, log=folder / f"{name}.log", env=self.env | dict(more or {}), cwd=self.home)
         self.programs.append(program)
         return program
 
@@ -186,8 +112,8 @@ class Place:
         return done.stdout
 
     def make_site(self, site: str) -> None:
-        """Make a site."""
-        self.command("leasehold", "sites", "create", site)
+        """Make a site; tasks may need it by its label ``place``."""
+        self.command("leasehold", "sites", "create", site, "--label", f"place={site}")
 
     def issue_token(self, site: str) -> str:
         """Issue an enrolment token into a file and return the file's name."""
@@ -279,13 +205,8 @@ class Place:
             GaveUpError: if a process had to be killed: nothing may outlive its program.
         """
         self.client.close()
-        for kind in ("agents", "api"):
-            programs = [program for program in self.programs if (program.name.startswith("api")) == (kind == "api")]
-            for ask in range(2):  # the second one cancels what an agent still runs
-                for program in programs:
-                    program.terminate()
-                with suppress(GaveUpError):
-                    until(lambda p=programs: not any(program.is_alive for program in p), kind, patience_s=10 / (ask + 1))  # type: ignore[misc]
+        _end([program for program in self.programs if not program.name.startswith("api")])
+        _end([program for program in self.programs if program.name.startswith("api")])
         with suppress(GaveUpError):
             until(lambda: not self.processes(), "all processes have ended", patience_s=10)
         left = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in self.processes()}
@@ -298,8 +219,18 @@ class Place:
             raise GaveUpError(f"these outlived their programs: {left}")
 
 
+def _end(programs: Sequence[Program]) -> None:
+    """Ask programs to end; the second time an agent cancels what it still runs."""
+    for patience_s in (10, 5):
+        for program in programs:
+            program.terminate()
+        with suppress(GaveUpError):
+            until(lambda: not any(program.is_alive for program in programs), "they end", patience_s=patience_s)
+            return
+
+
 @contextmanager
-def open_place(home: Path) -> Iterator[Place]:
+def open_place(home: Path) -> Generator[Place]:
     """Return a place, and end everything in it however the test ends."""
     place = Place(home)
     try:
@@ -326,8 +257,3 @@ def _working_directories() -> Iterator[tuple[int, str]]:
         if entry.name.isdigit():
             with suppress(OSError):
                 yield int(entry.name), str((entry / "cwd").readlink()).removesuffix(" (deleted)")
-
-
-def copy_tree(source: Path, target: Path) -> None:
-    """Copy a directory as a careless backup would: files only, as they are."""
-    shutil.copytree(source, target, ignore=shutil.ignore_patterns("*.sock", "agent.lock"))

@@ -41,9 +41,11 @@ _RUNS = (
 )
 
 _TASKS = text(f"""
-    SELECT t.*, s.name AS site, x.size AS result_size,
+    SELECT t.*, s.name AS site, p.needs, x.size AS result_size,
+           EXISTS (SELECT 1 FROM site_placements o WHERE o.placement_id = t.placement_id) AS is_offered,
            CASE WHEN x.size <= {SHOWN_RESULT_BYTES} THEN x.value END AS result
       FROM task_instances t
+      JOIN placements p ON p.id = t.placement_id
       LEFT JOIN sites s ON s.id = t.site_id
       LEFT JOIN xcoms x ON x.task_instance_id = t.id AND x.epoch = t.epoch AND x.key = '{RESULT_KEY}'
      WHERE t.run_id = :run ORDER BY t.position, t.map_index
@@ -160,7 +162,7 @@ def _task(row: Row[Any], upstream: list[str], attempts: list[AttemptSummary]) ->
         state=TaskState(row.state),
         try_number=attempts[-1].try_number if attempts else 0,
         epoch=row.epoch,
-        reason=row.cancel_reason or row.reason,
+        reason=row.cancel_reason or row.reason or _why_it_waits(row),
         site=row.site,
         queued_at=instant_or_none(row.queued_at),
         started_at=instant_or_none(row.started_at),
@@ -171,6 +173,18 @@ def _task(row: Row[Any], upstream: list[str], attempts: list[AttemptSummary]) ->
         result=None if row.result is None else json.loads(row.result),
         result_size=row.result_size,
     )
+
+
+def _why_it_waits(row: Row[Any]) -> str | None:
+    """Return what a queued task instance needs when no site of its team offers that."""
+    if row.state != TaskState.QUEUED or row.is_offered:
+        return None
+    needs = json.loads(row.needs)
+    wanted = [f"connection {name}" for name in needs["connections"]]
+    for name, condition in needs["labels"].items():
+        compared = condition.startswith(("=", "!", "<", ">"))
+        wanted.append(f"label {name}{'' if compared else '='}{condition}")
+    return f"no site offers what it needs: {', '.join(wanted) or needs['runtime']}"
 
 
 def _attempt(row: Row[Any]) -> AttemptSummary:

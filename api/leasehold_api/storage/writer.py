@@ -1,8 +1,8 @@
 """Writes that wait are combined into one transaction.
 
 One thread owns the write connection. It takes whatever has queued up, runs the operations and commits once; then every
-caller gets its own answer or its own error. Under load that is three to nine times the throughput of one transaction
-per request. An operation that fails takes none of its neighbours with it: all of them are done again, each in a
+caller gets its own answer or its own error. Under load that is several times the throughput of one transaction per
+request (`make bench` says how many). An operation that fails takes none of its neighbours with it: all of them are done again, each in a
 savepoint. So an operation may run more than once, and what it changes outside the transaction must not mind.
 """
 

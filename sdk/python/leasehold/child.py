@@ -98,7 +98,7 @@ def _end_cleanly_on_sigterm() -> None:
     if TYPE_CHECKING:
         import signal
     else:
-        import _signal as signal  # the part that is built in: the rest only wraps it in enumerations, and takes 4 ms
+        import _signal as signal  # the part that is built in: the rest wraps it in enumerations, at every start
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one ends the process at once

@@ -64,6 +64,13 @@ class LeaseStoreContract:
         assert await world.claim(NORTH) == []
         assert [claimed.entry.id for claimed in await world.claim(SOUTH)] == ["there"]
 
+    async def test_a_task_that_no_site_can_run_says_what_is_missing(self, world: World) -> None:
+        run = await world.run(program("there", needs={"labels": {"gpu": ">=1"}, "connections": ["mars_db"]}))
+
+        reason = (await world.task(run, "there")).reason
+
+        assert reason == "no site offers what it needs: connection mars_db, label gpu>=1"
+
     async def test_success_queues_the_successor_and_hands_it_the_result(self, world: World) -> None:
         run = await world.run(program("extract"), program("load", "extract"))
         (first,) = await world.claim()

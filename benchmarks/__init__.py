@@ -1,0 +1,1 @@
+"""What the product costs: each figure measured on real processes, beside the floor of the same run."""

@@ -1,0 +1,149 @@
+"""What the figures are measured on: a real API and a real agent with fresh state, started with the public commands."""
+
+from __future__ import annotations
+
+import compileall
+import os
+import time
+from collections.abc import Generator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from io import StringIO
+from pathlib import Path
+
+from benchmarks.forwarder import Forwarder
+from tests.system.place import Place, open_place
+from tests.system.programs import Program, until
+
+SLOTS = 8
+DAGS = '''\
+"""DAGs that do nothing, in two ways, and say when."""
+
+import time
+
+from leasehold import dag, program, task
+
+
+@task
+def now() -> int:
+    return time.time_ns()
+
+
+@task
+def nothing() -> None:
+    pass
+
+
+@dag
+def first_python() -> None:
+    now()
+
+
+@dag
+def first_program() -> None:
+    program(["date", "+%s%N"], id="now")
+
+
+@dag
+def fan_out() -> None:
+    for number in range({tasks}):
+        nothing.override(id=f"nothing_{{number}}")()
+
+
+@dag
+def single() -> None:
+    nothing()
+'''
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What the processes used since they began."""
+
+    api_cpu_s: float
+    agent_cpu_s: float
+    zygote_cpu_s: float
+    """With all hosts and tasks that ended."""
+
+    @property
+    def total_s(self) -> float:
+        """All of it."""
+        return self.api_cpu_s + self.agent_cpu_s + self.zygote_cpu_s
+
+
+class Stage:
+    """One API and one warm agent."""
+
+    def __init__(self, place: Place, api: Program, agent: Program, forwarder: Forwarder | None, tasks: int) -> None:
+        self.place = place
+        self.api = api
+        self.agent = agent
+        self.forwarder = forwarder
+        self.tasks = tasks
+
+    @property
+    def zygote(self) -> int:
+        """The pid of the host zygote; there is one since the first task ran."""
+        (zygote,) = set(self.place.processes()) - {self.api.pid, self.agent.pid}
+        return zygote
+
+    def settle(self) -> None:
+        """Wait until nothing is left of the tasks that ran."""
+        until(lambda: len(self.place.processes()) == 3, "all attempt hosts have ended")
+
+    def timed_run(self, dag: str) -> tuple[int, dict[str, object]]:
+        """Run a DAG; return when it was asked for (ns since the epoch) and the run that came of it."""
+        asked = time.time_ns()
+        return asked, self.place.finished(self.place.trigger(dag))
+
+    def usage(self) -> Usage:
+        """Return the processor time used so far; exact when everything has settled."""
+        self.settle()
+        return Usage(
+            api_cpu_s=_cpu_s(self.api.pid), agent_cpu_s=_cpu_s(self.agent.pid), zygote_cpu_s=_cpu_s(self.zygote)
+        )
+
+
+@contextmanager
+def open_stage(home: Path, *, tasks: int = 100, counts_bytes: bool = False) -> Generator[Stage]:
+    """Start everything, with a forwarder that counts between agent and API if asked, and warm it up."""
+    _compile()
+    home.mkdir()
+    with open_place(home) as place:
+        forwarder = Forwarder() if counts_bytes else None
+        # The agent's proofs of possession name the address it calls: the API must know itself by that one.
+        flags = ("--public-url", forwarder.url) if forwarder else ()
+        api = place.serve(*flags)
+        if forwarder:
+            forwarder.forward_to(place.url)
+        place.make_site("bench")
+        place.enroll("bench", "bench-1", url=forwarder.url if forwarder else None)
+        agent = place.start_agent("bench-1", "--slots", str(SLOTS))
+        place.deploy("bench", DAGS.format(tasks=tasks))
+        stage = Stage(place, api, agent, forwarder, tasks)
+        for dag in ("first_python", "first_program", "single"):
+            place.run_dag(dag)
+        stage.settle()
+        try:
+            yield stage
+        finally:
+            if forwarder:
+                forwarder.close()
+
+
+@cache
+def _compile() -> None:
+    """Compile the product's modules, as an installation does: no figure shall include that."""
+    for package in ("leasehold", "leasehold_protocol", "leasehold_api", "leasehold_agent"):
+        spec = find_spec(package)
+        for folder in (spec.submodule_search_locations or ()) if spec else ():
+            with redirect_stdout(StringIO()):
+                compileall.compile_dir(folder, quiet=2)
+
+
+def _cpu_s(pid: int) -> float:
+    """Return what a process and its waited-for children used: utime, stime, cutime and cstime of proc_pid_stat(5)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
