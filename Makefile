@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test check docs bench lock clean
+.PHONY: help setup demo up down test check docs bench binary lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -48,9 +48,12 @@ docs: $(READY) ## make the documents that are made from the code
 bench: $(READY) ## measure, and print each figure beside the floor of the same run
 	@$(BIN)/python -m benchmarks
 
+binary: $(READY) ## build the agent as a binary that needs no Python: dist/edge-agent
+	@$(BIN)/python packaging/build.py --if-changed
+
 lock: $(READY) ## resolve and lock the versions of everything again
 	$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --python-version 3.11 requirements/dev.in -o requirements/dev.txt
 	$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --python-version 3.11 requirements/uv.in -o requirements/uv.txt
 
 clean: ## remove what the targets above made
-	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -2,8 +2,8 @@
 
 One thread owns the write connection. It takes whatever has queued up, runs the operations and commits once; then every
 caller gets its own answer or its own error. Under load that is several times the throughput of one transaction per
-request (`make bench` says how many). An operation that fails takes none of its neighbours with it: all of them are done again, each in a
-savepoint. So an operation may run more than once, and what it changes outside the transaction must not mind.
+request (`make bench` says how many). An operation that fails takes none of its neighbours with it: all of them are done
+again, each in a savepoint. So an operation may run more than once, and what it changes outside must not mind.
 """
 
 from __future__ import annotations
