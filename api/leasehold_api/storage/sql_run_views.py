@@ -43,6 +43,7 @@ _RUNS = (
 _TASKS = text(f"""
     SELECT t.*, s.name AS site, p.needs, x.size AS result_size,
            EXISTS (SELECT 1 FROM site_placements o WHERE o.placement_id = t.placement_id) AS is_offered,
+           EXISTS (SELECT 1 FROM sites WHERE team_id = t.team_id) AS has_sites,
            CASE WHEN x.size <= {SHOWN_RESULT_BYTES} THEN x.value END AS result
       FROM task_instances t
       JOIN placements p ON p.id = t.placement_id
@@ -179,12 +180,14 @@ def _why_it_waits(row: Row[Any]) -> str | None:
     """Return what a queued task instance needs when no site of its team offers that."""
     if row.state != TaskState.QUEUED or row.is_offered:
         return None
+    if not row.has_sites:
+        return "the team has no site yet: leasehold sites create NAME"
     needs = json.loads(row.needs)
     wanted = [f"connection {name}" for name in needs["connections"]]
     for name, condition in needs["labels"].items():
         compared = condition.startswith(("=", "!", "<", ">"))
         wanted.append(f"label {name}{'' if compared else '='}{condition}")
-    return f"no site offers what it needs: {', '.join(wanted) or needs['runtime']}"
+    return f"no site offers what it needs: {', '.join(wanted) or 'runtime ' + needs['runtime']}"
 
 
 def _attempt(row: Row[Any]) -> AttemptSummary:
