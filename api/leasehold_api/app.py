@@ -195,7 +195,10 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
     leases = SqlLeases(database, plans)
     attempt_store = SqlAttempts(database, plans)
     logs = DirectoryLogs(settings.state_dir / "logs")
-    blobs = DirectoryBlobs(settings.state_dir / "blobs")
+
+    def blobs_of(team_id: str) -> DirectoryBlobs:
+        return DirectoryBlobs(settings.state_dir / "blobs" / team_id)
+
     access_tokens = AccessTokens(issuer=issuer, keys=keys)
     task_tokens = TaskTokens(issuer=issuer, keys=keys)
     parking = Parking()
@@ -237,12 +240,12 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
             leases=leases,
             attempts=attempt_store,
             logs=logs,
-            blobs=blobs,
+            blobs_of=blobs_of,
             log_grew=lambda attempt: database.announce([Signal(Topic.LOG, attempt)]),
             clock=clock.now,
         ),
         logs=logs,
-        blobs=blobs,
+        blobs_of=blobs_of,
         run_watch=Watch(),
         log_watch=log_watch,
     )

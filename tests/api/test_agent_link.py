@@ -274,6 +274,27 @@ async def test_a_large_xcom_goes_through_an_upload_and_is_read_by_the_next_task(
     assert content.content == text
 
 
+async def test_knowing_the_hash_of_another_teams_result_is_not_having_it(api: Api, north: EnrolledAgent) -> None:
+    await trigger(api, program("a"))
+    attempt = (await lease(north))["attempt"]
+    secret = b'"' + b"s" * 300_000 + b'"'
+    name = hashlib.sha256(secret).hexdigest()
+    await north.call("PUT", f"/v1/attempts/{attempt}/uploads/{name}", content=secret)
+    await api.make_team("rivals")
+    await api.make_site("spy", team="rivals")
+    spy = await api.enrol("spy", team="rivals", name="spy-1")
+    manifest = {"dag": "peek", "tasks": [program("a")]}
+    await api.as_person("POST", "/v1/teams/rivals/dags", json={"manifest": manifest})
+    await api.as_person("POST", "/v1/teams/rivals/dags/peek/runs", json={})
+    own = (await lease(spy))["attempt"]
+
+    offered = await spy.call("POST", f"/v1/attempts/{own}/uploads", json={"sha256": name, "size": len(secret)})
+    claimed = await spy.call("PUT", f"/v1/attempts/{own}/xcoms/k", json={"upload": name, "size": len(secret)})
+
+    assert offered.json()["url"] is not None, "it must send the bytes itself"
+    assert claimed.status_code == 409
+
+
 async def test_a_task_reads_only_what_it_depends_on(api: Api, north: EnrolledAgent) -> None:
     await trigger(api, program("secret", priority=1), program("nosy"))
     first = await lease(north)

@@ -57,7 +57,7 @@ async def put_xcom(
     request: Request, caller: Caller, attempt: str, key: Annotated[Key, Path()], body: XComWrite
 ) -> Response:
     """Store a value, or the upload that holds it, unless a newer attempt has the lease."""
-    await house(request).delivery.xcom(caller.agent_id, attempt, key, body)
+    await house(request).delivery.xcom(caller, attempt, key, body)
     return Response(status_code=204)
 
 
@@ -66,7 +66,7 @@ async def begin_upload(request: Request, caller: Caller, attempt: str, body: Upl
     """Say where a large value's bytes go; nowhere, when they are here already."""
     services = house(request)
     await services.attempts.require(caller.agent_id, attempt)
-    if await services.blobs.has(body.sha256):
+    if await services.blobs_of(caller.team_id).has(body.sha256):
         return answer(UploadAnswer())
     return answer(UploadAnswer(url=f"/v1/attempts/{attempt}/uploads/{body.sha256}"))
 
@@ -76,7 +76,8 @@ async def upload(request: Request, caller: Caller, attempt: str, sha256: Annotat
     """Take a large value's bytes."""
     services = house(request)
     await services.attempts.require(caller.agent_id, attempt)
-    await services.blobs.put(sha256, request.stream(), most_bytes=services.settings.most_blob_bytes)
+    blobs = services.blobs_of(caller.team_id)
+    await blobs.put(sha256, request.stream(), most_bytes=services.settings.most_blob_bytes)
     return Response(status_code=204)
 
 
@@ -86,4 +87,4 @@ async def get_bundle(request: Request, caller: Caller, sha256: Annotated[Sha256,
     services = house(request)
     if not await services.attempts.holds_bundle(caller.agent_id, sha256):
         raise ForbiddenError("this agent holds no lease that needs this bundle")
-    return StreamingResponse(services.blobs.open(sha256), media_type="application/zip")
+    return StreamingResponse(services.blobs_of(caller.team_id).open(sha256), media_type="application/zip")

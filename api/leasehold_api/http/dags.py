@@ -40,7 +40,8 @@ async def has_bundle(request: Request, caller: Viewer, sha256: Annotated[Sha256,
 async def put_bundle(request: Request, caller: Author, sha256: Annotated[Sha256, Path()]) -> Response:
     """Take a bundle; its name is the SHA-256 of its content."""
     services = house(request)
-    size = await services.blobs.put(sha256, request.stream(), most_bytes=services.settings.most_blob_bytes)
+    blobs = services.blobs_of(caller.team_id)
+    size = await blobs.put(sha256, request.stream(), most_bytes=services.settings.most_blob_bytes)
     await services.dags.add_bundle(caller.team_id, sha256, size=size, now=clock.now())
     return Response(status_code=204)
 

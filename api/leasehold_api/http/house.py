@@ -23,7 +23,7 @@ from leasehold_api.leases.timekeeper import Timekeeper
 from leasehold_api.oauth.keys import SigningKeys
 from leasehold_api.oauth.rates import Rates
 from leasehold_api.oauth.server import Authority
-from leasehold_api.objects.blobs import BlobStore
+from leasehold_api.objects.blobs import BlobsOf
 from leasehold_api.objects.logs import LogStore
 from leasehold_api.runs.catalog import RunStore
 from leasehold_api.telemetry.attempts import AttemptStore
@@ -59,7 +59,7 @@ class House:
     attempts: AttemptStore
     delivery: Delivery
     logs: LogStore
-    blobs: BlobStore
+    blobs_of: BlobsOf
     # who waits for news
     run_watch: Watch
     log_watch: Watch

@@ -31,7 +31,7 @@ async def get_xcom_content(
     xcom = await _find(request, caller, task, key, map_index)
     if xcom.upload is None:
         return Response(xcom.value, media_type="application/json")
-    return StreamingResponse(house(request).blobs.open(xcom.upload), media_type="application/json")
+    return StreamingResponse(house(request).blobs_of(caller.team_id).open(xcom.upload), media_type="application/json")
 
 
 @router.get("/xcoms/{task}/{key:path}", response_model=XComValue)

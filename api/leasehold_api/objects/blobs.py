@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import os
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -39,6 +39,10 @@ class BlobStore(Protocol):
             NotFoundError: if there is no such blob.
         """
         ...
+
+
+BlobsOf = Callable[[str], BlobStore]
+"""Team id → its blobs. Each team has a store of its own: knowing a hash is not having the content."""
 
 
 class DirectoryBlobs:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from leasehold_api.callers import AgentCaller
 from leasehold_api.errors import ApiError, ConflictError, InvalidRequestError
 from leasehold_api.leases.claimed import LeaseStore
-from leasehold_api.objects.blobs import BlobStore
+from leasehold_api.objects.blobs import BlobsOf
 from leasehold_api.objects.logs import LogStore
 from leasehold_api.telemetry.attempts import AttemptStore
 from leasehold_protocol.v1.context import XCOM_INLINE_BYTES, XComWrite
@@ -27,14 +27,14 @@ class Delivery:
         leases: LeaseStore,
         attempts: AttemptStore,
         logs: LogStore,
-        blobs: BlobStore,
+        blobs_of: BlobsOf,
         log_grew: Callable[[str], None],
         clock: Callable[[], float],
     ) -> None:
         self._leases = leases
         self._attempts = attempts
         self._logs = logs
-        self._blobs = blobs
+        self._blobs_of = blobs_of
         self._log_grew = log_grew
         self._clock = clock
 
@@ -57,7 +57,7 @@ class Delivery:
         await self._attempts.require(agent_id, attempt)
         return await self._append(attempt, offset, data, length=length, sha256=sha256)
 
-    async def xcom(self, agent_id: str, attempt: str, key: str, body: XComWrite) -> None:
+    async def xcom(self, agent: AgentCaller, attempt: str, key: str, body: XComWrite) -> None:
         """Store an XCom: its value, or the upload that holds it.
 
         Raises:
@@ -68,9 +68,9 @@ class Delivery:
         if body.upload is not None:
             if body.size is None:
                 raise InvalidRequestError("size: name the upload's size with it")
-            if not await self._blobs.has(body.upload):
+            if not await self._blobs_of(agent.team_id).has(body.upload):
                 raise ConflictError("the upload is not here yet: PUT its bytes first")
-            await self._attempts.put_xcom(agent_id, attempt, key, value=None, size=body.size, upload=body.upload)
+            await self._attempts.put_xcom(agent.agent_id, attempt, key, value=None, size=body.size, upload=body.upload)
             return
         text = json.dumps(body.value, ensure_ascii=False, separators=(",", ":"))
         size = len(text.encode())
@@ -78,7 +78,7 @@ class Delivery:
             raise ApiError(
                 f"a value over {XCOM_INLINE_BYTES} bytes goes through an upload", code=ProblemCode.BODY_TOO_LARGE
             )
-        await self._attempts.put_xcom(agent_id, attempt, key, value=text, size=size, upload=None)
+        await self._attempts.put_xcom(agent.agent_id, attempt, key, value=text, size=size, upload=None)
 
     async def _with_log(self, outcome: Outcome, ack: OutcomeAck) -> OutcomeAck:
         if outcome.log is None or ack.verdict is OutcomeVerdict.REFUSED:
