@@ -12,6 +12,7 @@ import pytest
 import respx
 
 from leasehold.cli.api import Api
+from leasehold.cli.errors import WrongInputError
 from leasehold_protocol.v1.fleet import (
     Agent,
     AgentList,
@@ -380,3 +381,9 @@ def test_a_role_that_does_not_suffice_says_who_can_help(author: Leasehold, api: 
 async def test_a_key_with_signs_in_it_stays_one_piece_of_the_path() -> None:
     async with Api(url=URL, token=None) as api:
         assert api.of_team("variables", "a/b?c#d") == "/v1/teams/default/variables/a%2Fb%3Fc%23d"
+
+
+async def test_a_name_with_a_slash_is_refused_before_it_leads_to_another_route() -> None:
+    async with Api(url=URL, token=None) as api:
+        with pytest.raises(WrongInputError, match="cannot be a name"):
+            api.of_team("sites", "north/enrolment-tokens")

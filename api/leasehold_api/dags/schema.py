@@ -38,6 +38,7 @@ def with_defaults(schema: dict[str, Any], params: dict[str, Any]) -> dict[str, A
     errors.extend(
         FieldError(field=".".join(["params", *map(str, error.path)]), message=error.message)
         for error in jsonschema.Draft202012Validator(schema).iter_errors(complete)
+        if error.validator != "additionalProperties" or error.path  # the unknown ones are named above
     )
     if errors:
         raise InvalidRequestError("; ".join(f"{error.field}: {error.message}" for error in errors), errors=errors)

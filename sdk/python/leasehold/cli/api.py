@@ -81,9 +81,15 @@ class Api:
     ) -> None:
         await self._http.aclose()
 
-    def of_team(self, *segments: str) -> str:
-        """Return the path of something that belongs to the team, each segment quoted."""
-        return "/".join(["/v1/teams", *(_segment(text) for text in (self._team, *segments))])
+    def of_team(self, kind: str, *names: str) -> str:
+        """Return the path of something that belongs to the team, each segment quoted.
+
+        Raises:
+            WrongInputError: if one of the names can't be one.
+        """
+        # Keys of variables may have a slash inside; in any other place it would lead to another route.
+        allowed = "/" if kind == "variables" else ""
+        return "/".join(["/v1/teams", _segment(self._team), kind, *(_segment(name, allowed) for name in names)])
 
     async def get(self, path: str, answer: type[M], query: Query | None = None) -> M:
         """Read one object."""
@@ -229,9 +235,9 @@ def _words(error: Exception) -> str:
     return str(error).rstrip(".") or type(error).__name__
 
 
-def _segment(text: str) -> str:
-    if text in {"", ".", ".."}:
-        raise WrongInputError(f"{text!r} cannot be a name.")
+def _segment(text: str, allowed: str = "") -> str:
+    if text in {"", ".", ".."} or ("/" in text and "/" not in allowed):
+        raise WrongInputError(f"{text!r} cannot be a name.", "Names have letters, digits, _ . and -, nothing else.")
     return quote(text, safe="")
 
 
