@@ -101,13 +101,22 @@ def test_a_renewal_counts_from_when_it_was_asked_for_and_never_shortens() -> Non
 def test_a_cancelled_lease_and_a_lost_one_stop_the_attempt_each_in_its_way() -> None:
     cancelled, lost = hold(Path("a.1")), hold(Path("b.1"))
 
-    take_renewal(cancelled, Renewal(attempt="a.1", verdict=RenewalVerdict.CANCELLED, reason="by ada"), asked_at=0)
+    take_renewal(cancelled, Renewal(attempt="a.1", verdict=RenewalVerdict.CANCELLED, reason="by an admin"), asked_at=0)
     take_renewal(lost, Renewal(attempt="b.1", verdict=RenewalVerdict.LOST), asked_at=0)
 
     assert cancelled.stop is not None
-    assert (cancelled.stop.kind, cancelled.stop.reason) == ("cancelled", "by ada")
+    assert (cancelled.stop.kind, cancelled.stop.reason) == ("cancelled", "by an admin")
     assert lost.stop is not None
     assert lost.stop.kind == "lease_expired"
+
+
+def test_an_attempt_that_has_ended_does_not_mind_losing_its_lease() -> None:
+    ended = hold(Path("a.1"))
+    ended.has_ended.set()
+
+    take_renewal(ended, Renewal(attempt="a.1", verdict=RenewalVerdict.LOST), asked_at=0)
+
+    assert ended.stop is None
 
 
 @pytest.mark.parametrize(

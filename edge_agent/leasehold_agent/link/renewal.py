@@ -55,6 +55,8 @@ def take_renewal(held: Held, renewal: Renewal, asked_at: float) -> None:
             if renewal.length_s:
                 held.renew(max(held.deadline, asked_at + renewal.length_s))
             held.order_stop(StopOrder(kind="cancelled", reason=renewal.reason or "cancelled"))
+        case RenewalVerdict.LOST if held.has_ended.is_set():
+            pass  # Its outcome and this renewal were on the wire together: what has ended needs no lease.
         case RenewalVerdict.LOST:
             logger.warning("lease lost", extra={"attempt": held.attempt, "reason": renewal.reason})
             held.order_stop(StopOrder(kind="lease_expired", reason=renewal.reason or "another attempt has its place"))
