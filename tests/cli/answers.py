@@ -79,7 +79,7 @@ def a_run(state: RunState, *tasks: TaskInstance) -> RunDetail:
         team="default",
         state=state,
         trigger="manual",
-        created_by="ada",
+        created_by="operator-1",
         logical_date=NOON,
         created_at=NOON,
         started_at=NOON,

@@ -120,7 +120,7 @@ def an_issued_token() -> IssuedEnrolmentToken:
         id="enr_0123456789ab",
         site="plant",
         team="default",
-        created_by="ada",
+        created_by="operator-1",
         created_at=NOON,
         expires_at=NOON + timedelta(hours=1),
         token=ENROLMENT,
@@ -212,7 +212,7 @@ def a_connection(*sites: str) -> ConnectionSummary:
         has_password=True,
         sites=list(sites),
         updated_at=NOON,
-        updated_by="ada",
+        updated_by="operator-1",
     )
 
 
@@ -299,7 +299,7 @@ def test_a_connection_that_cannot_be_is_a_mistake_of_typing(author: Leasehold, w
 def test_a_variable_is_text_unless_it_is_said_to_be_json(
     author: Leasehold, api: respx.Router, words: tuple[str, ...], stdin: str, value: object
 ) -> None:
-    answer = VariableSummary(key="a/b", team="default", updated_at=NOON, updated_by="ada")
+    answer = VariableSummary(key="a/b", team="default", updated_at=NOON, updated_by="operator-1")
     put = api.put("/v1/teams/default/variables/a%2Fb").mock(return_value=said(answer))
 
     ended = author("variables", "set", "a/b", *words, stdin=stdin)
@@ -315,7 +315,7 @@ def test_a_variable_without_one_clear_value_is_a_mistake_of_typing(author: Lease
 
 @pytest.mark.parametrize(("value", "shown"), [("as it is", "as it is\n"), ([1], "[\n  1\n]\n")])
 def test_a_variables_value_is_printed_alone(author: Leasehold, api: respx.Router, value: object, shown: str) -> None:
-    answer = VariableSummary(key="key", team="default", value=value, updated_at=NOON, updated_by="ada")
+    answer = VariableSummary(key="key", team="default", value=value, updated_at=NOON, updated_by="operator-1")
     api.get("/v1/teams/default/variables/key").mock(return_value=said(answer))
 
     assert author("variables", "get", "key").out == shown
@@ -347,7 +347,7 @@ def test_an_api_token_is_created_for_a_role_and_a_time(author: Leasehold, api: r
         id="0123456789ab",
         name="ci",
         role=Role.VIEWER,
-        created_by="ada",
+        created_by="operator-1",
         created_at=NOON,
         token="lht_0123456789ab.secret",
     )

@@ -16,7 +16,7 @@ from leasehold_protocol.v1.problems import ProblemCode
 from tests.cli.answers import refused, said
 from tests.cli.conftest import TOKEN, URL, Leasehold
 
-ADA = WhoAmI(name="ada", kind="api_token", role=Role.AUTHOR, team="metering")
+OPERATOR = WhoAmI(name="operator-1", kind="api_token", role=Role.AUTHOR, team="metering")
 
 
 @pytest.fixture(autouse=True)
@@ -28,13 +28,13 @@ def no_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_login_checks_the_token_and_keeps_it_in_a_file_that_only_its_owner_reads(
     leasehold: Leasehold, api: respx.Router, tmp_path: Path
 ) -> None:
-    me = api.get("/v1/whoami").mock(return_value=said(ADA))
+    me = api.get("/v1/whoami").mock(return_value=said(OPERATOR))
 
     ended = leasehold("login", f"{URL}/", "--token-file", "-", stdin=f"{TOKEN}\n")
 
     assert ended.code == 0
     assert me.calls.last.request.headers["authorization"] == f"Bearer {TOKEN}"
-    assert "Signed in at http://127.0.0.1:8420 as ada (author), team metering." in ended.out
+    assert "Signed in at http://127.0.0.1:8420 as operator-1 (author), team metering." in ended.out
     assert "not encrypted" in ended.err
     kept = tmp_path / "config" / "tokens.json"
     assert json.loads(kept.read_text()) == {URL: TOKEN}
@@ -42,17 +42,17 @@ def test_login_checks_the_token_and_keeps_it_in_a_file_that_only_its_owner_reads
 
 
 def test_after_login_commands_use_what_was_remembered(leasehold: Leasehold, api: respx.Router) -> None:
-    me = api.get("/v1/whoami").mock(return_value=said(ADA))
+    me = api.get("/v1/whoami").mock(return_value=said(OPERATOR))
     leasehold("login", URL, "--token-file", "-", stdin=TOKEN)
 
     ended = leasehold("whoami", "--json")
 
-    assert json.loads(ended.out)["name"] == "ada"
+    assert json.loads(ended.out)["name"] == "operator-1"
     assert me.calls.last.request.headers["authorization"] == f"Bearer {TOKEN}"
 
 
 def test_logout_forgets_everything(leasehold: Leasehold, api: respx.Router, tmp_path: Path) -> None:
-    api.get("/v1/whoami").mock(return_value=said(ADA))
+    api.get("/v1/whoami").mock(return_value=said(OPERATOR))
     leasehold("login", URL, "--token-file", "-", stdin=TOKEN)
 
     assert leasehold("logout").code == 0
@@ -64,7 +64,7 @@ def test_logout_forgets_everything(leasehold: Leasehold, api: respx.Router, tmp_
 def test_the_environment_wins_over_what_was_remembered(
     leasehold: Leasehold, api: respx.Router, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    me = api.get("/v1/whoami").mock(return_value=said(ADA))
+    me = api.get("/v1/whoami").mock(return_value=said(OPERATOR))
     leasehold("login", URL, "--token-file", "-", stdin=TOKEN)
     (tmp_path / "other").write_text("lht_other.token\n")
     monkeypatch.setenv("LEASEHOLD_TOKEN_FILE", str(tmp_path / "other"))
@@ -181,7 +181,7 @@ def test_a_keyring_that_works_is_used_and_leaves_no_token_in_a_file(
     leasehold: Leasehold, api: respx.Router, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(token_store, "BACKENDS", (f"{__name__}.BrokenKeyring", f"{__name__}.Keyring"))
-    api.get("/v1/whoami").mock(return_value=said(ADA))
+    api.get("/v1/whoami").mock(return_value=said(OPERATOR))
 
     ended = leasehold("login", URL, "--token-file", "-", stdin=TOKEN)
 
