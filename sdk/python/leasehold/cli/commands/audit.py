@@ -93,15 +93,14 @@ def export(
 ) -> None:
     """Export rows as NDJSON, each with its hash. Check them with: leasehold-api audit verify --from-file PATH"""
     query = _query(since, action, actor)
-    count = 0
     with _opened(output) as file:
 
         async def work(api: Api) -> int:
             written = 0
             path = _path(api, everywhere=everywhere)
-            async for line in api.lines(path, media_type=NDJSON_MEDIA_TYPE, query=query):
-                file.write(line)
-                written += 1
+            async for piece in api.content(path, media_type=NDJSON_MEDIA_TYPE, query=query):
+                file.write(piece)
+                written += piece.count(b"\n")
             return written
 
         count = ask(work, team=team)
