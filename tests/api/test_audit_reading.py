@@ -11,7 +11,9 @@ import pytest
 
 from leasehold_api import clock
 from leasehold_api.audit.chain import GENESIS, walk
+from leasehold_api.audit.trail import Wanted
 from leasehold_api.auditing import verify_file
+from leasehold_api.storage.sql_trail import SqlTrail
 from leasehold_protocol.v1.audit import AuditRow
 from tests.support.api_server import Api, on_both_stores
 
@@ -46,12 +48,21 @@ async def test_the_rows_of_a_running_api_are_one_chain(api: Api) -> None:
     assert {f"site-{number}" for number in range(20)} <= {row.object for row in found}
 
 
-async def test_rows_are_sealed_without_anybody_asking(api: Api) -> None:
+async def test_rows_are_sealed_without_anybody_asking(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: asyncio.Queue[None] = asyncio.Queue()
+    seal = SqlTrail.seal
+
+    async def seal_and_tell(trail: SqlTrail) -> bool:
+        more = await seal(trail)
+        steps.put_nowait(None)
+        return more
+
+    monkeypatch.setattr(SqlTrail, "seal", seal_and_tell)
     await api.make_site("north")
 
     async with asyncio.timeout(20):
-        while not await api.house.trail.head():
-            await asyncio.sleep(0.01)
+        while not await api.house.trail.rows(Wanted(action="site.created"), after=0, limit=1):
+            await steps.get()
 
 
 async def test_pages_follow_each_other_until_the_end(api: Api) -> None:
