@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, bindparam, func, select, text, update
+from sqlalchemy import Connection, Engine, Row, Select, bindparam, select, text, update
 
 from leasehold_api.audit.chain import GENESIS, sealed
 from leasehold_api.audit.trail import Refusal, Wanted
@@ -21,7 +21,8 @@ from leasehold_protocol.v1.message import Json
 MOST_PER_STEP = 500
 """Rows sealed in one transaction: nobody's write shall wait long behind them."""
 
-_ONE_SEALER = 0x1EA5E0A0D17
+ONE_SEALER = 0x1EA5E0A0D17
+"""The advisory lock of the one that seals, on PostgreSQL."""
 # Not waited for: whoever has it seals what we would have.
 _TRY = text("SELECT pg_try_advisory_xact_lock(:key)")
 
@@ -94,16 +95,9 @@ def _all(connection: Connection) -> Iterator[AuditRow]:
         after = found[-1].seq
 
 
-def waiting(engine: Engine) -> int:
-    """Return how many rows are not in the chain yet."""
-    with engine.connect().execution_options(read_only=True) as connection:
-        query = select(func.count()).select_from(audit).where(audit.c.seq.is_(None))
-        return connection.execute(query).scalar_one()
-
-
 def _seal(tx: Transaction) -> bool:
     # On SQLite the write lock, which this transaction has from its beginning, lets only one in.
-    if tx.dialect == "postgresql" and not tx.run(_TRY, {"key": _ONE_SEALER}).scalar_one():
+    if tx.dialect == "postgresql" and not tx.run(_TRY, {"key": ONE_SEALER}).scalar_one():
         return True
     # After the lock: what the sealer before us committed is seen.
     head = tx.run(_HEAD).first()
