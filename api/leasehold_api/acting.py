@@ -15,11 +15,13 @@ class Team:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class By:
-    """Who does it, and when: for the audit trail."""
+    """Who does it, when, and from where: for the audit trail."""
 
     actor: str
     at: float
     """Seconds since 1970."""
+    address: str | None = None
+    """Where the request came from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from fastapi import APIRouter, FastAPI
 
 from leasehold_api import __version__, clock
+from leasehold_api.audit.sealer import AuditSealer
 from leasehold_api.config import Settings, key_encryption_key
 from leasehold_api.context.connections import Connections
 from leasehold_api.context.sealing import Sealer
@@ -23,6 +24,7 @@ from leasehold_api.http import (
     agent_link,
     agents,
     attempts,
+    audit,
     connections,
     dags,
     health,
@@ -41,6 +43,7 @@ from leasehold_api.http.authentication import Authentication
 from leasehold_api.http.bodies import BoundedBodies
 from leasehold_api.http.description import describe
 from leasehold_api.http.house import House
+from leasehold_api.http.refusals import Refusals
 from leasehold_api.leases.dispatch import Dispatch
 from leasehold_api.leases.offer import Offers
 from leasehold_api.leases.parking import Parking
@@ -72,6 +75,7 @@ from leasehold_api.storage.sql_runs import SqlRuns
 from leasehold_api.storage.sql_sites import SqlSites
 from leasehold_api.storage.sql_teams import SqlTeams
 from leasehold_api.storage.sql_tokens import SqlApiTokens, SqlEnrolmentTokens
+from leasehold_api.storage.sql_trail import SqlTrail
 from leasehold_api.storage.sql_variables import SqlVariables
 from leasehold_api.telemetry.delivery import Delivery
 from leasehold_api.watching import Watch
@@ -96,6 +100,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     variables.router,
     dags.router,
     runs.router,
+    audit.router,
 )
 
 
@@ -155,7 +160,9 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> House:
     scheduler.start()
     stack.callback(scheduler.shutdown, wait=False)
     stack.push_async_callback(house.timekeeper.close)
+    stack.push_async_callback(house.audit_sealer.close)
     house.timekeeper.look()
+    house.audit_sealer.start()
     return house
 
 
@@ -176,7 +183,8 @@ def _lay_foundations(settings: Settings, stack: AsyncExitStack) -> _Foundations:
 
         def publish(made: list[Signal]) -> None:
             signals.publish(made)
-            notifications.tell(made)
+            # The audit trail is sealed by the process that wrote to it.
+            notifications.tell([signal for signal in made if signal.topic is not Topic.AUDIT])
 
         database = Database(engine, publish=publish)
     else:
@@ -203,6 +211,7 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
     task_tokens = TaskTokens(issuer=issuer, keys=keys)
     parking = Parking()
     log_watch = Watch()
+    trail = SqlTrail(database)
     return House(
         settings=settings,
         authentication=Authentication(
@@ -248,6 +257,9 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
         blobs_of=blobs_of,
         run_watch=Watch(),
         log_watch=log_watch,
+        trail=trail,
+        refusals=Refusals(trail, Rates(burst=30, per_s=0.1)),
+        audit_sealer=AuditSealer(trail, scheduler, clock=clock.now),
     )
 
 
@@ -257,6 +269,7 @@ def _connect_signals(signals: Signals, house: House) -> None:
     signals.listen(Topic.AGENT, house.parking.agent_called)
     signals.listen(Topic.RUN, house.run_watch.changed)
     signals.listen(Topic.LOG, house.log_watch.changed)
+    signals.listen(Topic.AUDIT, lambda _key: house.audit_sealer.look())
     signals.listen(Topic.TIMER, lambda _key: house.timekeeper.look())
 
 

@@ -17,7 +17,10 @@ class PersonCaller:
     """None: the platform admin, who may do everything in every team."""
     team: str | None
     """None: the platform admin."""
+    team_id: str | None = None
     expires_at: float | None = None
+    address: str | None = None
+    """Where the request came from, for the audit trail."""
 
     @property
     def is_platform_admin(self) -> bool:

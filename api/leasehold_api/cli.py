@@ -15,11 +15,15 @@ from rich.console import Console
 from leasehold_api import __version__
 from leasehold_api.config import Settings, SettingsError, load
 
+EXIT_BROKEN = 1
+
 app = typer.Typer(
     help="The Leasehold central service. Example: leasehold-api serve --state-dir /var/lib/leasehold-api",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+audit = typer.Typer(help="The audit trail.", no_args_is_help=True)
+app.add_typer(audit, name="audit")
 console = Console(stderr=True, soft_wrap=True)
 
 EXIT_USAGE = 2
@@ -78,6 +82,40 @@ def migrate(state_dir: StateDir = None, database_url: DatabaseUrl = None) -> Non
     except SQLAlchemyError as error:
         _fail(_database_trouble(error), EXIT_DATABASE)
     console.print(f"The schema is {after}" + (", as it was." if before == after else f"; it was {before or 'empty'}."))
+
+
+@audit.command("verify")
+def verify_audit(
+    *,
+    from_file: Annotated[Path | None, typer.Option(help="An NDJSON export instead of the database.")] = None,
+    part: Annotated[bool, typer.Option("--part", help="The file has one team's rows, or filtered ones.")] = False,
+    head: Annotated[str | None, typer.Option(help="A head that was noted earlier: it must be in the chain.")] = None,
+    state_dir: StateDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Walk along the audit trail's hash chain; exit 1 at the first row that was changed, removed or reordered.
+
+    Prints the head's hash: note it somewhere else, and hand it in as --head the next time.
+
+    Example: leasehold-api audit verify --state-dir /var/lib/leasehold-api --head 3f9a…
+    """
+    from leasehold_api.audit.export import ExportError
+    from leasehold_api.auditing import AuditUnreadableError, report, verify_database, verify_file
+
+    try:
+        if from_file is not None:
+            verdict = verify_file(from_file, is_part=part, noted=head)
+        else:
+            settings = _settings(state_dir=state_dir, database_url=database_url)
+            verdict = verify_database(settings.database(), noted=head)
+    except ExportError as error:
+        _fail(str(error), EXIT_USAGE)
+    except AuditUnreadableError as error:
+        _fail(str(error), EXIT_DATABASE)
+    sys.stdout.write(report(verdict, as_json=as_json))
+    if verdict.broken is not None:
+        raise typer.Exit(EXIT_BROKEN)
 
 
 @app.command()

@@ -17,6 +17,7 @@ class Topic(StrEnum):
     RUN = "run"  # key: run id
     LOG = "log"  # key: attempt id
     TIMER = "timer"  # key: ""; something is due earlier than before
+    AUDIT = "audit"  # key: ""; the audit trail has rows that are not in its chain yet; for this process only
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, precondition, rule
 from sqlalchemy import text
 
+from leasehold_api.acting import By
 from leasehold_api.callers import AgentCaller
 from leasehold_api.errors import ConflictError
 from leasehold_api.leases.claimed import Claimed
@@ -151,7 +152,7 @@ class LeaseMachine(RuleBasedStateMachine):
     @rule()
     def cancel(self) -> None:
         try:
-            self.do(self.world.runs.cancel(TEAM, self.run, reason="enough", now=self.world.now))
+            self.do(self.world.runs.cancel(TEAM, self.run, reason="enough", by=By(actor="tester", at=self.world.now)))
         except ConflictError:
             return
         self.cancelled = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from leasehold_api.acting import By
 from leasehold_protocol.v1.manifest import Manifest
 from leasehold_protocol.v1.runs import DagDetail, DagSummary, DeployedDag
 
@@ -19,6 +20,8 @@ class NewVersion:
     dag_id: str
     """Used when the DAG is new."""
     version_id: str
+    address: str | None = None
+    """Where the request came from, for the audit trail."""
 
 
 class DagStore(Protocol):
@@ -48,6 +51,6 @@ class DagStore(Protocol):
         """Return whether the team sent this bundle before."""
         ...
 
-    async def add_bundle(self, team_id: str, sha256: str, *, size: int, now: float) -> None:
+    async def add_bundle(self, team_id: str, sha256: str, *, size: int, by: By) -> None:
         """Note a bundle whose bytes are stored."""
         ...

@@ -83,6 +83,8 @@ ACCESS: dict[tuple[str, str], Requirement] = {
     ("GET", "/v1/whoami"): _PERSON,
     ("GET", "/v1/teams"): _PERSON,
     ("POST", "/v1/teams"): _PLATFORM_ADMIN,
+    ("GET", "/v1/audit"): _PLATFORM_ADMIN,
+    ("GET", f"{_T}/audit"): _ADMIN,
     ("GET", f"{_T}/sites"): _VIEWER,
     ("GET", f"{_T}/sites/{{site}}"): _VIEWER,
     ("PUT", f"{_T}/sites/{{site}}"): _OPERATOR,

@@ -124,6 +124,7 @@ class Authentication:
         """
         now = clock.now()
         shown = _api_token(request)
+        request.state.shown_token = shown.id
         stored = await self._callers.api_token(shown.id)
         if stored is None or not shown.has_digest(stored.sha256):
             raise _no_person("the API token is not known here: check that it was copied whole and is for this server")
@@ -135,13 +136,18 @@ class Authentication:
             )
         if stored.last_used_at is None or now - stored.last_used_at >= USE_NOTED_EVERY_S:
             await self._callers.api_token_used(stored.id, now=now)
-        return PersonCaller(
+        person = PersonCaller(
             token_id=stored.id,
             name=stored.name,
             role=None if stored.team_id is None else stored.role,
             team=stored.team,
+            team_id=stored.team_id,
             expires_at=stored.expires_at,
+            address=request.client.host if request.client else None,
         )
+        # For the audit trail: whom a refusal further in was told.
+        request.state.person = person
+        return person
 
     async def in_team(self, request: Request, team: str) -> TeamCaller:
         """Return the caller in the team it names.
@@ -154,6 +160,7 @@ class Authentication:
         team_id = await self._callers.team_id(team) if person.team in (None, team) else None
         if team_id is None:
             raise NotFoundError(f"there is no team {team}, or your API token is not for it")
+        request.state.team_id = team_id
         return TeamCaller(person=person, team_id=team_id, team=team)
 
     def _check(self, request: Request, token: str, *, jkt: str, expires_at: float, now: float) -> None:

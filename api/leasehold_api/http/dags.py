@@ -14,6 +14,7 @@ from leasehold_api.errors import NotFoundError
 from leasehold_api.http.access import in_team
 from leasehold_api.http.answers import answer
 from leasehold_api.http.house import house
+from leasehold_api.http.slices import done_by
 from leasehold_protocol.v1.fleet import Role
 from leasehold_protocol.v1.message import Name, Sha256
 from leasehold_protocol.v1.runs import DagDetail, DagList, Deploy, DeployedDag
@@ -42,7 +43,7 @@ async def put_bundle(request: Request, caller: Author, sha256: Annotated[Sha256,
     services = house(request)
     blobs = services.blobs_of(caller.team_id)
     size = await blobs.put(sha256, request.stream(), most_bytes=services.settings.most_blob_bytes)
-    await services.dags.add_bundle(caller.team_id, sha256, size=size, now=clock.now())
+    await services.dags.add_bundle(caller.team_id, sha256, size=size, by=done_by(caller))
     return Response(status_code=204)
 
 
@@ -60,6 +61,7 @@ async def deploy(request: Request, caller: Author, body: Deploy) -> Response:
         team_id=caller.team_id,
         manifest=body.manifest,
         created_by=caller.actor,
+        address=caller.person.address,
         dag_id=clock.new_id("dag"),
         version_id=clock.new_id("ver"),
     )

@@ -8,6 +8,8 @@ from typing import cast
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from fastapi import Request
 
+from leasehold_api.audit.sealer import AuditSealer
+from leasehold_api.audit.trail import Trail
 from leasehold_api.config import Settings
 from leasehold_api.context.connections import Connections
 from leasehold_api.context.variables import Variables
@@ -15,6 +17,7 @@ from leasehold_api.dags.catalog import DagStore
 from leasehold_api.fleet.presence import PresenceStore
 from leasehold_api.fleet.registry import Registry
 from leasehold_api.http.authentication import Authentication
+from leasehold_api.http.refusals import Refusals
 from leasehold_api.leases.claimed import LeaseStore
 from leasehold_api.leases.dispatch import Dispatch
 from leasehold_api.leases.offer import Offers
@@ -63,6 +66,10 @@ class House:
     # who waits for news
     run_watch: Watch
     log_watch: Watch
+    # who did what
+    trail: Trail
+    refusals: Refusals
+    audit_sealer: AuditSealer
 
     def stop_waiting(self) -> None:
         """Answer everyone who waits: the service is stopping."""

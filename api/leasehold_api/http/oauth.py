@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from http import HTTPStatus
 from typing import Any, cast
 from urllib.parse import parse_qsl
 
@@ -12,6 +13,8 @@ from fastapi.responses import JSONResponse
 
 from leasehold_api import clock
 from leasehold_api.http.house import house
+from leasehold_api.http.refusals import address_of as _address
+from leasehold_api.oauth.assertions import claimed_agent
 from leasehold_api.oauth.keys import JWKS_MAX_AGE_S
 from leasehold_api.oauth.metadata import metadata
 from leasehold_api.oauth.proofs import Proof, ProofError
@@ -84,8 +87,9 @@ async def register(request: Request) -> JSONResponse:
             now=now,
         )
     except RefusalError as refusal:
-        return _refused(refusal)
-    return _answer(await house(request).authority.register(enrolment))
+        return await _recorded(request, _refused(refusal), "enrolment.refused")
+    answer = await house(request).authority.register(enrolment)
+    return await _recorded(request, answer, "enrolment.refused", token.id)
 
 
 @router.post("/oauth/token", openapi_extra=_takes("application/x-www-form-urlencoded", _TOKEN_FORM))
@@ -96,8 +100,9 @@ async def token(request: Request) -> JSONResponse:
         form = await _form(request)
         proof = _proof(request, now=now, access_token=None)
     except RefusalError as refusal:
-        return _refused(refusal)
-    return _answer(await house(request).authority.token(form, jkt=proof.jkt, address=_address(request), now=now))
+        return await _recorded(request, _refused(refusal), "token.refused")
+    answer = await house(request).authority.token(form, jkt=proof.jkt, address=_address(request), now=now)
+    return await _recorded(request, answer, "token.refused", claimed_agent(form.get("client_assertion", "")))
 
 
 def _enrolment_token(request: Request) -> OpaqueToken:
@@ -152,10 +157,6 @@ async def _form(request: Request) -> dict[str, str]:
     return form
 
 
-def _address(request: Request) -> str | None:
-    return request.client.host if request.client else None
-
-
 def _answer(answer: OauthAnswer) -> JSONResponse:
     return JSONResponse(
         answer.body,
@@ -164,9 +165,17 @@ def _answer(answer: OauthAnswer) -> JSONResponse:
     )
 
 
-def _refused(refusal: RefusalError) -> JSONResponse:
-    body = dict(refusal.get_body())
-    return _answer(OauthAnswer(status=refusal.status_code, body=body, headers={}))
+def _refused(refusal: RefusalError) -> OauthAnswer:
+    return OauthAnswer(status=refusal.status_code, body=dict(refusal.get_body()), headers={})
+
+
+async def _recorded(request: Request, answer: OauthAnswer, action: str, claimed: str | None = None) -> JSONResponse:
+    """Return the response; a refusal is in the audit trail by then, under the token or agent that it was for."""
+    if answer.status >= HTTPStatus.BAD_REQUEST:
+        because = str(answer.body.get("error_description", answer.body.get("error")))
+        refusals = house(request).refusals
+        await refusals.of_stranger(action, claimed or "unknown", address=_address(request), because=because)
+    return _answer(answer)
 
 
 def _challenge(status: int, body: dict[str, Any]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from leasehold_api.errors import ApiError, InvalidRequestError
+from leasehold_api.http.house import house
 from leasehold_protocol.v1.problems import PROBLEM_MEDIA_TYPE, FieldError, ProblemCode
 
 log = logging.getLogger(__name__)
@@ -25,12 +26,15 @@ def install(app: FastAPI) -> None:
     """Answer all errors of ``app`` with problem documents."""
 
     @app.exception_handler(ApiError)
-    async def refused(_request: Request, error: ApiError) -> Response:
+    async def refused(request: Request, error: ApiError) -> Response:
+        await house(request).refusals.of_request(request, error)
         return _answer(error)
 
     @app.exception_handler(RequestValidationError)
-    async def misshapen(_request: Request, error: RequestValidationError) -> Response:
-        return _answer(_explain(error))
+    async def misshapen(request: Request, error: RequestValidationError) -> Response:
+        explained = _explain(error)
+        await house(request).refusals.of_request(request, explained)
+        return _answer(explained)
 
     @app.exception_handler(HTTPException)
     async def framework(request: Request, error: HTTPException) -> Response:

@@ -14,6 +14,7 @@ from leasehold_api.dags.schema import with_defaults
 from leasehold_api.http.access import in_team
 from leasehold_api.http.answers import answer
 from leasehold_api.http.house import house
+from leasehold_api.http.slices import done_by
 from leasehold_api.runs.catalog import NewRun
 from leasehold_protocol.v1.fleet import Role
 from leasehold_protocol.v1.message import Name
@@ -48,6 +49,7 @@ async def trigger(request: Request, caller: Author, dag: Annotated[Name, Path()]
         logical_date=body.logical_date.timestamp() if body.logical_date else now,
         trigger="manual",
         created_by=caller.actor,
+        address=caller.person.address,
         idempotency_key=body.idempotency_key,
     )
     run = await services.runs.create(new, most_queued=services.settings.most_queued, now=now)
@@ -92,7 +94,7 @@ async def cancel_run(request: Request, caller: Author, run: str, body: CancelReq
     """Cancel what has not begun and stop what has."""
     services = house(request)
     reason = f"cancelled by {caller.person.name}" + (f": {body.reason}" if body.reason else "")
-    await services.runs.cancel(caller.team_id, run, reason=reason, now=clock.now())
+    await services.runs.cancel(caller.team_id, run, reason=reason, by=done_by(caller))
     return answer(await services.runs.get(caller.team_id, run))
 
 

@@ -27,5 +27,5 @@ def team_of(caller: TeamCaller) -> Team:
 
 
 def done_by(caller: TeamCaller) -> By:
-    """Return who does something, now."""
-    return By(actor=caller.actor, at=clock.now())
+    """Return who does something, now, and from where."""
+    return By(actor=caller.actor, at=clock.now(), address=caller.person.address)

@@ -44,6 +44,6 @@ async def list_teams(request: Request, caller: Person, part: Part) -> Response:
 @router.post("/teams", response_model=Team, status_code=201)
 async def create_team(request: Request, caller: PlatformAdmin, body: TeamWrite) -> Response:
     """Make a team."""
-    by = By(actor=caller.actor, at=clock.now())
+    by = By(actor=caller.actor, at=clock.now(), address=caller.address)
     team = await house(request).registry.teams.create(body.name, team_id=clock.new_id("team"), by=by)
     return answer(team, status=201)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+from base64 import urlsafe_b64decode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +23,7 @@ ASSERTION_TYPE = "client-authentication+jwt"
 LONGEST_LIFE_S = 60.0
 LEEWAY_S = 15.0
 _MOST_GENERATION = 2**62
+_AGENT_ID = re.compile(r"agt_[0-9a-f]{1,40}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +137,16 @@ def read_claims(claims: Mapping[str, Any], *, issuer: str, now: float) -> Assert
     if isinstance(number, bool) or not isinstance(number, int) or not 0 < number <= _MOST_GENERATION:
         raise _refused("gen is missing: count assertions with a counter that is made durable before use")
     return Assertion(generation=Generation(number=number, jti=jti, issued_at=issued_at), expires_at=expires_at)
+
+
+def claimed_agent(assertion: str) -> str | None:
+    """Return whom an assertion is about, unproved: to say in the audit trail for whom somebody was refused."""
+    try:
+        payload = assertion.split(".")[1]
+        subject = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["sub"]
+    except (ValueError, IndexError, KeyError, TypeError, RecursionError):
+        return None
+    return subject if isinstance(subject, str) and _AGENT_ID.fullmatch(subject) else None
 
 
 def unknown_agent() -> RefusalError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from leasehold_api.acting import By
 from leasehold_protocol.v1.runs import MetricSummary, RunDetail, RunState, RunSummary, XComSummary
 
 
@@ -20,6 +21,8 @@ class NewRun:
     trigger: str
     created_by: str
     idempotency_key: str | None = None
+    address: str | None = None
+    """Where the request came from, for the audit trail."""
 
 
 class RunStore(Protocol):
@@ -36,7 +39,7 @@ class RunStore(Protocol):
         """
         ...
 
-    async def cancel(self, team_id: str, run: str, *, reason: str, now: float) -> None:
+    async def cancel(self, team_id: str, run: str, *, reason: str, by: By) -> None:
         """Cancel what has not begun, and ask the agents to stop what has.
 
         Raises:

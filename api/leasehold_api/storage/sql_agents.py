@@ -120,4 +120,13 @@ def _find(connection: Connection, team: Team, agent: str) -> Row[Any]:
 
 
 def _record(tx: Transaction, row: Row[Any], action: str, by: By, detail: dict[str, Any]) -> None:
-    sql_audit.record(tx, at=by.at, actor=by.actor, action=action, object=row.id, team_id=row.team_id, detail=detail)
+    sql_audit.record(
+        tx,
+        at=by.at,
+        actor=by.actor,
+        address=by.address,
+        action=action,
+        object=row.id,
+        team_id=row.team_id,
+        detail=detail,
+    )

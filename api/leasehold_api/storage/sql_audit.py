@@ -1,4 +1,7 @@
-"""The audit trail: lines are added in the transaction whose effect they record, and never changed."""
+"""The audit trail: rows are added in the transaction whose effect they record, and never changed.
+
+They are chained later, by ``leasehold_api.audit.sealer``: transactions that run at once would fork the chain.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from typing import Any
 from sqlalchemy import insert
 
 from leasehold_api import clock
+from leasehold_api.audit.trail import without_secrets
+from leasehold_api.signals import Signal, Topic
 from leasehold_api.storage.tables import audit
 from leasehold_api.storage.writer import Transaction
 
@@ -24,17 +29,18 @@ def record(
     address: str | None = None,
     detail: dict[str, Any] | None = None,
 ) -> None:
-    """Add a line. Nothing secret may be in it."""
+    """Add a row. Nothing secret may be in it; of a token that was pasted in by mistake the secret half is left out."""
     row = {
         # Made here, because a transaction that is run again shall get another id: nobody refers to it.
         "id": clock.new_id("aud"),
         "at": at,
         "team_id": team_id,
-        "actor": actor,
+        "actor": without_secrets(actor),
         "action": action,
-        "object": object,
+        "object": without_secrets(object),
         "result": result,
         "address": address,
-        "detail": None if detail is None else json.dumps(detail, separators=(",", ":")),
+        "detail": None if detail is None else without_secrets(json.dumps(detail, separators=(",", ":"))),
     }
     tx.run(insert(audit), row)
+    tx.signal(Signal(Topic.AUDIT, ""))

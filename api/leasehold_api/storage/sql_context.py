@@ -175,4 +175,6 @@ def _no_such(team: Team, name: str) -> NotFoundError:
 
 
 def _record(tx: Transaction, action: str, name: str, team: Team, by: By, detail: dict[str, Any] | None = None) -> None:
-    sql_audit.record(tx, at=by.at, actor=by.actor, action=action, object=name, team_id=team.id, detail=detail)
+    sql_audit.record(
+        tx, at=by.at, actor=by.actor, address=by.address, action=action, object=name, team_id=team.id, detail=detail
+    )

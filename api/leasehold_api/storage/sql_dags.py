@@ -6,9 +6,12 @@ import hashlib
 
 from sqlalchemy import Connection, select, text
 
+from leasehold_api.acting import By
 from leasehold_api.clock import instant
 from leasehold_api.dags.catalog import NewVersion
 from leasehold_api.errors import ConflictError, NotFoundError
+from leasehold_api.storage import sql_audit
+from leasehold_api.storage.conditional import insert_unless_there
 from leasehold_api.storage.database import Database
 from leasehold_api.storage.tables import bundles, dag_versions, dags
 from leasehold_api.storage.writer import Transaction
@@ -22,10 +25,6 @@ _CREATE_DAG = text("""
 # Also takes the row's lock: two deploys of one DAG get two versions.
 _LOCK_DAG = text("UPDATE dags SET version = version WHERE team_id = :team AND name = :name RETURNING id, version")
 _SET_VERSION = text("UPDATE dags SET version = :version WHERE id = :id")
-_ADD_BUNDLE = text("""
-    INSERT INTO bundles (team_id, sha256, size, created_at) VALUES (:team, :sha256, :size, :now)
-    ON CONFLICT (team_id, sha256) DO NOTHING
-""")
 
 _NEWEST = (
     select(
@@ -73,10 +72,24 @@ class SqlDags:
         query = select(bundles.c.sha256).where(bundles.c.team_id == team_id, bundles.c.sha256 == sha256)
         return await self._database.read(lambda c: c.execute(query).one_or_none() is not None)
 
-    async def add_bundle(self, team_id: str, sha256: str, *, size: int, now: float) -> None:
+    async def add_bundle(self, team_id: str, sha256: str, *, size: int, by: By) -> None:
         """Note a stored bundle; see the port."""
-        parameters = {"team": team_id, "sha256": sha256, "size": size, "now": now}
-        await self._database.write(lambda tx: tx.run(_ADD_BUNDLE, parameters) and None)
+
+        def operation(tx: Transaction) -> None:
+            row = {"team_id": team_id, "sha256": sha256, "size": size, "created_at": by.at}
+            if insert_unless_there(tx, bundles, row):
+                sql_audit.record(
+                    tx,
+                    at=by.at,
+                    actor=by.actor,
+                    address=by.address,
+                    action="bundle.sent",
+                    object=sha256,
+                    team_id=team_id,
+                    detail={"size": size},
+                )
+
+        await self._database.write(operation)
 
 
 def _deploy(tx: Transaction, new: NewVersion, now: float) -> DeployedDag:
@@ -107,6 +120,16 @@ def _deploy(tx: Transaction, new: NewVersion, now: float) -> DeployedDag:
         )
     )
     tx.run(_SET_VERSION, {"id": dag_id, "version": current + 1})
+    sql_audit.record(
+        tx,
+        at=now,
+        actor=new.created_by,
+        address=new.address,
+        action="dag.deployed",
+        object=manifest.dag,
+        team_id=new.team_id,
+        detail={"version": current + 1, "manifest_sha256": digest, "bundle": manifest.bundle},
+    )
     return DeployedDag(dag=manifest.dag, version=current + 1, bundle=manifest.bundle)
 
 

@@ -7,11 +7,13 @@ from typing import Any
 
 from sqlalchemy import Row, select, text
 
+from leasehold_api.acting import By
 from leasehold_api.dags.plan import Plan, canonical_needs, placement_id
 from leasehold_api.errors import ApiError, ConflictError, NotFoundError
 from leasehold_api.runs.catalog import NewRun
 from leasehold_api.runs.flow import state_after_upstream
 from leasehold_api.signals import Signal, Topic
+from leasehold_api.storage import sql_audit
 from leasehold_api.storage.database import Database
 from leasehold_api.storage.plans import Plans
 from leasehold_api.storage.sql_fleet import rematch_placement
@@ -58,9 +60,9 @@ class SqlRuns(SqlRunViews):
         """Make a run; see the port."""
         return await self._database.write(lambda tx: _create(tx, self._plans, new, most_queued, now))
 
-    async def cancel(self, team_id: str, run: str, *, reason: str, now: float) -> None:
+    async def cancel(self, team_id: str, run: str, *, reason: str, by: By) -> None:
         """Cancel a run; see the port."""
-        await self._database.write(lambda tx: _cancel(tx, self._plans, team_id, run, reason, now))
+        await self._database.write(lambda tx: _cancel(tx, self._plans, team_id, run, reason, by))
 
 
 def _create(tx: Transaction, plans: Plans, new: NewRun, most_queued: int, now: float) -> str:
@@ -98,6 +100,17 @@ def _create(tx: Transaction, plans: Plans, new: NewRun, most_queued: int, now: f
     )
     _add_task_instances(tx, plan, new, now)
     tx.signal(Signal(Topic.RUN, new.id))
+    sql_audit.record(
+        tx,
+        at=now,
+        actor=new.created_by,
+        address=new.address,
+        action="run.triggered",
+        object=new.id,
+        team_id=new.team_id,
+        # Not the parameters: an author may have passed something secret in them.
+        detail={"dag": new.dag, "trigger": new.trigger, "version": dag.version_id},
+    )
     return new.id
 
 
@@ -144,8 +157,8 @@ def _place(tx: Transaction, plan: Plan, team_id: str) -> dict[str, str]:
     return {task: ids[canonical] for task, canonical in needs.items()}
 
 
-def _cancel(tx: Transaction, plans: Plans, team_id: str, run: str, reason: str, now: float) -> None:
-    parameters = {"run": run, "team": team_id, "reason": reason, "now": now}
+def _cancel(tx: Transaction, plans: Plans, team_id: str, run: str, reason: str, by: By) -> None:
+    parameters = {"run": run, "team": team_id, "reason": reason, "now": by.at}
     version_id = tx.run(_CANCEL_RUN, parameters).scalar_one_or_none()
     if version_id is None:
         state = tx.run(select(runs.c.state).where(runs.c.id == run, runs.c.team_id == team_id)).scalar_one_or_none()
@@ -155,4 +168,14 @@ def _cancel(tx: Transaction, plans: Plans, team_id: str, run: str, reason: str, 
     for agent_id in sorted(set(tx.run(_CANCEL_RUNNING, parameters).scalars())):
         tx.signal(Signal(Topic.AGENT, agent_id))
     ended = [(task, TaskState.CANCELLED) for task in tx.run(_CANCEL_WAITING, parameters).scalars()]
-    settle(tx, plans.get(tx.connection, version_id), run=run, ended=ended, now=now)
+    settle(tx, plans.get(tx.connection, version_id), run=run, ended=ended, now=by.at)
+    sql_audit.record(
+        tx,
+        at=by.at,
+        actor=by.actor,
+        address=by.address,
+        action="run.cancelled",
+        object=run,
+        team_id=team_id,
+        detail={"because": reason},
+    )

@@ -56,7 +56,14 @@ class SqlSites:
             rematch_site(tx, known)
             action = "site.created" if is_new else "site.changed"
             sql_audit.record(
-                tx, at=by.at, actor=by.actor, action=action, object=name, team_id=team.id, detail={**values}
+                tx,
+                at=by.at,
+                actor=by.actor,
+                address=by.address,
+                action=action,
+                object=name,
+                team_id=team.id,
+                detail={**values},
             )
             return self._get(tx.connection, team, name, by.at), is_new
 
@@ -71,7 +78,9 @@ class SqlSites:
             tx.run(delete(enrolment_tokens).where(enrolment_tokens.c.site_id == site_id))
             tx.run(delete(agents).where(agents.c.site_id == site_id))
             tx.run(delete(sites).where(sites.c.id == site_id))
-            sql_audit.record(tx, at=by.at, actor=by.actor, action="site.deleted", object=name, team_id=team.id)
+            sql_audit.record(
+                tx, at=by.at, actor=by.actor, address=by.address, action="site.deleted", object=name, team_id=team.id
+            )
 
         await self._database.write(operation)
 

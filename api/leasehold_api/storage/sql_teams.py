@@ -39,7 +39,9 @@ class SqlTeams:
             row = {"id": team_id, "name": name, "created_at": by.at}
             if not insert_unless_there(tx, teams, row):
                 raise ConflictError(f"there is a team {name} already", code=ProblemCode.ALREADY_EXISTS)
-            sql_audit.record(tx, at=by.at, actor=by.actor, action="team.created", object=name, team_id=team_id)
+            sql_audit.record(
+                tx, at=by.at, actor=by.actor, address=by.address, action="team.created", object=name, team_id=team_id
+            )
 
         await self._database.write(operation)
         return Team(name=name, created_at=instant(by.at))

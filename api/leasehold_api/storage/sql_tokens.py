@@ -184,4 +184,6 @@ def _api_token(row: Row[Any], team: Team) -> ApiToken:
 def _record(
     tx: Transaction, action: str, token_id: str, team: Team, by: By, detail: dict[str, Any] | None = None
 ) -> None:
-    sql_audit.record(tx, at=by.at, actor=by.actor, action=action, object=token_id, team_id=team.id, detail=detail)
+    sql_audit.record(
+        tx, at=by.at, actor=by.actor, address=by.address, action=action, object=token_id, team_id=team.id, detail=detail
+    )

@@ -50,7 +50,9 @@ class SqlVariables:
         def operation(tx: Transaction) -> bool:
             is_new = _put(tx, team.id, key, sealed, by=by)
             action = "variable.created" if is_new else "variable.changed"
-            sql_audit.record(tx, at=by.at, actor=by.actor, action=action, object=key, team_id=team.id)
+            sql_audit.record(
+                tx, at=by.at, actor=by.actor, address=by.address, action=action, object=key, team_id=team.id
+            )
             return is_new
 
         return await self._database.write(operation)
@@ -61,7 +63,9 @@ class SqlVariables:
         def operation(tx: Transaction) -> None:
             if not _delete(tx, team.id, key):
                 raise _no_such(team, key)
-            sql_audit.record(tx, at=by.at, actor=by.actor, action="variable.deleted", object=key, team_id=team.id)
+            sql_audit.record(
+                tx, at=by.at, actor=by.actor, address=by.address, action="variable.deleted", object=key, team_id=team.id
+            )
 
         await self._database.write(operation)
 

@@ -152,9 +152,17 @@ audit = Table(
     Column("object", Text, nullable=False),
     Column("result", Text, nullable=False),
     Column("address", Text),
-    Column("detail", Text),
+    Column("detail", Text),  # JSON
+    # The chain; none until the sealer has been there. What is sealed can't be changed or removed (triggers).
+    Column("seq", BigInteger),
+    Column("previous_hash", Text),
+    Column("hash", Text),
 )
 Index(None, audit.c.at)
+Index(None, audit.c.seq, unique=True)
+Index(None, audit.c.team_id, audit.c.seq)
+_UNSEALED = audit.c.seq.is_(None)
+Index("ix_audit_unsealed", audit.c.id, sqlite_where=_UNSEALED, postgresql_where=_UNSEALED)
 
 # ── What tasks may be given ────────────────────────────────────────────────────────────────────────────────────────
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from leasehold_api.acting import By
 from leasehold_api.dags.catalog import NewVersion
 from leasehold_api.errors import ConflictError, NotFoundError
 from leasehold_protocol.v1.manifest import Manifest
@@ -61,7 +62,7 @@ class DagStoreContract:
     async def test_a_bundle_must_be_sent_before_the_manifest_that_names_it(self, world: World) -> None:
         with pytest.raises(ConflictError):
             await self.deploy(world, "v1", bundle=BUNDLE)
-        await world.dags.add_bundle(TEAM, BUNDLE, size=1, now=NOW)
+        await world.dags.add_bundle(TEAM, BUNDLE, size=1, by=By(actor="tester", at=NOW))
 
         assert (await self.deploy(world, "v1", bundle=BUNDLE)).version == 1
         assert await world.dags.has_bundle(TEAM, BUNDLE)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 import sqlalchemy
 
+from leasehold_api.acting import By
 from leasehold_api.errors import ApiError, ConflictError, LeaseLostError
 from leasehold_api.signals import Signal, Topic
 from leasehold_protocol.v1.agents import AttemptOnDisk
@@ -293,7 +294,7 @@ class LeaseStoreContract:
         run = await world.run(program("a"), program("b", "a"))
         (first,) = await world.claim()
 
-        await world.runs.cancel(TEAM, run, reason="changed my mind", now=world.now)
+        await world.runs.cancel(TEAM, run, reason="changed my mind", by=By(actor="tester", at=world.now))
 
         assert await world.states(run) == {"a": "running", "b": "cancelled"}
         assert await world.leases.cancellations(NORTH.agent_id) == [(first.attempt, "changed my mind")]
@@ -302,12 +303,12 @@ class LeaseStoreContract:
         await world.end(first, EndingKind.CANCELLED)
         assert (await world.look(run)).state == "cancelled"
         with pytest.raises(ConflictError):
-            await world.runs.cancel(TEAM, run, reason="again", now=world.now)
+            await world.runs.cancel(TEAM, run, reason="again", by=By(actor="tester", at=world.now))
 
     async def test_a_cancelled_task_whose_agent_is_gone_ends_with_its_lease(self, world: World) -> None:
         run = await world.run(program("a", max_offline_s=60))
         await world.claim()
-        await world.runs.cancel(TEAM, run, reason="stop", now=world.now)
+        await world.runs.cancel(TEAM, run, reason="stop", by=By(actor="tester", at=world.now))
 
         await world.leases.expire(now=world.now + 60)
 

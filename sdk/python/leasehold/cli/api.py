@@ -140,6 +140,19 @@ class Api:
             raise self._not_the_api() from error
         return LogPart(data=response.content, next_offset=next_offset, complete=complete)
 
+    async def content(self, path: str, *, media_type: str, query: Query) -> AsyncIterator[bytes]:
+        """Read an answer of any length piece by piece, as it comes."""
+        try:
+            async with self._http.stream("GET", path, params=dict(query), headers={"Accept": media_type}) as response:
+                if not response.is_success:
+                    raise refusal(status=response.status_code, body=await response.aread(), url=self.url)
+                if response.headers.get("content-type", "").partition(";")[0] != media_type:
+                    raise self._not_the_api()
+                async for piece in response.aiter_bytes():
+                    yield piece
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            raise unreachable(self.url, error) from error
+
     async def has(self, path: str) -> bool:
         """Tell whether something is there already."""
         response = await self._request("HEAD", path, missing_is_an_answer=True)

@@ -10,6 +10,7 @@ import typer
 from leasehold.cli.commands import (
     agents,
     api_tokens,
+    audit,
     authoring,
     connections,
     dags,
@@ -100,6 +101,7 @@ def _add_commands() -> None:
         ("variables", variables),
         ("api-tokens", api_tokens),
         ("teams", teams),
+        ("audit", audit),
     ):
         app.add_typer(part.app, name=name, rich_help_panel=MANAGE)
 
