@@ -46,6 +46,7 @@ from leasehold_api.leases.offer import Offers
 from leasehold_api.leases.parking import Parking
 from leasehold_api.leases.timekeeper import Timekeeper
 from leasehold_api.oauth.access_tokens import AccessTokens
+from leasehold_api.oauth.id_tokens import IdTokens
 from leasehold_api.oauth.keys import SigningKeys
 from leasehold_api.oauth.rates import Rates
 from leasehold_api.oauth.replays import UsedProofs
@@ -64,6 +65,7 @@ from leasehold_api.storage.sql_bootstrap import SqlBootstrap
 from leasehold_api.storage.sql_callers import SqlCallers
 from leasehold_api.storage.sql_context import SqlConnections
 from leasehold_api.storage.sql_dags import SqlDags
+from leasehold_api.storage.sql_identity import SqlIdentities
 from leasehold_api.storage.sql_keys import SqlSigningKeys
 from leasehold_api.storage.sql_leases import SqlLeases
 from leasehold_api.storage.sql_oauth import SqlAuthorityStorage
@@ -213,6 +215,7 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
             SqlAuthorityStorage(database), issuer=issuer, access_tokens=access_tokens, task_tokens=task_tokens
         ),
         signing_keys=keys,
+        id_tokens=IdTokens(SqlIdentities(database), issuer=issuer, keys=keys),
         enrolment_rates=Rates(),
         registry=Registry(
             teams=SqlTeams(database),

@@ -224,3 +224,9 @@ def test_a_half_removed_directory_is_no_attempt_and_goes_at_the_next_start(direc
     assert list(directories) == []
     directories.prepare()
     assert list(directories.root.iterdir()) == []
+
+
+def test_an_identity_token_is_asked_for_by_its_own_route_and_is_a_secret() -> None:
+    assert api_path("/v1/id-token") == "/v1/task/id-token"
+    assert api_path("/v1/id-token/more") is None
+    assert secrets_in("/v1/id-token", {"token": "aaaa.bbbb.cccc", "audience": "x"}) == ["aaaa.bbbb.cccc"]

@@ -38,6 +38,7 @@ def scopes_for(task_entry: TaskEntry, granted_connections: Collection[str]) -> l
     return [
         *(connection_scope(name) for name in sorted(set(connections))),
         *(variable_scope(key, action) for key in sorted(set(task_entry.variables)) for action in ("read", "write")),
+        *(id_token_scope(audience) for audience in sorted(set(task_entry.id_tokens))),
         *(f"xcom:{task}:read" for task in sorted(set(task_entry.upstream))),
     ]
 
@@ -50,6 +51,11 @@ def connection_scope(name: str) -> str:
 def variable_scope(key: str, action: str) -> str:
     """Return the scope that lets a task ``read`` or ``write`` a variable."""
     return f"variable:{key}:{action}"
+
+
+def id_token_scope(audience: str) -> str:
+    """Return the scope that lets a task prove to ``audience`` which task it is."""
+    return f"id_token:{audience}:issue"
 
 
 class TaskTokens:
