@@ -21,6 +21,7 @@ class TaskClaims:
     agent_id: str
     site_id: str
     team_id: str
+    team: str
     jkt: str
     task_instance: str
     epoch: int
@@ -126,6 +127,7 @@ class TaskTokens:
                 agent_id=str(claims["act"]["sub"]),
                 site_id=str(claims["site_id"]),
                 team_id=str(claims["team_id"]),
+                team=str(claims["team"]),
                 jkt=str(claims["cnf"]["jkt"]),
                 task_instance=str(claims["task_instance"]),
                 epoch=int(claims["epoch"]),

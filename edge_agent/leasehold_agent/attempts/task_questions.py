@@ -49,13 +49,14 @@ def secrets_in(path: str, body: object) -> list[str]:
         return []
     if path == _ID_TOKEN:
         return _distinct(_texts(body.get("token"), is_sensitive=True))
+    referred = list(_texts(body.get("secrets"), is_sensitive=True)) if _ASKED.fullmatch(path) else []
     if path.startswith("/v1/connections/"):
         password = body.get("password")
         first = [password] if isinstance(password, str) else []
-        return _distinct([*first, *_texts(body.get("extra"), is_sensitive=False)])
+        return _distinct([*first, *_texts(body.get("extra"), is_sensitive=False), *referred])
     if path.startswith("/v1/variables/") and _SENSITIVE.search(unquote(path)):
-        return _distinct(_texts(body.get("value"), is_sensitive=True))
-    return []
+        return _distinct([*_texts(body.get("value"), is_sensitive=True), *referred])
+    return _distinct(referred)
 
 
 def _texts(value: object, *, is_sensitive: bool) -> Iterator[str]:
