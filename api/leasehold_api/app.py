@@ -14,9 +14,11 @@ from fastapi import APIRouter, FastAPI
 
 from leasehold_api import __version__, clock
 from leasehold_api.audit.sealer import AuditSealer
-from leasehold_api.config import Settings, key_encryption_key
+from leasehold_api.config import Settings
 from leasehold_api.context.connections import Connections
-from leasehold_api.context.sealing import Sealer
+from leasehold_api.context.key_files import FileSealer, KeyFiles
+from leasehold_api.context.resolving import References
+from leasehold_api.context.sealing import Seals
 from leasehold_api.context.variables import Variables
 from leasehold_api.fleet.bootstrap import ensure_bootstrap
 from leasehold_api.fleet.registry import Registry
@@ -49,6 +51,7 @@ from leasehold_api.leases.offer import Offers
 from leasehold_api.leases.parking import Parking
 from leasehold_api.leases.timekeeper import Timekeeper
 from leasehold_api.oauth.access_tokens import AccessTokens
+from leasehold_api.oauth.id_tokens import IdTokens
 from leasehold_api.oauth.keys import SigningKeys
 from leasehold_api.oauth.rates import Rates
 from leasehold_api.oauth.replays import UsedProofs
@@ -56,6 +59,7 @@ from leasehold_api.oauth.server import Authority
 from leasehold_api.oauth.task_tokens import TaskTokens
 from leasehold_api.objects.blobs import DirectoryBlobs
 from leasehold_api.objects.logs import DirectoryLogs
+from leasehold_api.secret_sources.choice import allowed_sources
 from leasehold_api.signals import Signal, Signals, Topic
 from leasehold_api.storage.database import Database, make_engine
 from leasehold_api.storage.migrate import migrate
@@ -67,10 +71,12 @@ from leasehold_api.storage.sql_bootstrap import SqlBootstrap
 from leasehold_api.storage.sql_callers import SqlCallers
 from leasehold_api.storage.sql_context import SqlConnections
 from leasehold_api.storage.sql_dags import SqlDags
+from leasehold_api.storage.sql_identity import SqlIdentities
 from leasehold_api.storage.sql_keys import SqlSigningKeys
 from leasehold_api.storage.sql_leases import SqlLeases
 from leasehold_api.storage.sql_oauth import SqlAuthorityStorage
 from leasehold_api.storage.sql_presence import SqlPresence
+from leasehold_api.storage.sql_references import SqlReferenceLog
 from leasehold_api.storage.sql_runs import SqlRuns
 from leasehold_api.storage.sql_sites import SqlSites
 from leasehold_api.storage.sql_teams import SqlTeams
@@ -144,7 +150,8 @@ class _Foundations:
     settings: Settings
     signals: Signals
     database: Database
-    sealer: Sealer
+    sealer: Seals
+    references: References
     issuer: str
 
 
@@ -191,8 +198,16 @@ def _lay_foundations(settings: Settings, stack: AsyncExitStack) -> _Foundations:
         database = Database(engine, publish=signals.publish)
     database.bind(loop)
     stack.callback(database.close)
-    sealer = Sealer({"1": key_encryption_key(settings)}, active="1")
-    return _Foundations(settings=settings, signals=signals, database=database, sealer=sealer, issuer=settings.issuer())
+    sealer = FileSealer(KeyFiles.of(settings))
+    references = References(allowed_sources(settings, stack), SqlReferenceLog(database))
+    return _Foundations(
+        settings=settings,
+        signals=signals,
+        database=database,
+        sealer=sealer,
+        references=references,
+        issuer=settings.issuer(),
+    )
 
 
 def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOScheduler) -> House:
@@ -225,6 +240,7 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
             SqlAuthorityStorage(database), issuer=issuer, access_tokens=access_tokens, task_tokens=task_tokens
         ),
         signing_keys=keys,
+        id_tokens=IdTokens(SqlIdentities(database), issuer=issuer, keys=keys),
         enrolment_rates=Rates(),
         registry=Registry(
             teams=SqlTeams(database),
@@ -242,8 +258,8 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
         offers=Offers(task_tokens),
         timekeeper=Timekeeper(leases, scheduler, clock=clock.now),
         scheduler=scheduler,
-        connections=Connections(SqlConnections(database), foundations.sealer),
-        variables=Variables(SqlVariables(database), foundations.sealer),
+        connections=Connections(SqlConnections(database), foundations.sealer, foundations.references),
+        variables=Variables(SqlVariables(database), foundations.sealer, foundations.references),
         attempts=attempt_store,
         delivery=Delivery(
             leases=leases,

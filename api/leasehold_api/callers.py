@@ -68,6 +68,7 @@ class TaskCaller:
     agent_id: str
     site_id: str
     team_id: str
+    team: str
     task_instance: str
     epoch: int
     attempt: str

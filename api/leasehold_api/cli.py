@@ -7,15 +7,26 @@ import json
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from leasehold_api import __version__
-from leasehold_api.config import Settings, SettingsError, load
-
-EXIT_BROKEN = 1
+from leasehold_api.config import Settings, SettingsError
+from leasehold_api.key_commands import app as keys_app
+from leasehold_api.terminal import (
+    EXIT_DATABASE,
+    EXIT_FAILED,
+    EXIT_PORT_IN_USE,
+    EXIT_SETTINGS,
+    EXIT_USAGE,
+    DatabaseUrl,
+    StateDir,
+    console,
+    database_trouble,
+    fail,
+    settings_from,
+)
 
 app = typer.Typer(
     help="The Leasehold central service. Example: leasehold-api serve --state-dir /var/lib/leasehold-api",
@@ -24,17 +35,7 @@ app = typer.Typer(
 )
 audit = typer.Typer(help="The audit trail.", no_args_is_help=True)
 app.add_typer(audit, name="audit")
-console = Console(stderr=True, soft_wrap=True)
-
-EXIT_USAGE = 2
-EXIT_SETTINGS = 3
-EXIT_PORT_IN_USE = 4
-EXIT_DATABASE = 5
-
-StateDir = Annotated[Path | None, typer.Option(help="Where everything durable is. [default: ./leasehold-state]")]
-DatabaseUrl = Annotated[
-    str | None, typer.Option(help="postgresql://…; better in LEASEHOLD_API_DATABASE_URL when it has a password.")
-]
+app.add_typer(keys_app, name="keys")
 
 
 @app.command()
@@ -50,7 +51,7 @@ def serve(
 
     Example: leasehold-api serve --state-dir ./state --port 8420
     """
-    settings = _settings(
+    settings = settings_from(
         state_dir=state_dir,
         database_url=database_url,
         host=host,
@@ -73,14 +74,14 @@ def migrate(state_dir: StateDir = None, database_url: DatabaseUrl = None) -> Non
     from leasehold_api.storage.migrate import NewerDatabaseError
     from leasehold_api.storage.migrate import migrate as run
 
-    settings = _settings(state_dir=state_dir, database_url=database_url)
+    settings = settings_from(state_dir=state_dir, database_url=database_url)
     settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
         before, after = run(make_engine(settings.database()))
     except (NewerDatabaseError, ValueError) as error:
-        _fail(str(error), EXIT_DATABASE)
+        fail(str(error), EXIT_DATABASE)
     except SQLAlchemyError as error:
-        _fail(_database_trouble(error), EXIT_DATABASE)
+        fail(database_trouble(error), EXIT_DATABASE)
     console.print(f"The schema is {after}" + (", as it was." if before == after else f"; it was {before or 'empty'}."))
 
 
@@ -107,15 +108,15 @@ def verify_audit(
         if from_file is not None:
             verdict = verify_file(from_file, is_part=part, noted=head)
         else:
-            settings = _settings(state_dir=state_dir, database_url=database_url)
+            settings = settings_from(state_dir=state_dir, database_url=database_url)
             verdict = verify_database(settings.database(), noted=head)
     except ExportError as error:
-        _fail(str(error), EXIT_USAGE)
+        fail(str(error), EXIT_USAGE)
     except AuditUnreadableError as error:
-        _fail(str(error), EXIT_DATABASE)
+        fail(str(error), EXIT_DATABASE)
     sys.stdout.write(report(verdict, as_json=as_json))
     if verdict.broken is not None:
-        raise typer.Exit(EXIT_BROKEN)
+        raise typer.Exit(EXIT_FAILED)
 
 
 @app.command()
@@ -143,13 +144,6 @@ def main() -> None:
     app()
 
 
-def _settings(**flags: Any) -> Settings:
-    try:
-        return load(flags)
-    except SettingsError as error:
-        _fail(str(error), EXIT_SETTINGS)
-
-
 def _serve(settings: Settings) -> None:
     import uvloop
     from sqlalchemy.exc import SQLAlchemyError
@@ -163,27 +157,17 @@ def _serve(settings: Settings) -> None:
     try:
         listener = listen(settings)
     except PortInUseError as error:
-        _fail(str(error), EXIT_PORT_IN_USE)
+        fail(str(error), EXIT_PORT_IN_USE)
     except OSError as error:
-        _fail(f"can't listen on {settings.host}:{settings.port}: {error.strerror}", EXIT_SETTINGS)
+        fail(f"can't listen on {settings.host}:{settings.port}: {error.strerror}", EXIT_SETTINGS)
     settings = settings.model_copy(update={"port": listener.getsockname()[1]})
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(settings, listener, ready=lambda url: log.info("ready", extra={"url": url})))
     except SettingsError as error:
-        _fail(str(error), EXIT_SETTINGS)
+        fail(str(error), EXIT_SETTINGS)
     except (NewerDatabaseError, ValueError) as error:
-        _fail(str(error), EXIT_DATABASE)
+        fail(str(error), EXIT_DATABASE)
     except SQLAlchemyError as error:
-        _fail(_database_trouble(error), EXIT_DATABASE)
+        fail(database_trouble(error), EXIT_DATABASE)
     log.info("stopped")
-
-
-def _database_trouble(error: Exception) -> str:
-    cause = str(getattr(error, "orig", error)).strip().splitlines()[0]
-    return f"the database can't be used: {cause}. Check the address, that it runs, and who may sign in."
-
-
-def _fail(text: str, code: int) -> NoReturn:
-    console.print(f"[bold red]error:[/] {text}", highlight=False)
-    raise typer.Exit(code)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import secrets
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 ENV_PREFIX = "LEASEHOLD_API_"
@@ -43,7 +41,31 @@ class Settings(BaseSettings):
     )
     key_encryption_key_file: Path | None = Field(
         default=None,
-        description="32 bytes in base64url that seal all stored secrets. Made in the state directory when absent.",
+        description="32 bytes in base64url that seal all stored secrets; made in the state directory when not set. "
+        "`leasehold-api keys rotate` puts the next keys beside it.",
+    )
+    secret_env_prefix: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Allows secret references `env:NAME` to environment variables of the service that begin with this. "
+        "`{team}` in it stands for the team's name.",
+    )
+    secret_files_dir: Path | None = Field(
+        default=None,
+        description="Allows secret references `file:/path` to files in this directory. "
+        "`{team}` in it stands for the team's name.",
+    )
+    vault_url: str | None = Field(
+        default=None, description="Allows secret references `vault:…` to this Vault. `https://` unless it is loopback."
+    )
+    vault_token_file: Path | None = Field(
+        default=None, description="The file with the token for Vault; read again each time."
+    )
+    vault_namespace: str | None = Field(default=None, min_length=1, description="The namespace, of Vault Enterprise.")
+    vault_paths: list[str] = Field(
+        default=[],
+        description="What references to Vault must begin with, like `secret/{team}/`; none: "
+        "whatever the token may read.",
     )
     poll_wait_s: float = Field(
         default=50.0, ge=0.1, le=50, description="How long an agent's request for work may wait."
@@ -60,7 +82,7 @@ class Settings(BaseSettings):
     most_blob_bytes: int = Field(default=1024**3, ge=65536, description="The largest bundle or large result taken.")
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="What the service logs.")
 
-    @field_validator("public_url")
+    @field_validator("public_url", "vault_url")
     @classmethod
     def _is_safe(cls, value: str | None) -> str | None:
         if value is None:
@@ -71,6 +93,12 @@ class Settings(BaseSettings):
         if parts.scheme == "http" and not _is_loopback(parts.hostname):
             raise ValueError("http:// is for loopback only: tokens would travel in the clear; use https://")
         return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _has_vaults_token(self) -> Settings:
+        if (self.vault_url is None) != (self.vault_token_file is None):
+            raise ValueError("vault_url and vault_token_file go together: set both or none")
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -107,36 +135,14 @@ def load(flags: dict[str, Any]) -> Settings:
     try:
         return Settings(**{name: value for name, value in flags.items() if value is not None})
     except ValidationError as error:
-        lines = [
-            f"  {'.'.join(map(str, problem['loc']))} = {_shown(problem)}: {problem['msg']}"
-            for problem in error.errors(include_url=False)
-        ]
+        lines = [_line(problem) for problem in error.errors(include_url=False)]
         raise SettingsError("these settings can't be used:\n" + "\n".join(lines)) from None
 
 
-def key_encryption_key(settings: Settings) -> bytes:
-    """Return the 32 bytes that seal stored secrets, made on the first start.
-
-    Raises:
-        SettingsError: if the file can't be read or is not such a key.
-    """
-    path = settings.key_encryption_key_file
-    if path is None:
-        path = settings.state_dir / "keys" / "key-encryption-key"
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(urlsafe_b64encode(secrets.token_bytes(32)) + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-    try:
-        key = urlsafe_b64decode(path.read_bytes().strip())
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"the key-encryption key in {path} can't be read: {error}") from None
-    if len(key) != 32:
-        raise SettingsError(f"the key-encryption key in {path} has {len(key)} bytes; 32 are needed, in base64url")
-    return key
+def _line(problem: Any) -> str:
+    if not problem["loc"]:  # about several settings at once: the input would be all of them
+        return f"  {problem['msg']}"
+    return f"  {'.'.join(map(str, problem['loc']))} = {_shown(problem)}: {problem['msg']}"
 
 
 def _shown(problem: Any) -> str:

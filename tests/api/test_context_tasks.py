@@ -51,6 +51,7 @@ async def test_a_task_gets_the_connection_it_declared(api: Api, north: EnrolledA
     assert answer.json() == {key: value for key, value in PLANT_DB.items() if key != "sites"} | {
         "id": "plant_db",
         "description": "",
+        "secrets": [],
     }
     assert answer.headers["cache-control"] == "no-store"
     line = (await api.audited("connection.read"))[0]
@@ -152,7 +153,7 @@ async def test_a_task_writes_reads_and_removes_a_variable(api: Api, north: Enrol
     again = await north.call("DELETE", path, token=token)
 
     assert [answer.status_code for answer in (missing, written, read, removed, again)] == [404, 204, 200, 204, 404]
-    assert read.json() == {"key": "plant/limit:high", "value": value}
+    assert read.json() == {"key": "plant/limit:high", "value": value, "secrets": []}
     assert read.headers["cache-control"] == "no-store"
 
 

@@ -233,3 +233,24 @@ def test_a_half_removed_directory_is_no_attempt_and_goes_at_the_next_start(direc
     assert list(directories) == []
     directories.prepare()
     assert list(directories.root.iterdir()) == []
+
+
+def test_an_identity_token_is_asked_for_by_its_own_route_and_is_a_secret() -> None:
+    assert api_path("/v1/id-token") == "/v1/task/id-token"
+    assert api_path("/v1/id-token/more") is None
+    assert secrets_in("/v1/id-token", {"token": "aaaa.bbbb.cccc", "audience": "x"}) == ["aaaa.bbbb.cccc"]
+
+
+def test_what_a_reference_stood_for_is_a_secret_under_any_name() -> None:
+    connection = {
+        "host": "db",
+        "login": "v-reader-1",
+        "password": "pw-1",
+        "extra": {},
+        "secrets": ["v-reader-1", "pw-1"],
+    }
+
+    assert secrets_in("/v1/connections/plant_db", connection) == ["pw-1", "v-reader-1"]
+    assert secrets_in("/v1/variables/limit", {"value": "from-vault", "secrets": ["from-vault"]}) == ["from-vault"]
+    assert secrets_in("/v1/variables/api_token", {"value": ["a-b-c", "d-e"], "secrets": ["a-b-c"]}) == ["a-b-c", "d-e"]
+    assert secrets_in("/v1/xcoms/rows?task=x", {"value": 1, "secrets": ["no"]}) == []

@@ -147,7 +147,7 @@ def test_a_task_called_again_gets_a_number_and_an_overridden_one_its_own_name(au
 def test_options_become_seconds_labels_and_lists(author: Author) -> None:
     (manifest,) = author.manifests("""
         @task(id="load", connections=["plant_db"], variables=("plant/limit",), retries=3, retry_delay="10m",
-              timeout=timedelta(hours=1), max_offline=3600, priority=-5, trigger_rule="all_done",
+              timeout=timedelta(hours=1), max_offline=3600, priority=-5, trigger_rule="all_done", id_tokens=["https://v.example"],
               needs={"os": "linux", "memory": ">=8GiB", "gpu": True, "cores": 4}, runtime="python")
         def _load() -> None: ...
 
@@ -167,6 +167,7 @@ def test_options_become_seconds_labels_and_lists(author: Author) -> None:
     assert entry.needs.connections == ["plant_db"]
     assert entry.needs.labels == {"os": "linux", "memory": ">=8GiB", "gpu": "true", "cores": "4"}
     assert (entry.variables, entry.trigger_rule) == (["plant/limit"], "all_done")
+    assert entry.id_tokens == ["https://v.example"]
     assert _python(entry)["function"] == "_load"
 
 

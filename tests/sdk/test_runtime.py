@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from leasehold import Connection, Variable, context, errors, heartbeat, log, mask, metrics, xcom
+from leasehold import Connection, Variable, context, errors, heartbeat, id_token, log, mask, metrics, xcom
 from leasehold.runtime import wire
 from leasehold.runtime.host import hang_up
 from leasehold.runtime.values import ValueNotSupportedError
@@ -38,6 +38,23 @@ def test_a_declared_connection_arrives_with_all_its_fields(host: TaskServer) -> 
     assert (plant.conn_type, plant.host, plant.password, plant.port) == ("sqlite", "/data/plant.db", "hunter2", None)
     assert (plant.schema, plant.extra) == ("sensors", {"timeout": 3})
     assert host.waits == ["30"]
+
+
+def test_a_declared_audience_gets_an_identity_token(host: TaskServer) -> None:
+    host.declared.add("https://vault.example.com")
+
+    assert id_token("https://vault.example.com", wait="30s") == "token-for-https://vault.example.com"
+    assert host.waits == ["30"]
+    with pytest.raises(errors.UndeclaredError, match=r"sts\.example\.com"):
+        id_token("sts.example.com")
+
+
+def test_without_a_task_nobody_vouches_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LEASEHOLD_TASK_URL", raising=False)
+    hang_up()
+
+    with pytest.raises(errors.RefusedError, match="no task is running here"):
+        id_token("sts.example.com")
 
 
 @pytest.mark.parametrize(

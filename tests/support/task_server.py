@@ -7,6 +7,7 @@ import socketserver
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from leasehold_protocol.v1.problems import Problem, ProblemCode
 from leasehold_protocol.v1.tasks import (
     EndingWrite,
     HeartbeatWrite,
+    IdToken,
+    IdTokenRequest,
     LogWrite,
     MaskWrite,
     MetricWrite,
@@ -71,6 +74,12 @@ class TaskServer:
                 name = f"{query['task'][0]}/{unquote(key)}"
                 found = XComValue(task=query["task"][0], key=unquote(key), size=1, value=self.upstream.get(name))
                 return self._found(name, found if name in self.upstream else None)
+            case "POST", ["id-token"]:
+                asked = IdTokenRequest.model_validate(body).audience
+                issued = IdToken(
+                    token=f"token-for-{asked}", audience=asked, expires_at=datetime(2026, 1, 1, tzinfo=UTC)
+                )
+                return self._found(asked, issued if asked in self.declared else None)
             case "DELETE", ["variables", key]:
                 known = self.variables.pop(unquote(key), None) is not None
                 return (204, None) if known else self._found(unquote(key), None)

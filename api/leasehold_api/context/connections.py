@@ -8,17 +8,23 @@ from leasehold_api.acting import By, Slice, Team
 from leasehold_api.callers import TaskCaller
 from leasehold_api.clock import instant
 from leasehold_api.context.entitlement import refusal
-from leasehold_api.context.sealing import Sealer
+from leasehold_api.context.resolving import References, malformed
+from leasehold_api.context.sealing import Seals
 from leasehold_api.context.store import ConnectionStore, SealedConnection
+from leasehold_api.errors import InvalidRequestError
 from leasehold_protocol.v1.context import ConnectionValue
 from leasehold_protocol.v1.fleet import ConnectionList, ConnectionSummary, ConnectionWrite
+
+_MAY_REFER = ("host", "login", "password", "schema", "extra")
+"""The fields whose texts may be secret references."""
 
 
 class Connections:
     """What people and tasks do with connections."""
 
-    def __init__(self, store: ConnectionStore, sealer: Sealer) -> None:
+    def __init__(self, store: ConnectionStore, sealer: Seals, references: References) -> None:
         self._store = store
+        self._references = references
         self._sealer = sealer
 
     async def list(self, team: Team, part: Slice) -> ConnectionList:
@@ -41,8 +47,10 @@ class Connections:
         """Make a connection or replace it as a whole; return it without secrets, and whether it is new.
 
         Raises:
-            InvalidRequestError: if a site is not one of the team's.
+            InvalidRequestError: if a site is not one of the team's, or a secret reference says no place.
         """
+        if wrong := malformed(write.model_dump(by_alias=True, exclude={"sites", "description"})):
+            raise InvalidRequestError(wrong)
         fields = write.model_dump_json(by_alias=True, exclude={"sites"}).encode()
         connection = SealedConnection(
             name=name,
@@ -70,12 +78,15 @@ class Connections:
         Raises:
             LeaseLostError: the attempt must stop.
             ApiError: not_declared, not_granted or not_found, saying what to add where.
+            UnavailableError: what it refers to can't be looked up now.
         """
         answered = await self._store.read_for_task(reader, name, now=now)
         if answered.sealed is None:
             raise refusal(answered.verdict, kind="connection", name=name, task=reader.task)
-        fields = self._sealer.open(answered.sealed, identity=identity(reader.team_id, name))
-        return ConnectionValue.model_validate({**json.loads(fields), "id": name})
+        fields = json.loads(self._sealer.open(answered.sealed, identity=identity(reader.team_id, name)))
+        may_refer = {field: fields.get(field) for field in _MAY_REFER}
+        given, secrets = await self._references.resolved(reader, may_refer, kind="connection", name=name, now=now)
+        return ConnectionValue.model_validate({**fields, **given, "id": name, "secrets": secrets})
 
 
 def identity(team_id: str, name: str) -> str:

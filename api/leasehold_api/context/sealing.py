@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -44,6 +45,31 @@ class _Sealed:
         if len(data) < middle + _NONCE + 16:
             raise SealError("the sealed value is cut short")
         return cls(kek_id=data[2:start].decode("utf-8", "replace"), wrapped=data[start:middle], body=data[middle:])
+
+
+class Seals(Protocol):
+    """Seals and opens secrets for the rows they are in."""
+
+    def seal(self, plaintext: bytes, *, identity: str) -> bytes:
+        """Return ``plaintext`` sealed for the row that ``identity`` names."""
+        ...
+
+    def open(self, sealed: bytes, *, identity: str) -> bytes:
+        """Return what was sealed for the row that ``identity`` names.
+
+        Raises:
+            SealError: if it was sealed for another row, by an unknown key, or is damaged.
+        """
+        ...
+
+
+def kek_id_of(sealed: bytes) -> str:
+    """Return the id of the key-encryption key that ``sealed`` needs.
+
+    Raises:
+        SealError: if it is damaged.
+    """
+    return _Sealed.from_bytes(sealed).kek_id
 
 
 class Sealer:

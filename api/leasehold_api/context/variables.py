@@ -8,8 +8,11 @@ from leasehold_api.acting import By, Slice, Team
 from leasehold_api.callers import TaskCaller
 from leasehold_api.clock import instant
 from leasehold_api.context.entitlement import Verdict, refusal
-from leasehold_api.context.sealing import Sealer
+from leasehold_api.context.references import escaped, references_in, replaced
+from leasehold_api.context.resolving import References, malformed
+from leasehold_api.context.sealing import Seals
 from leasehold_api.context.store import SealedVariable, VariableStore
+from leasehold_api.errors import ForbiddenError, InvalidRequestError
 from leasehold_protocol.v1.context import VariableValue
 from leasehold_protocol.v1.fleet import VariableList, VariableSummary
 from leasehold_protocol.v1.message import Json
@@ -18,8 +21,9 @@ from leasehold_protocol.v1.message import Json
 class Variables:
     """What people and tasks do with variables."""
 
-    def __init__(self, store: VariableStore, sealer: Sealer) -> None:
+    def __init__(self, store: VariableStore, sealer: Seals, references: References) -> None:
         self._store = store
+        self._references = references
         self._sealer = sealer
 
     async def list(self, team: Team, part: Slice, *, with_values: bool) -> VariableList:
@@ -37,8 +41,20 @@ class Variables:
         """
         return self._summary(await self._store.get(team, key), team, with_values=with_values)
 
-    async def put(self, team: Team, key: str, value: Json, *, by: By) -> tuple[VariableSummary, bool]:
-        """Set a variable; return it without its value, and whether it is new."""
+    async def put(self, team: Team, key: str, value: Json, *, may_refer: bool, by: By) -> tuple[VariableSummary, bool]:
+        """Set a variable; return it without its value, and whether it is new.
+
+        Raises:
+            ForbiddenError: if it has a secret reference and the caller may set none.
+            InvalidRequestError: if a secret reference says no place.
+        """
+        if not may_refer and any(references_in(value)):
+            raise ForbiddenError(
+                "a secret reference takes an admin of the team to set; a plain text that begins like one (env:, file:, "
+                "vault:) gets a backslash in front of it"
+            )
+        if wrong := malformed(value):
+            raise InvalidRequestError(wrong)
         is_new = await self._store.put(team, key, self._seal(team.id, key, value), by=by)
         summary = VariableSummary(key=key, team=team.name, updated_at=instant(by.at), updated_by=by.actor)
         return summary, is_new
@@ -56,21 +72,24 @@ class Variables:
 
         Raises:
             LeaseLostError: the attempt must stop.
-            ApiError: not_declared or not_found, saying what to add where.
+            ApiError: not_declared or not_found, saying what to add where; not_granted: it refers to nothing there.
+            UnavailableError: what it refers to can't be looked up now.
         """
         answered = await self._store.read_for_task(reader, key, now=now)
         if answered.sealed is None:
             raise refusal(answered.verdict, kind="variable", name=key, task=reader.task)
-        return VariableValue(key=key, value=self._open(reader.team_id, key, answered.sealed))
+        value = self._open(reader.team_id, key, answered.sealed)
+        given, secrets = await self._references.resolved(reader, value, kind="variable", name=key, now=now)
+        return VariableValue(key=key, value=given, secrets=secrets)
 
     async def write(self, reader: TaskCaller, key: str, value: Json, *, now: float) -> None:
-        """Set a variable for the task that declared it.
+        """Set a variable for the task that declared it. What it writes is never a reference: it could read anything.
 
         Raises:
             LeaseLostError: the attempt must stop.
             ApiError: not_declared.
         """
-        await self._write(reader, key, self._seal(reader.team_id, key, value), now=now)
+        await self._write(reader, key, self._seal(reader.team_id, key, replaced(value, escaped)), now=now)
 
     async def remove(self, reader: TaskCaller, key: str, *, now: float) -> None:
         """Remove a variable for the task that declared it.

@@ -58,6 +58,7 @@ ACCESS: dict[tuple[str, str], Requirement] = {
     ("GET", "/healthz"): _OPEN,
     ("GET", "/v1/openapi.json"): _OPEN,
     ("GET", "/.well-known/oauth-authorization-server"): _OPEN,
+    ("GET", "/.well-known/openid-configuration"): _OPEN,
     ("GET", "/oauth/jwks.json"): _OPEN,
     ("POST", "/oauth/register"): _OPEN,
     ("POST", "/oauth/token"): _OPEN,
@@ -79,6 +80,7 @@ ACCESS: dict[tuple[str, str], Requirement] = {
     ("DELETE", "/v1/task/variables/{key:path}"): _TASK,
     ("GET", "/v1/task/xcoms/{task}/{key:path}"): _TASK,
     ("GET", "/v1/task/xcoms/{task}/{key:path}/content"): _TASK,
+    ("POST", "/v1/task/id-token"): _TASK,
     # ── people and programs ──
     ("GET", "/v1/whoami"): _PERSON,
     ("GET", "/v1/teams"): _PERSON,

@@ -106,6 +106,7 @@ class Authentication:
             agent_id=claims.agent_id,
             site_id=claims.site_id,
             team_id=claims.team_id,
+            team=claims.team,
             task_instance=claims.task_instance,
             epoch=claims.epoch,
             attempt=claims.attempt,

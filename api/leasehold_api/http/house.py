@@ -23,6 +23,7 @@ from leasehold_api.leases.dispatch import Dispatch
 from leasehold_api.leases.offer import Offers
 from leasehold_api.leases.parking import Parking
 from leasehold_api.leases.timekeeper import Timekeeper
+from leasehold_api.oauth.id_tokens import IdTokens
 from leasehold_api.oauth.keys import SigningKeys
 from leasehold_api.oauth.rates import Rates
 from leasehold_api.oauth.server import Authority
@@ -43,6 +44,7 @@ class House:
     authentication: Authentication
     authority: Authority
     signing_keys: SigningKeys
+    id_tokens: IdTokens
     enrolment_rates: Rates
     # who and where
     registry: Registry

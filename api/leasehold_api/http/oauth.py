@@ -16,7 +16,7 @@ from leasehold_api.http.house import house
 from leasehold_api.http.refusals import address_of as _address
 from leasehold_api.oauth.assertions import claimed_agent
 from leasehold_api.oauth.keys import JWKS_MAX_AGE_S
-from leasehold_api.oauth.metadata import metadata
+from leasehold_api.oauth.metadata import metadata, openid_configuration
 from leasehold_api.oauth.proofs import Proof, ProofError
 from leasehold_api.oauth.refusals import RefusalError
 from leasehold_api.oauth.registration import Enrolment
@@ -55,6 +55,13 @@ async def read_metadata(request: Request) -> JSONResponse:
     """Describe the authorization server (RFC 8414)."""
     headers = {"Cache-Control": f"public, max-age={JWKS_MAX_AGE_S}"}
     return JSONResponse(metadata(house(request).authority.issuer), headers=headers)
+
+
+@router.get("/.well-known/openid-configuration")
+async def read_openid_configuration(request: Request) -> JSONResponse:
+    """Describe the issuer of tasks' identity tokens (OpenID Connect Discovery 1.0)."""
+    headers = {"Cache-Control": f"public, max-age={JWKS_MAX_AGE_S}"}
+    return JSONResponse(openid_configuration(house(request).authority.issuer), headers=headers)
 
 
 @router.get("/oauth/jwks.json")

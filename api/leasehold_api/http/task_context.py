@@ -1,4 +1,7 @@
-"""``/v1/task/connections`` and ``/v1/task/variables``: what a running task is given, and the variables it sets."""
+"""``/v1/task/connections`` and ``/v1/task/variables``: what a running task is given, and the variables it sets.
+
+``/v1/task/id-token`` lets it prove to others which task it is.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from leasehold_api.http.answers import answer
 from leasehold_api.http.house import house
 from leasehold_protocol.v1.context import ConnectionValue, VariableValue, VariableWrite
 from leasehold_protocol.v1.message import Key, Name
+from leasehold_protocol.v1.tasks import IdToken, IdTokenRequest
 
 router = APIRouter(prefix="/v1/task", tags=["tasks"])
 
@@ -27,6 +31,13 @@ async def read_connection(request: Request, caller: Caller, connection: Annotate
     """Return a connection with its secrets, if the task declared it and its site is granted it now."""
     value = await house(request).connections.read(caller, connection, now=clock.now())
     return answer(value, headers=_NO_STORE)
+
+
+@router.post("/id-token", response_model=IdToken)
+async def issue_id_token(request: Request, caller: Caller, body: IdTokenRequest) -> Response:
+    """Issue a token that proves to the audience which task this is, if the task declared the audience."""
+    issued = await house(request).id_tokens.issue(caller, body.audience, now=clock.now())
+    return answer(issued, headers=_NO_STORE)
 
 
 @router.get("/variables/{key:path}", response_model=VariableValue)

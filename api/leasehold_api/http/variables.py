@@ -47,8 +47,15 @@ async def show_variable(request: Request, caller: Viewer, key: VariableKey) -> R
 
 @router.put("/variables/{key:path}", response_model=VariableSummary, responses=_CREATED)
 async def put_variable(request: Request, caller: Author, key: VariableKey, body: VariableWrite) -> Response:
-    """Set a variable; the answer does not repeat its value."""
-    summary, is_new = await house(request).variables.put(team_of(caller), key, body.value, by=done_by(caller))
+    """Set a variable; the answer does not repeat its value. Secret references take an admin."""
+    role = caller.person.role
+    summary, is_new = await house(request).variables.put(
+        team_of(caller),
+        key,
+        body.value,
+        may_refer=role is None or includes(role, Role.ADMIN),
+        by=done_by(caller),
+    )
     return answer(summary, status=201 if is_new else 200)
 
 

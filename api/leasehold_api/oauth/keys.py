@@ -105,7 +105,7 @@ class SigningKeys:
         self._public = {key.kid: ECKey.import_key(json.loads(key.public_jwk)) for key in useful}
         for key in useful:
             if key.state is KeyState.ACTIVE and (self._private is None or self._private.kid != key.kid):
-                opened = self._sealer.open(key.sealed_private_jwk, identity=_identity(key.kid))
+                opened = self._sealer.open(key.sealed_private_jwk, identity=identity(key.kid))
                 self._private = ECKey.import_key(json.loads(opened))
 
     def rotation_is_due(self, *, now: float) -> bool:
@@ -134,7 +134,7 @@ class SigningKeys:
             kid=kid,
             state=state,
             public_jwk=json.dumps(key.as_dict(private=False, **described)),
-            sealed_private_jwk=self._sealer.seal(private, identity=_identity(kid)),
+            sealed_private_jwk=self._sealer.seal(private, identity=identity(kid)),
             created_at=now,
         )
 
@@ -170,5 +170,6 @@ class SigningKeys:
         return key
 
 
-def _identity(kid: str) -> str:
+def identity(kid: str) -> str:
+    """Return what a signing key's private half is sealed for."""
     return f"signing_key:{kid}"

@@ -7,6 +7,7 @@ from typing import Any
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 
 from leasehold_api.oauth.clients import GRANT_TYPES
+from leasehold_api.oauth.id_tokens import CLAIMS as ID_TOKEN_CLAIMS
 
 
 def metadata(issuer: str) -> dict[str, Any]:
@@ -32,3 +33,19 @@ def metadata(issuer: str) -> dict[str, Any]:
     document.validate_token_endpoint()
     document.validate_registration_endpoint()
     return dict(document)
+
+
+def openid_configuration(issuer: str) -> dict[str, Any]:
+    """Return what relying parties of tasks' identity tokens look up (OpenID Connect Discovery 1.0, section 3).
+
+    There is no authorization endpoint: a task asks on its own socket, nobody is sent to a page.
+    """
+    return {
+        "issuer": issuer,
+        "jwks_uri": f"{issuer}/oauth/jwks.json",
+        "response_types_supported": ["id_token"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["ES256"],
+        "scopes_supported": ["openid"],
+        "claims_supported": list(ID_TOKEN_CLAIMS),
+    }

@@ -21,6 +21,7 @@ class TaskClaims:
     agent_id: str
     site_id: str
     team_id: str
+    team: str
     jkt: str
     task_instance: str
     epoch: int
@@ -38,6 +39,7 @@ def scopes_for(task_entry: TaskEntry, granted_connections: Collection[str]) -> l
     return [
         *(connection_scope(name) for name in sorted(set(connections))),
         *(variable_scope(key, action) for key in sorted(set(task_entry.variables)) for action in ("read", "write")),
+        *(id_token_scope(audience) for audience in sorted(set(task_entry.id_tokens))),
         *(f"xcom:{task}:read" for task in sorted(set(task_entry.upstream))),
     ]
 
@@ -50,6 +52,11 @@ def connection_scope(name: str) -> str:
 def variable_scope(key: str, action: str) -> str:
     """Return the scope that lets a task ``read`` or ``write`` a variable."""
     return f"variable:{key}:{action}"
+
+
+def id_token_scope(audience: str) -> str:
+    """Return the scope that lets a task prove to ``audience`` which task it is."""
+    return f"id_token:{audience}:issue"
 
 
 class TaskTokens:
@@ -120,6 +127,7 @@ class TaskTokens:
                 agent_id=str(claims["act"]["sub"]),
                 site_id=str(claims["site_id"]),
                 team_id=str(claims["team_id"]),
+                team=str(claims["team"]),
                 jkt=str(claims["cnf"]["jkt"]),
                 task_instance=str(claims["task_instance"]),
                 epoch=int(claims["epoch"]),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from urllib.parse import parse_qs, quote, unquote, urlencode
 
 _ASKED = re.compile(r"/v1/(connections|variables)/[^?#]+")
+_ID_TOKEN = "/v1/id-token"  # noqa: S105 - a path
 _XCOM = re.compile(r"/v1/xcoms/(?P<key>[^?#/]+)\?(?P<query>[^#]*)")
 _SENSITIVE = re.compile(r"pass|secret|token|key|credential|private|auth", re.IGNORECASE)
 _SHORTEST_UNNAMED = 8
@@ -17,6 +18,8 @@ def api_path(path: str) -> str | None:
     """Return the API's route for a path of the task protocol; none when tasks may not ask that."""
     if found := _XCOM.fullmatch(path):
         return _xcom_route(unquote(found["key"]), parse_qs(found["query"]))
+    if path == _ID_TOKEN:
+        return "/v1/task/id-token"
     if not _ASKED.fullmatch(path) or _climbs(unquote(path)):
         return None
     return "/v1/task" + path.removeprefix("/v1")
@@ -44,13 +47,16 @@ def secrets_in(path: str, body: object) -> list[str]:
     """Return the texts of an answer that must never appear in the log."""
     if not isinstance(body, dict):
         return []
+    if path == _ID_TOKEN:
+        return _distinct(_texts(body.get("token"), is_sensitive=True))
+    referred = list(_texts(body.get("secrets"), is_sensitive=True)) if _ASKED.fullmatch(path) else []
     if path.startswith("/v1/connections/"):
         password = body.get("password")
         first = [password] if isinstance(password, str) else []
-        return _distinct([*first, *_texts(body.get("extra"), is_sensitive=False)])
+        return _distinct([*first, *_texts(body.get("extra"), is_sensitive=False), *referred])
     if path.startswith("/v1/variables/") and _SENSITIVE.search(unquote(path)):
-        return _distinct(_texts(body.get("value"), is_sensitive=True))
-    return []
+        return _distinct([*_texts(body.get("value"), is_sensitive=True), *referred])
+    return _distinct(referred)
 
 
 def _texts(value: object, *, is_sensitive: bool) -> Iterator[str]:

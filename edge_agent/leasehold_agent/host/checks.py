@@ -20,6 +20,7 @@ _LONGEST_TAG = 256
 _LONGEST_NOTE = 500
 _MOST_SECONDS = 366 * 86400
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}")
+_AUDIENCE = re.compile(r"[!#-\[\]-~]{1,255}")
 _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-/:]{0,249}")
 
 
@@ -68,6 +69,18 @@ def written_value(body: bytes) -> bytes:
     if "value" not in fields:
         raise invalid('the body must be {"value": …}')
     return json_text(fields["value"])
+
+
+def audience(body: bytes) -> str:
+    """Return whom an identity token shall be for.
+
+    Raises:
+        RefusedRequestError: if the body does not say.
+    """
+    value = json_object(body).get("audience")
+    if not isinstance(value, str) or not _AUDIENCE.fullmatch(value):
+        raise invalid('the body must be {"audience": "…"}: 1 to 255 ASCII letters and signs, no space, " or \\')
+    return value
 
 
 def json_text(value: object) -> bytes:

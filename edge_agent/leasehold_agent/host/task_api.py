@@ -74,6 +74,9 @@ class TaskApi:
             method, act = action
             _allow(request, method)
             return act(request)
+        if path == "/v1/id-token":
+            _allow(request, "POST")
+            return await self._forward(request, path, {"audience": checks.audience(request.body)})
         for prefix, methods in self._keyed().items():
             if path.startswith(prefix) and len(path) > len(prefix):
                 _allow(request, *methods)

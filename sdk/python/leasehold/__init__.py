@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from leasehold.runtime.connections import Connection
     from leasehold.runtime.context import Context, context
     from leasehold.runtime.endings import Fail, Retry, Skip
+    from leasehold.runtime.identity import id_token
     from leasehold.runtime.signs import heartbeat, mask
     from leasehold.runtime.variables import Variable
 
@@ -33,6 +34,7 @@ __all__ = [
     "dag",
     "errors",
     "heartbeat",
+    "id_token",
     "log",
     "mask",
     "metrics",
@@ -60,6 +62,7 @@ _HOMES = {
     "context": "leasehold.runtime.context",
     "dag": "leasehold.authoring.dags",
     "heartbeat": "leasehold.runtime.signs",
+    "id_token": "leasehold.runtime.identity",
     "mask": "leasehold.runtime.signs",
     "program": "leasehold.authoring.programs",
     "shell": "leasehold.authoring.programs",

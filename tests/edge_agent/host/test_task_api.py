@@ -143,6 +143,34 @@ def test_a_secret_is_masked_before_the_task_sees_it(attempt: Attempt) -> None:
     assert any("fewer than 4" in text for text in attempt.texts("agent"))
 
 
+def test_an_identity_token_comes_from_the_api_and_is_masked(attempt: Attempt) -> None:
+    task = attempt.talking()
+    body = json.dumps({"audience": "https://vault.example.com"})
+
+    with attempt.control() as agent:
+        connection = task.raw()
+        head = f"POST /v1/id-token HTTP/1.1\r\nAuthorization: Bearer {task.secret}\r\nContent-Length: {len(body)}"
+        connection.sendall(f"{head}\r\n\r\n{body}".encode())
+        ask = agent.next_ask()
+        agent.say(do="answer", id=ask["ask"], status=200, body={"token": "aaaa.bbbb.cccc"}, secrets=["aaaa.bbbb.cccc"])
+        answer = connection.recv(65536)
+        connection.close()
+    task.request("POST", "/v1/log", {"message": "signed in with aaaa.bbbb.cccc"})
+    task.end(0)
+    attempt.wait()
+
+    assert (ask["method"], ask["path"], ask["body"]) == ("POST", "/v1/id-token", json.loads(body))
+    assert json.loads(answer.partition(b"\r\n\r\n")[2]) == {"token": "aaaa.bbbb.cccc"}
+    assert "bbbb" not in attempt.log
+
+
+@pytest.mark.parametrize("audience", [None, 7, "", "two words", 'a"b', "a\\b", "é", "a\n", "x" * 256])
+def test_what_can_be_no_audience_is_refused_without_asking(task: Task, audience: object) -> None:
+    status, problem = task.request("POST", "/v1/id-token", {"audience": audience})
+
+    assert (status, problem["code"]) == (422, "invalid_request")
+
+
 def test_a_written_xcom_is_on_disk_and_the_last_one_counts(task: Task, attempt: Attempt) -> None:
     first = task.request("PUT", "/v1/xcoms/plant%2Frows", {"value": 3})
     second = task.request("PUT", "/v1/xcoms/plant/rows", {"value": {"é": None}})

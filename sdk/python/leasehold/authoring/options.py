@@ -20,6 +20,8 @@ if TYPE_CHECKING:
         """Connections the task may ask for. They decide where it can run."""
         variables: Sequence[str]
         """Variables the task may read and write."""
+        id_tokens: Sequence[str]
+        """Audiences that the task may ask identity tokens for."""
         retries: int
         """How often to try again after a failure of the task's own; 0 … 1000."""
         retry_delay: Duration
@@ -107,6 +109,16 @@ def _keys(value: object) -> list[str]:
     return keys
 
 
+def _audiences(value: object) -> list[str]:
+    audiences = _texts(value)
+    for audience in audiences:
+        if not 0 < len(audience) <= 255 or any(not "!" <= letter <= "~" or letter in '"\\' for letter in audience):
+            raise ValueError(
+                f"{audience!r} can't be an audience: use up to 255 ASCII letters and signs, no space, \" or \\"
+            )
+    return audiences
+
+
 def _texts(value: object) -> list[str]:
     if isinstance(value, list | tuple | set | frozenset) and all(isinstance(item, str) for item in value):
         return [str(item) for item in (value if isinstance(value, list | tuple) else sorted(value))]
@@ -169,6 +181,7 @@ def _trigger_rule(value: object) -> str:
 _READERS = {
     "connections": _names,
     "variables": _keys,
+    "id_tokens": _audiences,
     "retries": _retries,
     "retry_delay": _retry_delay,
     "timeout": _timeout,

@@ -55,11 +55,24 @@ class Host:
         Raises:
             LeaseholdError: the kind says what the task can do about it.
         """
-        wait_s = READ_WAIT_S if wait is None else _seconds(wait)
-        answer = self._call("GET", path, b"", timeout_s=wait_s + _GRACE_S, wait_s=wait_s)
-        if not isinstance(answer, dict):
-            raise RefusedError(f"GET {path} was answered with something that is not a JSON object")
-        return answer
+        return self._ask("GET", path, b"", wait)
+
+    def ask(
+        self, path: str, body: Mapping[str, object], wait: float | str | timedelta | None = None
+    ) -> Mapping[str, object]:
+        """Post ``body`` to ``path`` and return the JSON object that is the answer.
+
+        Args:
+            path: The path, percent-encoded.
+            body: What is asked.
+            wait: How long the host may wait for the API.
+
+        Raises:
+            LeaseholdError: the kind says what the task can do about it.
+        """
+        import json
+
+        return self._ask("POST", path, json.dumps(body, separators=(",", ":")).encode(), wait)
 
     def write(self, method: str, path: str, body: Mapping[str, object] | None = None) -> None:
         """Send ``body`` to ``path``; when this returns, the host has it on disk.
@@ -75,6 +88,13 @@ class Host:
     def close(self) -> None:
         """Close the connections that are idle; the next call opens one again."""
         self._wire.close()
+
+    def _ask(self, method: str, path: str, body: bytes, wait: float | str | timedelta | None) -> Mapping[str, object]:
+        wait_s = READ_WAIT_S if wait is None else _seconds(wait)
+        answer = self._call(method, path, body, timeout_s=wait_s + _GRACE_S, wait_s=wait_s)
+        if not isinstance(answer, dict):
+            raise RefusedError(f"{method} {path} was answered with something that is not a JSON object")
+        return answer
 
     def _call(self, method: str, path: str, body: bytes, *, timeout_s: float, wait_s: float | None = None) -> object:
         try:

@@ -29,6 +29,8 @@ class ConnectionValue(ConnectionFields):
     """``GET /v1/task/connections/{id}``: a connection as a task gets it, secrets open."""
 
     id: Name
+    secrets: list[str] = Field(default_factory=list[str], repr=False)
+    """What its secret references stand for, wherever it is above: to be masked."""
 
 
 class VariableValue(Message):
@@ -36,6 +38,8 @@ class VariableValue(Message):
 
     key: Key
     value: Json
+    secrets: list[str] = Field(default_factory=list[str], repr=False)
+    """What its secret references stand for: to be masked, whatever the key is called."""
 
 
 class VariableWrite(Message):

@@ -22,6 +22,9 @@ Key = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-/:]{
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 """An id that the API made. Opaque to everybody else."""
 
+Audience = Annotated[str, StringConstraints(pattern=r"^[!#-\[\]-~]{1,255}$")]
+"""Whom an identity token is for: what RFC 6749 allows in a scope, because a task token's scopes name it."""
+
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """SHA-256 in lower-case hexadecimal."""
 

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from leasehold_protocol.v1.leases import RunFacts
 from leasehold_protocol.v1.manifest import Work
-from leasehold_protocol.v1.message import Instant, Json, Key, Message, Name, Seconds
+from leasehold_protocol.v1.message import Audience, Instant, Json, Key, Message, Name, Seconds
 
 
 class TaskContext(Message):
@@ -71,6 +71,20 @@ class LogWrite(Message):
     message: str
     fields: dict[str, Json] = Field(default_factory=dict[str, Json])
     at: Instant | None = None
+
+
+class IdTokenRequest(Message):
+    """``POST /v1/id-token``, at the API ``/v1/task/id-token``: prove to ``audience`` which task this is."""
+
+    audience: Audience
+
+
+class IdToken(Message):
+    """An OpenID Connect identity token of the task, signed by the API."""
+
+    token: str = Field(repr=False)
+    audience: Audience
+    expires_at: Instant
 
 
 class MaskWrite(Message):
