@@ -184,7 +184,29 @@ def test_an_agent_is_locked_by_its_name(author: Leasehold, api: respx.Router) ->
     ended = author("agents", "lock", "plant-1", "--reason", "stolen")
 
     assert ended.code == 0
-    assert json.loads(lock.calls.last.request.content) == {"reason": "stolen"}
+    assert json.loads(lock.calls.last.request.content) == {"reason": "stolen", "running": "cancel"}
+
+
+def test_a_locked_agent_may_finish_what_it_runs(author: Leasehold, api: respx.Router) -> None:
+    api.get("/v1/teams/default/agents").mock(return_value=said(AgentList(items=[an_agent("plant-1", 7)])))
+    lock = api.post("/v1/teams/default/agents/agt-7/lock").mock(return_value=httpx.Response(204))
+
+    ended = author("agents", "lock", "plant-1", "--running", "finish")
+
+    assert ended.code == 0
+    assert json.loads(lock.calls.last.request.content)["running"] == "finish"
+
+
+def test_a_site_is_locked_and_unlocked(author: Leasehold, api: respx.Router) -> None:
+    lock = api.post("/v1/teams/default/sites/plant/lock").mock(return_value=httpx.Response(204))
+    api.post("/v1/teams/default/sites/plant/unlock").mock(return_value=httpx.Response(204))
+
+    locked = author("sites", "lock", "plant", "--reason", "break-in", "--running", "finish")
+    unlocked = author("sites", "unlock", "plant")
+
+    assert json.loads(lock.calls.last.request.content) == {"reason": "break-in", "running": "finish"}
+    assert locked.out.startswith("Site plant is locked.")
+    assert unlocked.out == "Site plant is unlocked.\n"
 
 
 def test_two_agents_of_one_name_are_told_apart_by_their_ids(author: Leasehold, api: respx.Router) -> None:
