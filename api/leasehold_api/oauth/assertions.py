@@ -69,7 +69,10 @@ class AgentAssertion(JWTBearerClientAssertion):  # type: ignore[misc]  # Authlib
         try:
             token = jwt.decode(assertion, resolve_key, algorithms=["ES256"])
         except (JoseError, ValueError, RecursionError) as error:
-            raise _refused("the assertion was not signed with the key that this agent enrolled") from error
+            raise _refused(
+                "the assertion was not signed with the key that this agent enrolled; its kid must be the RFC 7638 "
+                "thumbprint of that key"
+            ) from error
         agent = self._store.agent(str(token.claims["sub"]))
         if agent is None:
             raise unknown_agent()
