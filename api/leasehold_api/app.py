@@ -23,6 +23,7 @@ from leasehold_api.context.variables import Variables
 from leasehold_api.fleet.bootstrap import ensure_bootstrap
 from leasehold_api.fleet.registry import Registry
 from leasehold_api.http import (
+    agent_keys,
     agent_link,
     agents,
     attempts,
@@ -65,6 +66,7 @@ from leasehold_api.storage.database import Database, make_engine
 from leasehold_api.storage.migrate import migrate
 from leasehold_api.storage.notifications import Notifications
 from leasehold_api.storage.plans import Plans
+from leasehold_api.storage.sql_agent_keys import SqlAgentKeys
 from leasehold_api.storage.sql_agents import SqlAgents
 from leasehold_api.storage.sql_attempts import SqlAttempts
 from leasehold_api.storage.sql_bootstrap import SqlBootstrap
@@ -95,6 +97,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     health.router,
     oauth.router,
     agent_link.router,
+    agent_keys.router,
     attempts.router,
     task_context.router,
     task_xcoms.router,
@@ -237,15 +240,16 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
             used_proofs=UsedProofs(),
         ),
         authority=Authority(
-            SqlAuthorityStorage(database), issuer=issuer, access_tokens=access_tokens, task_tokens=task_tokens
+            SqlAuthorityStorage(database, plans), issuer=issuer, access_tokens=access_tokens, task_tokens=task_tokens
         ),
         signing_keys=keys,
         id_tokens=IdTokens(SqlIdentities(database), issuer=issuer, keys=keys),
         enrolment_rates=Rates(),
         registry=Registry(
             teams=SqlTeams(database),
-            sites=SqlSites(database, disconnected_after_s=settings.disconnected_after_s),
-            agents=SqlAgents(database, disconnected_after_s=settings.disconnected_after_s),
+            sites=SqlSites(database, plans, disconnected_after_s=settings.disconnected_after_s),
+            agents=SqlAgents(database, plans, disconnected_after_s=settings.disconnected_after_s),
+            agent_keys=SqlAgentKeys(database),
             enrolment_tokens=SqlEnrolmentTokens(database),
             api_tokens=SqlApiTokens(database),
         ),

@@ -59,6 +59,8 @@ class AgentCaller:
     team: str
     jkt: str
     """RFC 7638 thumbprint of the agent's key."""
+    is_finishing: bool = False
+    """It is locked: it may end what it holds, and gets nothing new."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

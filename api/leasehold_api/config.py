@@ -75,6 +75,9 @@ class Settings(BaseSettings):
     disconnected_after_s: float = Field(
         default=60.0, ge=5, description="After this long without a sign of life an agent is shown as disconnected."
     )
+    agent_key_days: float = Field(
+        default=30.0, gt=0, le=3650, description="The age in days at which agents make themselves a new key."
+    )
     most_queued: int = Field(
         default=100_000, ge=1, description="Task instances of one team that may wait in the queue."
     )

@@ -16,6 +16,7 @@ from leasehold_agent.attempts.supervisor import Supervisor
 from leasehold_agent.chores import Chores
 from leasehold_agent.clock import ServerClock, boottime
 from leasehold_agent.config import Settings
+from leasehold_agent.control import ControlSocket
 from leasehold_agent.delivery.delivery import Delivery
 from leasehold_agent.delivery.outcomes import OutcomeDesk
 from leasehold_agent.errors import LinkError, UnavailableError
@@ -23,9 +24,11 @@ from leasehold_agent.exits import Exit
 from leasehold_agent.host.spawn import HostZygote
 from leasehold_agent.identity.access import CachedToken
 from leasehold_agent.identity.generation import next_generation
-from leasehold_agent.identity.key import AgentKey
+from leasehold_agent.identity.key_in_use import KeyInUse
+from leasehold_agent.identity.key_store import KeyStore
 from leasehold_agent.identity.oauth import Granted, TokenRequests
 from leasehold_agent.identity.record import Identity
+from leasehold_agent.identity.rotation import KeyRotation
 from leasehold_agent.link.api import Api, TaskApi
 from leasehold_agent.link.http import Http
 from leasehold_agent.link.pull import Pull
@@ -48,22 +51,24 @@ class _FinishedError(Exception):
 class Agent:
     """One agent process. Build it inside the running event loop."""
 
-    def __init__(self, settings: Settings, identity: Identity, key: AgentKey, *, version: str, once: bool) -> None:
+    def __init__(
+        self, settings: Settings, identity: Identity, keys: KeyInUse, store: KeyStore, *, version: str, once: bool
+    ) -> None:
         self._settings = settings
         self._once = once
-        self._key = key
+        self._keys = keys
         self._clock = ServerClock()
         self._http = Http(identity.api_url, clock=self._clock, version=version, ca_file=settings.ca_file)
         self._tokens = TokenRequests(
             self._http,
-            key,
+            keys,
             client_id=identity.client_id,
             issuer=identity.issuer,
             clock=self._clock,
             generation=partial(next_generation, settings.state_dir),
         )
         self._access = CachedToken(self._tokens.access_token)
-        self._api = Api(self._http, Session(self._http, key, self._access, self._clock))
+        self._api = Api(self._http, Session(self._http, keys, self._access, self._clock))
         self._hosts = HostZygote()
         self._roster = Roster(1 if once else settings.slots)
         self._directories = AttemptDirectories(settings.state_dir / "attempts")
@@ -74,12 +79,22 @@ class Agent:
         self._desk = OutcomeDesk(self._send_outcomes, self._standing.outcomes_answered, self._roster, boottime)
         self._supervisor = self._build_supervisor(version)
         self._standing.connect(supervisor=self._supervisor, hello_is_due=self._pull.hello_is_due)
+        self._rotation = KeyRotation(
+            identity,
+            keys,
+            store,
+            settings.state_dir,
+            propose=self._api.propose_key,
+            tokens=self._tokens,
+            access=self._access,
+        )
         self._chores = Chores(
             api=self._api,
             roster=self._roster,
             standing=self._standing,
             directories=self._directories,
             bundles=self._bundles,
+            rotation=self._rotation,
             settings=settings,
         )
         self._shutdown = Shutdown(self._cancel_attempts)
@@ -123,6 +138,7 @@ class Agent:
                 self._shutdown.listen()
                 self._chores.start()
                 self._spawn(StatusSocket(self._settings.state_dir, self._standing.snapshot).serve())
+                self._spawn(ControlSocket(self._settings.state_dir, self._rotation.rotate).serve())
                 self._spawn(self._desk.run())
                 self._spawn(self._hosts.warm())
                 pulling = self._spawn(self._pull.run())
@@ -203,4 +219,4 @@ class Agent:
         return CachedToken(exchange)
 
     def _ask(self, token: CachedToken) -> Ask:
-        return TaskApi(Session(self._http, self._key, token, self._clock)).ask
+        return TaskApi(Session(self._http, self._keys, token, self._clock)).ask

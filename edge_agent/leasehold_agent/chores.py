@@ -14,7 +14,9 @@ from leasehold_agent.attempts.roster import Roster
 from leasehold_agent.config import Settings
 from leasehold_agent.delivery.courier import is_covered
 from leasehold_agent.disk import low_water_reason
-from leasehold_agent.errors import LinkError
+from leasehold_agent.errors import LinkError, LockedError
+from leasehold_agent.identity.key_store import StoreUnreachableError
+from leasehold_agent.identity.rotation import KeyRotation
 from leasehold_agent.link.renewal import RenewalApi, renew, renewal_every
 from leasehold_agent.standing import Standing
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 DISK_EVERY_S = 10
 COLLECT_EVERY_S = 300
+ROTATION_EVERY_S = 300
 BUNDLES_KEPT_S = 7 * 86400
 _TICK_S = 1
 logger = logging.getLogger(__name__)
@@ -39,6 +42,7 @@ class Chores:
         standing: Standing,
         directories: AttemptDirectories,
         bundles: Bundles,
+        rotation: KeyRotation,
         settings: Settings,
     ) -> None:
         self._api = api
@@ -46,6 +50,7 @@ class Chores:
         self._standing = standing
         self._directories = directories
         self._bundles = bundles
+        self._rotation = rotation
         self._settings = settings
         self._renewed_at = time.monotonic()
         self._told: list[str] = []
@@ -62,6 +67,7 @@ class Chores:
             (self._renew_when_due, _TICK_S),
             (self._check_disk_job, DISK_EVERY_S),
             (self.collect, COLLECT_EVERY_S),
+            (self.rotate_key_when_due, ROTATION_EVERY_S),
         ):
             scheduler.add_job(job, IntervalTrigger(seconds=every_s, timezone=UTC), misfire_grace_time=None)
         scheduler.start()
@@ -89,12 +95,15 @@ class Chores:
         """Renew when it is time. The interval follows the shortest lease, so it is looked at every second."""
         held = self._roster.held
         every = renewal_every(held, self._standing.renew_every_s)
-        if not self._standing.was_greeted.is_set() or time.monotonic() - self._renewed_at < every:
+        is_due = time.monotonic() - self._renewed_at >= every or self._standing.lock_is_news()
+        if not self._standing.was_greeted.is_set() or not is_due:
             return
         if not held and self._standing.is_polling and self._told == self._roster.paused_because:
             return  # The poll that waits is the sign of life; another one would be traffic for nothing.
         try:
             await self.renew()
+        except LockedError as error:
+            self._standing.stop_everything(f"locked: {error}")
         except LinkError as error:
             logger.warning("renewal failed", extra={"error": str(error), "leases": len(held)})
 
@@ -107,6 +116,15 @@ class Chores:
 
     async def _check_disk_job(self) -> None:
         self.check_disk()
+
+    async def rotate_key_when_due(self) -> None:
+        """Replace the key at the age that the API says, and finish a rotation that was interrupted."""
+        if not self._standing.was_greeted.is_set() or self._standing.is_locked:
+            return
+        try:
+            await self._rotation.rotate_if_due(every_s=self._standing.rotate_key_every_s, now=time.time())
+        except (LinkError, StoreUnreachableError) as error:
+            logger.warning("the key was not rotated", extra={"error": str(error)})
 
     async def collect(self) -> None:
         """Remove delivered directories beyond ``keep_attempts``, and bundles that nothing used for a week."""

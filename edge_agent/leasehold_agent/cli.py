@@ -21,6 +21,7 @@ examples:
   edge-agent run
   edge-agent status --json
   edge-agent attempts log ATTEMPT
+  edge-agent identity show
 
 settings come from /etc/leasehold/agent.toml (or the file that LEASEHOLD_AGENT_CONFIG names),
 then from LEASEHOLD_AGENT_* variables, then from flags; edge-agent config shows what is in effect.
@@ -100,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_json(_add(commands, "status", "status", "show what it is, what it runs and why it takes no work"))
     _add_json(_add(commands, "config", "config", "show the effective settings and where each comes from"))
     _add_attempts(commands)
+    _add_identity(commands)
     _add_json(_add(commands, "version", "version", "print the version"))
     host = commands.add_parser("attempt-host", help="run one attempt's host in the foreground, for people")
     host.add_argument("directory", metavar="DIR")
@@ -136,6 +138,14 @@ def _add_attempts(commands: Commands) -> None:
     _add_json(_add(actions, "list", "attempts:list_all", "list them"))
     for name, text in (("show", "show what is on disk about one"), ("log", "print one's log")):
         _add(actions, name, f"attempts:{name}", text).add_argument("attempt", metavar="ATTEMPT")
+
+
+def _add_identity(commands: Commands) -> None:
+    identity = commands.add_parser("identity", help="show who this agent is, or give it a new key")
+    actions = identity.add_subparsers(dest="action", required=True, metavar="ACTION")
+    _add_json(_add(actions, "show", "identity:show", "show client id, key, store, age and the next rotation"))
+    rotate = _add(actions, "rotate", "identity:rotate", "replace the key now; work goes on")
+    rotate.add_argument("--ca-file", metavar="FILE", help="PEM file of your own certificate authorities")
 
 
 def _add_json(parser: argparse.ArgumentParser) -> None:

@@ -36,6 +36,9 @@ class Standing:
         self.poll_wait_s = 50.0
         self.renew_every_s = 20.0
         self.log_every_s = 1.0
+        self.rotate_key_every_s = 30 * 86400.0
+        self.is_locked = False
+        self._lock_is_news = False
         self.was_greeted = asyncio.Event()
         self.took_a_lease = asyncio.Event()
 
@@ -64,6 +67,7 @@ class Standing:
         self.poll_wait_s = answer.intervals.poll_wait_s
         self.renew_every_s = answer.intervals.renew_every_s
         self.log_every_s = answer.intervals.log_every_s
+        self.rotate_key_every_s = answer.intervals.rotate_key_every_s
         self._roster.set_ceiling(answer.slots)
         for instruction in answer.attempts:
             held = self._roster.get(instruction.attempt)
@@ -116,6 +120,9 @@ class Standing:
             OperatorError: right at the start, when only a person can put it right. Later the agent goes on asking:
                 it has attempts, and comes back by itself when it is unlocked.
         """
+        now_locked = isinstance(trouble, LockedError)
+        self._lock_is_news = self._lock_is_news or (now_locked and not self.is_locked)
+        self.is_locked = now_locked
         was, self._link = self._link, "connected" if trouble is None else _words(trouble)
         if trouble is not None and was != self._link:
             logger.warning("link down", extra={"reason": self._link})
@@ -139,6 +146,16 @@ class Standing:
                 f"The API at {self._identity.api_url} can't be used: {trouble}.",
                 "Check that it runs and that this machine reaches it.",
             )
+
+    def lock_is_news(self) -> bool:
+        """Say, once per lock, that this agent was told it is locked: renewing shows whether it may finish."""
+        is_news, self._lock_is_news = self._lock_is_news, False
+        return is_news
+
+    def stop_everything(self, reason: str) -> None:
+        """Stop all attempts: the API has given their work to others. What they wrote stays on disk."""
+        for held in self._roster.held:
+            held.order_stop(StopOrder(kind="cancelled", reason=reason))
 
     def snapshot(self) -> Status:
         """Return what ``edge-agent status`` shows."""

@@ -134,6 +134,17 @@ async def _running_run(office: Office) -> Prepared:
     return f"{T}/runs/{await office.run()}/cancel", {"json": {"reason": "enough"}}
 
 
+async def _lockable_site(office: Office) -> Prepared:
+    await office("PUT", f"{T}/sites/cellar", json={})
+    return f"{T}/sites/cellar/lock", {"json": {"reason": "flooded"}}
+
+
+async def _locked_site(office: Office) -> Prepared:
+    path, body = await _lockable_site(office)
+    await office("POST", path, **body)
+    return f"{T}/sites/cellar/unlock", {}
+
+
 _TT = "/v1/teams/{team}"
 PREPARED: dict[tuple[str, str], tuple[Callable[[Office], Awaitable[Prepared]], str]] = {
     ("POST", "/v1/teams"): (_team, "team.created"),
@@ -141,6 +152,8 @@ PREPARED: dict[tuple[str, str], tuple[Callable[[Office], Awaitable[Prepared]], s
     ("DELETE", f"{_TT}/sites/{{site}}"): (_empty_site, "site.deleted"),
     ("POST", f"{_TT}/sites/{{site}}/enrolment-tokens"): (_enrolment_token, "enrolment_token.issued"),
     ("DELETE", f"{_TT}/enrolment-tokens/{{token}}"): (_open_enrolment_token, "enrolment_token.revoked"),
+    ("POST", f"{_TT}/sites/{{site}}/lock"): (_lockable_site, "site.locked"),
+    ("POST", f"{_TT}/sites/{{site}}/unlock"): (_locked_site, "site.unlocked"),
     ("POST", f"{_TT}/agents/{{agent}}/lock"): (_agent, "agent.locked"),
     ("POST", f"{_TT}/agents/{{agent}}/unlock"): (_locked_agent, "agent.unlocked"),
     ("POST", f"{_TT}/api-tokens"): (_api_token, "api_token.issued"),

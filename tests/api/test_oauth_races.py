@@ -13,6 +13,7 @@ from leasehold_api.oauth.generations import Generation, Verdict, judge
 from leasehold_api.oauth.keys import KeyState, SigningKeys
 from leasehold_api.oauth.store import AuthorityStore, NewAgent
 from leasehold_api.storage.database import Database, make_engine
+from leasehold_api.storage.plans import Plans
 from leasehold_api.storage.sql_keys import SqlSigningKeys
 from leasehold_api.storage.sql_oauth import SqlAuthorityStorage
 from leasehold_api.storage.tables import enrolment_tokens, metadata, sites, teams
@@ -47,7 +48,7 @@ async def storages(processes: list[Database]) -> list[SqlAuthorityStorage]:
         tx.run(insert(enrolment_tokens), {**token, "created_at": 0.0, "expires_at": 9.0})
 
     await processes[0].write(furnish)
-    return [SqlAuthorityStorage(database) for database in processes]
+    return [SqlAuthorityStorage(database, Plans()) for database in processes]
 
 
 async def test_a_token_is_used_once_whichever_process_is_asked(storages: list[SqlAuthorityStorage]) -> None:

@@ -11,8 +11,6 @@ import httpx
 import pytest
 import respx
 
-from leasehold.cli.api import Api
-from leasehold.cli.errors import WrongInputError
 from leasehold_protocol.v1.fleet import (
     Agent,
     AgentList,
@@ -185,7 +183,29 @@ def test_an_agent_is_locked_by_its_name(author: Leasehold, api: respx.Router) ->
     ended = author("agents", "lock", "plant-1", "--reason", "stolen")
 
     assert ended.code == 0
-    assert json.loads(lock.calls.last.request.content) == {"reason": "stolen"}
+    assert json.loads(lock.calls.last.request.content) == {"reason": "stolen", "running": "cancel"}
+
+
+def test_a_locked_agent_may_finish_what_it_runs(author: Leasehold, api: respx.Router) -> None:
+    api.get("/v1/teams/default/agents").mock(return_value=said(AgentList(items=[an_agent("plant-1", 7)])))
+    lock = api.post("/v1/teams/default/agents/agt-7/lock").mock(return_value=httpx.Response(204))
+
+    ended = author("agents", "lock", "plant-1", "--running", "finish")
+
+    assert ended.code == 0
+    assert json.loads(lock.calls.last.request.content)["running"] == "finish"
+
+
+def test_a_site_is_locked_and_unlocked(author: Leasehold, api: respx.Router) -> None:
+    lock = api.post("/v1/teams/default/sites/plant/lock").mock(return_value=httpx.Response(204))
+    api.post("/v1/teams/default/sites/plant/unlock").mock(return_value=httpx.Response(204))
+
+    locked = author("sites", "lock", "plant", "--reason", "break-in", "--running", "finish")
+    unlocked = author("sites", "unlock", "plant")
+
+    assert json.loads(lock.calls.last.request.content) == {"reason": "break-in", "running": "finish"}
+    assert locked.out.startswith("Site plant is locked.")
+    assert unlocked.out == "Site plant is unlocked.\n"
 
 
 def test_two_agents_of_one_name_are_told_apart_by_their_ids(author: Leasehold, api: respx.Router) -> None:
@@ -376,14 +396,3 @@ def test_a_role_that_does_not_suffice_says_who_can_help(author: Leasehold, api: 
     assert ended.code == 3
     assert "Connections are for admins; you are author." in ended.err
     assert "an admin can give you more" in ended.err
-
-
-async def test_a_key_with_signs_in_it_stays_one_piece_of_the_path() -> None:
-    async with Api(url=URL, token=None) as api:
-        assert api.of_team("variables", "a/b?c#d") == "/v1/teams/default/variables/a%2Fb%3Fc%23d"
-
-
-async def test_a_name_with_a_slash_is_refused_before_it_leads_to_another_route() -> None:
-    async with Api(url=URL, token=None) as api:
-        with pytest.raises(WrongInputError, match="cannot be a name"):
-            api.of_team("sites", "north/enrolment-tokens")

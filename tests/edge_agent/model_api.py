@@ -42,9 +42,17 @@ class ModelApi:
         self.connections: dict[str, dict[str, Any]] = {}
         self.verdicts: dict[str, str] = {}
         self.renewal_verdicts: dict[str, str] = {}
+        self.closed_to_locked: set[str] = set()
+        """Paths that answer as they do to an agent that is locked."""
+        self.proposed: list[str] = []
         self.poll_wait_s = 20.0
         self.tokens_given = 0
         self.url = ""
+
+    def lock(self, *paths: str) -> None:
+        """Lock the agent: these paths are closed, and the poll that waits is answered."""
+        self.closed_to_locked |= set(paths)
+        self.work_came.set()
 
     def offer(self, lease: Lease) -> None:
         """Queue a lease."""
@@ -81,6 +89,7 @@ class ModelApi:
             ("GET", "/.well-known/oauth-authorization-server", self._metadata),
             ("POST", "/oauth/register", self._register),
             ("POST", "/oauth/token", self._token),
+            ("PUT", "/v1/agent/key", self._key),
             ("POST", "/v1/agent/hello", self._hello),
             ("POST", "/v1/agent/leases", self._lease),
             ("POST", "/v1/agent/renewals", self._renew),
@@ -97,6 +106,9 @@ class ModelApi:
         async def endpoint(request: Request) -> Response:
             self.requests.append(f"{request.method} {request.url.path}")
             response: Response = await call(request)
+            if request.url.path in self.closed_to_locked:
+                problem = {"title": "locked", "status": 403, "code": "agent_locked", "detail": "locked: a test"}
+                return JSONResponse(problem, 403, media_type="application/problem+json")
             return response
 
         return endpoint
@@ -117,6 +129,10 @@ class ModelApi:
     async def _token(self, request: Request) -> Response:
         self.tokens_given += 1
         return JSONResponse({"access_token": f"at-{self.tokens_given}", "token_type": "DPoP", "expires_in": 600})
+
+    async def _key(self, request: Request) -> Response:
+        self.proposed.append((await request.json())["proof"])
+        return JSONResponse({"current": "old", "proposed": "new"})
 
     async def _hello(self, request: Request) -> Response:
         hello = Hello.model_validate_json(await request.body())

@@ -288,3 +288,54 @@ async def test_a_bundle_that_is_broken_is_the_attempts_own_ending(api: ModelApi,
     assert ending.kind is EndingKind.COULD_NOT_START
     assert ending.message is not None
     assert "another hash" in ending.message
+
+
+LEASES, RENEWALS = "/v1/agent/leases", "/v1/agent/renewals"
+
+
+async def test_a_locked_agent_that_may_renew_finishes_and_delivers_what_it_holds(
+    api: ModelApi, state: Path, tmp_path: Path
+) -> None:
+    go_on = tmp_path / "go-on"
+    async with running(state):
+        api.offer(shell_lease("ti-1.1", f"while [ ! -e {go_on} ]; do sleep 0.02; done; echo 7"))
+        await until(lambda: any(each.get("leases") for each in api.renewals))
+        before = len(api.renewals)
+        api.lock(LEASES)
+        await until(lambda: len(api.renewals) > before + 1)
+        go_on.touch()
+
+        outcome = await api.wait_for_outcome("ti-1.1")
+
+    assert outcome.ending.kind is EndingKind.SUCCESS
+
+
+async def test_a_locked_agent_that_may_not_renew_stops_what_it_holds_and_keeps_it_on_disk(
+    api: ModelApi, state: Path
+) -> None:
+    async with running(state):
+        api.offer(shell_lease("ti-1.1", "sleep 60"))
+        await until(lambda: any(each.get("leases") for each in api.renewals))
+        api.lock(LEASES, RENEWALS, "/v1/agent/outcomes", "/v1/attempts/ti-1.1/log")
+
+        ending = state / "attempts" / "ti-1.1" / "ending.json"
+        await until(ending.exists)
+
+    assert json.loads(ending.read_text())["kind"] == "cancelled"
+
+
+async def test_a_running_agent_rotates_its_key_when_the_operator_says_so_and_goes_on(
+    api: ModelApi, state: Path
+) -> None:
+    before = json.loads((await edge_agent("identity", "show", "--json", "--state-dir", str(state))).out)
+    async with running(state):
+        await until(lambda: (state / "control.sock").exists() and bool(api.hellos))
+        ended = await edge_agent("identity", "rotate", "--state-dir", str(state))
+        api.offer(shell_lease("ti-1.1", "true"))
+        await api.wait_for_outcome("ti-1.1")
+
+    after = json.loads((await edge_agent("identity", "show", "--json", "--state-dir", str(state))).out)
+    assert ended.code == Exit.OK, ended.err
+    assert after["key_thumbprint"] in ended.out
+    assert after["key_thumbprint"] != before["key_thumbprint"]
+    assert len(api.proposed) == 1

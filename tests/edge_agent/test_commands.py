@@ -304,3 +304,35 @@ def self_signed(folder: Path) -> Path:
     file = folder / "server.pem"
     file.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
     return file
+
+
+async def test_without_a_running_agent_the_command_rotates_the_key_itself(api: ModelApi, tmp_path: Path) -> None:
+    state = str(tmp_path / "state")
+    await edge_agent("enroll", api.url, "--token", TOKEN, "--state-dir", state)
+
+    ended = await edge_agent("identity", "rotate", "--state-dir", state)
+    shown = await edge_agent("identity", "show", "--state-dir", state)
+
+    assert ended.code == Exit.OK, ended.err
+    assert "has a new key" in ended.out
+    assert "the agent makes itself a new key after" in shown.out
+    assert len(api.proposed) == 1
+
+
+async def test_a_rotation_that_fails_says_why_and_leaves_the_key(api: ModelApi, tmp_path: Path) -> None:
+    state = str(tmp_path / "state")
+    await edge_agent("enroll", api.url, "--token", TOKEN, "--state-dir", state)
+    api.lock("/v1/agent/key")
+    before = await edge_agent("identity", "show", "--state-dir", state)
+
+    ended = await edge_agent("identity", "rotate", "--state-dir", state)
+
+    assert ended.code == Exit.REFUSED
+    assert "The key was not rotated: locked: a test." in ended.err
+    assert (await edge_agent("identity", "show", "--state-dir", state)).out == before.out
+
+
+async def test_an_identity_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
+    for action in ("show", "rotate"):
+        ended = await edge_agent("identity", action, "--state-dir", str(tmp_path))
+        assert ended.code == Exit.NOT_ENROLLED

@@ -23,6 +23,7 @@ from leasehold_agent.errors import (
 )
 from leasehold_agent.identity.access import CachedToken
 from leasehold_agent.identity.key import AgentKey
+from leasehold_agent.identity.key_in_use import KeyInUse
 from leasehold_agent.identity.oauth import Granted, TokenRequests, discover
 from leasehold_agent.link.api import Api
 from leasehold_agent.link.http import Http
@@ -132,7 +133,7 @@ class Tokens:
 @respx.mock
 async def test_a_401_while_working_gets_a_new_token_and_goes_on(http: Http) -> None:
     tokens = Tokens()
-    session = Session(http, AgentKey.generate(), tokens.cache, ServerClock())
+    session = Session(http, KeyInUse(AgentKey.generate()), tokens.cache, ServerClock())
     expired = httpx.Response(401, headers=PROBLEM, content=problem(401, "token_expired").body)
     route = respx.post(f"{API}/v1/agent/leases").mock(side_effect=[expired, httpx.Response(204)])
 
@@ -146,7 +147,7 @@ async def test_a_401_while_working_gets_a_new_token_and_goes_on(http: Http) -> N
 
 @respx.mock
 async def test_two_401s_in_a_row_are_an_outage_and_kill_nothing(http: Http) -> None:
-    session = Session(http, AgentKey.generate(), Tokens().cache, ServerClock())
+    session = Session(http, KeyInUse(AgentKey.generate()), Tokens().cache, ServerClock())
     respx.get(f"{API}/v1/x").respond(401, headers=PROBLEM, content=problem(401, "unauthenticated").body)
 
     with pytest.raises(UnavailableError) as raised:
@@ -180,7 +181,7 @@ async def test_an_expired_token_is_not_used_in_an_outage() -> None:
 
 @respx.mock
 async def test_a_login_page_with_status_200_is_an_outage(http: Http) -> None:
-    session = Session(http, AgentKey.generate(), Tokens().cache, ServerClock())
+    session = Session(http, KeyInUse(AgentKey.generate()), Tokens().cache, ServerClock())
     respx.post(f"{API}/v1/agent/leases").respond(200, html="<html>Sign in</html>")
 
     with pytest.raises(UnavailableError) as raised:
@@ -214,7 +215,12 @@ async def test_a_wrong_local_clock_is_learnt_from_the_answer_and_the_request_mad
     link = Http(API, clock=clock, version="0")
     generations = iter(range(1, 9))
     requests = TokenRequests(
-        link, AgentKey.generate(), client_id="a", issuer=API, clock=clock, generation=lambda: next(generations)
+        link,
+        KeyInUse(AgentKey.generate()),
+        client_id="a",
+        issuer=API,
+        clock=clock,
+        generation=lambda: next(generations),
     )
     ahead = {"date": "Wed, 21 Oct 2099 07:28:00 GMT"}
     route = respx.post(f"{API}/oauth/token").mock(
@@ -235,7 +241,7 @@ async def test_a_wrong_local_clock_is_learnt_from_the_answer_and_the_request_mad
 @respx.mock
 async def test_a_locked_agent_is_told_apart_from_an_unknown_one(http: Http) -> None:
     requests = TokenRequests(
-        http, AgentKey.generate(), client_id="a", issuer=API, clock=ServerClock(), generation=lambda: 1
+        http, KeyInUse(AgentKey.generate()), client_id="a", issuer=API, clock=ServerClock(), generation=lambda: 1
     )
     locked = {"error": "invalid_client", "error_description": "locked by an admin", "code": "agent_locked"}
     respx.post(f"{API}/oauth/token").mock(
@@ -267,7 +273,7 @@ async def test_something_else_at_the_address_is_recognised_before_a_token_is_sen
 
 @respx.mock
 async def test_large_log_parts_are_compressed_and_small_ones_are_not(http: Http) -> None:
-    session = Session(http, AgentKey.generate(), Tokens().cache, ServerClock())
+    session = Session(http, KeyInUse(AgentKey.generate()), Tokens().cache, ServerClock())
     route = respx.patch(f"{API}/v1/attempts/ti-1.1/log").respond(json={"offset": 5})
 
     await Api(http, session).log("ti-1.1", offset=0, data=b"short")
@@ -284,7 +290,7 @@ async def test_large_log_parts_are_compressed_and_small_ones_are_not(http: Http)
 async def test_tokens_go_to_the_api_and_never_to_an_object_store(http: Http) -> None:
     from leasehold_protocol.v1.context import UploadRequest
 
-    session = Session(http, AgentKey.generate(), Tokens().cache, ServerClock())
+    session = Session(http, KeyInUse(AgentKey.generate()), Tokens().cache, ServerClock())
     respx.post(f"{API}/v1/attempts/ti-1.1/uploads").respond(json={"url": "https://bucket.example.com/put?sig=1"})
     presigned = respx.put("https://bucket.example.com/put").respond(200)
 

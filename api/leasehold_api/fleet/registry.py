@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from leasehold_api.acting import By, Slice, Team
+from leasehold_api.callers import AgentCaller
 from leasehold_api.opaque_tokens import OpaqueToken
+from leasehold_protocol.v1.agents import AgentKeys
 from leasehold_protocol.v1.fleet import (
     Agent,
     AgentList,
@@ -16,6 +18,7 @@ from leasehold_protocol.v1.fleet import (
     EnrolmentToken,
     EnrolmentTokenList,
     EnrolmentTokenRequest,
+    RunningAttempts,
     Site,
     SiteList,
     SiteWrite,
@@ -59,6 +62,18 @@ class SiteStore(Protocol):
         """Make a site (with ``site_id``) or change it; return it, and whether it is new."""
         ...
 
+    async def lock(self, team: Team, name: str, *, because: str, running: RunningAttempts, by: By) -> Site:
+        """Lock a site: as if each of its agents were locked, those that enrol later too.
+
+        Raises:
+            NotFoundError: if the team has none of that name.
+        """
+        ...
+
+    async def unlock(self, team: Team, name: str, *, by: By) -> Site:
+        """Let the site's agents in again, except those that are locked themselves."""
+        ...
+
     async def delete(self, team: Team, name: str, *, by: By) -> None:
         """Remove a site with its locked agents.
 
@@ -84,12 +99,24 @@ class AgentStore(Protocol):
         """
         ...
 
-    async def lock(self, team: Team, agent: str, *, because: str, by: By) -> Agent:
-        """Lock an agent: its tokens end at once. Locking it again changes nothing."""
+    async def lock(self, team: Team, agent: str, *, because: str, running: RunningAttempts, by: By) -> Agent:
+        """Lock an agent: its tokens end at once. Locking it again changes only what becomes of what it runs."""
         ...
 
     async def unlock(self, team: Team, agent: str, *, by: By) -> Agent:
         """Let an agent in again. Its generations are counted anew: a clone that still runs is found again."""
+        ...
+
+
+class AgentKeyStore(Protocol):
+    """The keys that agents propose for themselves."""
+
+    async def propose(self, holder: AgentCaller, *, jkt: str, public_jwk: dict[str, str], now: float) -> AgentKeys:
+        """Keep the agent's next key, in place of one it proposed before.
+
+        Raises:
+            ConflictError: if the key is in use, by this agent or another.
+        """
         ...
 
 
@@ -147,5 +174,6 @@ class Registry:
     teams: TeamStore
     sites: SiteStore
     agents: AgentStore
+    agent_keys: AgentKeyStore
     enrolment_tokens: EnrolmentTokenStore
     api_tokens: ApiTokenStore

@@ -21,6 +21,8 @@ class AgentStanding:
     jkt: str
     token_epoch: int
     locked_because: str | None
+    is_finishing: bool
+    """It is locked, and may bring what it holds to an end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,13 +9,13 @@ DISCONNECTED_AFTER_S = 60.0
 
 def status_of(
     *,
-    locked_at: float | None,
+    is_locked: bool,
     last_seen_at: float | None,
     now: float,
     disconnected_after_s: float = DISCONNECTED_AFTER_S,
 ) -> AgentStatus:
     """Return an agent's status. Being disconnected is a state to look at: nothing is taken away from it."""
-    if locked_at is not None:
+    if is_locked:
         return AgentStatus.LOCKED
     if last_seen_at is None:
         return AgentStatus.NEVER_SEEN

@@ -40,10 +40,13 @@ class Requirement:
 
     kind: Kind
     role: Role | None = None
+    while_finishing: bool = False
+    """Open also to a locked agent that may finish what it holds: nothing new is given out there."""
 
 
 _OPEN = Requirement(Kind.OPEN)
 _AGENT = Requirement(Kind.AGENT)
+_FINISHING_AGENT = Requirement(Kind.AGENT, while_finishing=True)
 _TASK = Requirement(Kind.TASK)
 _PERSON = Requirement(Kind.PERSON)
 _PLATFORM_ADMIN = Requirement(Kind.PLATFORM_ADMIN)
@@ -63,16 +66,17 @@ ACCESS: dict[tuple[str, str], Requirement] = {
     ("POST", "/oauth/register"): _OPEN,
     ("POST", "/oauth/token"): _OPEN,
     # ── agents ──
-    ("POST", "/v1/agent/hello"): _AGENT,
+    ("POST", "/v1/agent/hello"): _FINISHING_AGENT,
     ("POST", "/v1/agent/leases"): _AGENT,
-    ("POST", "/v1/agent/renewals"): _AGENT,
-    ("POST", "/v1/agent/outcomes"): _AGENT,
-    ("PATCH", "/v1/attempts/{attempt}/log"): _AGENT,
-    ("POST", "/v1/attempts/{attempt}/metrics"): _AGENT,
-    ("PUT", "/v1/attempts/{attempt}/xcoms/{key:path}"): _AGENT,
-    ("POST", "/v1/attempts/{attempt}/uploads"): _AGENT,
-    ("PUT", "/v1/attempts/{attempt}/uploads/{sha256}"): _AGENT,
-    ("GET", "/v1/bundles/{sha256}"): _AGENT,
+    ("POST", "/v1/agent/renewals"): _FINISHING_AGENT,
+    ("POST", "/v1/agent/outcomes"): _FINISHING_AGENT,
+    ("PUT", "/v1/agent/key"): _AGENT,
+    ("PATCH", "/v1/attempts/{attempt}/log"): _FINISHING_AGENT,
+    ("POST", "/v1/attempts/{attempt}/metrics"): _FINISHING_AGENT,
+    ("PUT", "/v1/attempts/{attempt}/xcoms/{key:path}"): _FINISHING_AGENT,
+    ("POST", "/v1/attempts/{attempt}/uploads"): _FINISHING_AGENT,
+    ("PUT", "/v1/attempts/{attempt}/uploads/{sha256}"): _FINISHING_AGENT,
+    ("GET", "/v1/bundles/{sha256}"): _FINISHING_AGENT,
     # ── tasks ──
     ("GET", "/v1/task/connections/{connection}"): _TASK,
     ("GET", "/v1/task/variables/{key:path}"): _TASK,
@@ -91,6 +95,8 @@ ACCESS: dict[tuple[str, str], Requirement] = {
     ("GET", f"{_T}/sites/{{site}}"): _VIEWER,
     ("PUT", f"{_T}/sites/{{site}}"): _OPERATOR,
     ("DELETE", f"{_T}/sites/{{site}}"): _OPERATOR,
+    ("POST", f"{_T}/sites/{{site}}/lock"): _OPERATOR,
+    ("POST", f"{_T}/sites/{{site}}/unlock"): _OPERATOR,
     ("POST", f"{_T}/sites/{{site}}/enrolment-tokens"): _OPERATOR,
     ("GET", f"{_T}/enrolment-tokens"): _OPERATOR,
     ("DELETE", f"{_T}/enrolment-tokens/{{token}}"): _OPERATOR,
@@ -126,8 +132,8 @@ ACCESS: dict[tuple[str, str], Requirement] = {
 
 async def agent_caller(request: Request) -> AgentCaller:
     """Let in an agent: DPoP-bound access token, proof, and its status of this moment."""
-    _require(request, Kind.AGENT)
-    return await _authentication(request).agent(request)
+    needed = _require(request, Kind.AGENT)
+    return await _authentication(request).agent(request, while_finishing=needed.while_finishing)
 
 
 async def task_caller(request: Request) -> TaskCaller:
@@ -202,7 +208,7 @@ def check_every_route_is_listed(app: FastAPI) -> None:
         enforced = _enforced_by(route) if isinstance(route, APIRoute) else _OPEN
         if needed is None:
             wrong.append(f"{method} {path} is not in the table")
-        elif enforced != needed:
+        elif (enforced.kind, enforced.role) != (needed.kind, needed.role):
             wrong.append(f"{method} {path} needs {_words(needed)} but enforces {_words(enforced)}")
     if wrong:
         raise RuntimeError("routes and the table in leasehold_api.http.access differ: " + "; ".join(wrong))

@@ -59,6 +59,7 @@ async def hello(request: Request, caller: Caller, body: Hello) -> Response:
                 poll_wait_s=settings.poll_wait_s,
                 renew_every_s=settings.renew_every_s,
                 log_every_s=settings.log_every_s,
+                rotate_key_every_s=settings.agent_key_days * 86400.0,
             ),
             attempts=attempts,
             control=await services.dispatch.control(caller.agent_id),
@@ -101,7 +102,7 @@ async def outcomes(request: Request, caller: Caller, body: OutcomeBatch) -> Resp
     services = house(request)
     acknowledged = await services.delivery.outcomes(caller, body.outcomes)
     handed = Handed(claimed=[], control=[])
-    if body.free_slots:
+    if body.free_slots and not caller.is_finishing:
         handed = await services.dispatch.hand_out(caller, most=body.free_slots, wait_s=0)
     return answer(OutcomeAnswer(outcomes=acknowledged, leases=_leases(request, caller, handed), control=handed.control))
 

@@ -37,7 +37,9 @@ async def show_agent(request: Request, caller: Viewer, agent: AgentIdOrName) -> 
 @router.post("/agents/{agent}/lock", response_model=Agent)
 async def lock_agent(request: Request, caller: Operator, agent: AgentIdOrName, body: LockRequest) -> Response:
     """Lock an agent: from its next request on it is refused. Its site goes on."""
-    locked = await house(request).registry.agents.lock(team_of(caller), agent, because=body.reason, by=done_by(caller))
+    locked = await house(request).registry.agents.lock(
+        team_of(caller), agent, because=body.reason, running=body.running, by=done_by(caller)
+    )
     return answer(locked)
 
 

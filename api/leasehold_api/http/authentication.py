@@ -60,8 +60,21 @@ class Authentication:
         self._used_proofs.use(proof, now=now)
         return proof
 
-    async def agent(self, request: Request) -> AgentCaller:
-        """Return the agent that calls.
+    def proof_of_next_key(self, text: str, request: Request, *, now: float) -> Proof:
+        """Return the proof, made with another key than the request's own, that an agent has the key it proposes.
+
+        It is a DPoP proof for the same request and access token, so nobody else's proof can be brought along.
+
+        Raises:
+            ProofError: if it does not hold.
+        """
+        url = self._public_url + request.scope["path"]
+        proof = read_proof(text, method=request.method, url=url, now=now, access_token=_bound_token(request))
+        self._used_proofs.use(proof, now=now)
+        return proof
+
+    async def agent(self, request: Request, *, while_finishing: bool) -> AgentCaller:
+        """Return the agent that calls; one that is locked and ends what it holds only ``while_finishing``.
 
         Raises:
             UnauthenticatedError: unauthenticated, token_expired, dpop_required, dpop_invalid or dpop_replayed.
@@ -74,7 +87,7 @@ class Authentication:
         except SignatureError as error:
             raise _unauthenticated(f"{error}; get an access token at /oauth/token") from error
         self._check(request, token, jkt=claims.jkt, expires_at=claims.expires_at, now=now)
-        standing = await self._standing(claims.agent_id)
+        standing = await self._standing(claims.agent_id, while_finishing=while_finishing)
         if claims.epoch != standing.token_epoch or claims.jkt != standing.jkt:
             raise _unauthenticated("this access token was ended; get a new one at /oauth/token")
         return AgentCaller(
@@ -85,6 +98,7 @@ class Authentication:
             team_id=standing.team_id,
             team=standing.team,
             jkt=standing.jkt,
+            is_finishing=standing.is_finishing,
         )
 
     async def task(self, request: Request) -> TaskCaller:
@@ -101,7 +115,10 @@ class Authentication:
         except SignatureError as error:
             raise _unauthenticated(f"{error}; use the task token that came with the lease") from error
         self._check(request, token, jkt=claims.jkt, expires_at=claims.expires_at, now=now)
-        await self._standing(claims.agent_id)
+        # A task that its agent may finish needs what it declared.
+        standing = await self._standing(claims.agent_id, while_finishing=True)
+        if claims.jkt != standing.jkt:
+            raise _unauthenticated("the agent's key was rotated: get a new task token at /oauth/token")
         return TaskCaller(
             agent_id=claims.agent_id,
             site_id=claims.site_id,
@@ -183,11 +200,11 @@ class Authentication:
                 "the token has expired; get a new one", code=ProblemCode.TOKEN_EXPIRED, headers=_CHALLENGE
             )
 
-    async def _standing(self, agent_id: str) -> AgentStanding:
+    async def _standing(self, agent_id: str, *, while_finishing: bool) -> AgentStanding:
         standing = await self._callers.agent(agent_id)
         if standing is None:
             raise _unauthenticated("this agent was removed; enrol it again with a new enrolment token")
-        if standing.locked_because is not None:
+        if standing.locked_because is not None and not (while_finishing and standing.is_finishing):
             raise ApiError(
                 f"agent {standing.agent_name} is locked: {standing.locked_because}. "
                 "An operator of the team can unlock it.",

@@ -12,7 +12,7 @@ from leasehold_api.http.access import in_team
 from leasehold_api.http.answers import answer
 from leasehold_api.http.house import house
 from leasehold_api.http.slices import Part, done_by, team_of
-from leasehold_protocol.v1.fleet import Role, Site, SiteList, SiteWrite
+from leasehold_protocol.v1.fleet import LockRequest, Role, Site, SiteList, SiteWrite
 from leasehold_protocol.v1.message import Name
 
 router = APIRouter(prefix="/v1/teams/{team}", tags=["sites"])
@@ -41,6 +41,21 @@ async def put_site(request: Request, caller: Operator, site: SiteName, body: Sit
         team_of(caller), site, body, site_id=clock.new_id("site"), by=done_by(caller)
     )
     return answer(made, status=201 if is_new else 200)
+
+
+@router.post("/sites/{site}/lock", response_model=Site)
+async def lock_site(request: Request, caller: Operator, site: SiteName, body: LockRequest) -> Response:
+    """Lock a site: from their next request on its agents are refused, and nobody enrols there."""
+    locked = await house(request).registry.sites.lock(
+        team_of(caller), site, because=body.reason, running=body.running, by=done_by(caller)
+    )
+    return answer(locked)
+
+
+@router.post("/sites/{site}/unlock", response_model=Site)
+async def unlock_site(request: Request, caller: Operator, site: SiteName) -> Response:
+    """Let a site's agents in again, except those that are locked themselves."""
+    return answer(await house(request).registry.sites.unlock(team_of(caller), site, by=done_by(caller)))
 
 
 @router.delete("/sites/{site}", status_code=204)

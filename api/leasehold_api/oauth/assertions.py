@@ -11,7 +11,7 @@ from typing import Any
 
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey
+from joserfc.jwk import ECKey, KeySet
 
 from leasehold_api.oauth.authlib_parts import JWTBearerClientAssertion
 from leasehold_api.oauth.clients import AUTH_METHOD, AgentClient
@@ -45,10 +45,14 @@ class AgentAssertion(JWTBearerClientAssertion):  # type: ignore[misc]  # Authlib
         self._issuer = issuer
         self._now = now
         self._address = address
+        self._proven_jkt: str | None = None
 
-    def resolve_client_public_key(self, client: AgentClient) -> ECKey:
-        """Return the key that the agent enrolled."""
-        return ECKey.import_key(dict(client.agent.public_jwk))
+    def resolve_client_public_key(self, client: AgentClient) -> KeySet:
+        """Return the agent's key, and the one that it proposed; the assertion's ``kid`` says which is meant."""
+        jwks: list[dict[str, str | list[str]]] = [{**client.agent.public_jwk, "kid": client.agent.jkt}]
+        if client.agent.next_public_jwk is not None and client.agent.next_jkt is not None:
+            jwks.append({**client.agent.next_public_jwk, "kid": client.agent.next_jkt})
+        return KeySet([ECKey.import_key(jwk) for jwk in jwks])
 
     def __call__(self, query_client: Callable[[str], AgentClient | None], request: Any) -> AgentClient | None:
         """Return the agent that the assertion in ``request`` authenticates.
@@ -60,18 +64,24 @@ class AgentAssertion(JWTBearerClientAssertion):  # type: ignore[misc]  # Authlib
             client: AgentClient | None = super().__call__(query_client, request)
         except RecursionError as error:
             raise _refused("the assertion is not a signed JWT") from error
+        if client is not None:
+            client.proven_jkt = self._proven_jkt
         return client
 
-    def process_assertion_claims(self, assertion: str, resolve_key: ECKey) -> dict[str, Any]:
+    def process_assertion_claims(self, assertion: str, resolve_key: KeySet) -> dict[str, Any]:
         """Check signature, header and claims, then use the assertion up."""
         try:
             token = jwt.decode(assertion, resolve_key, algorithms=["ES256"])
         except (JoseError, ValueError, RecursionError) as error:
-            raise _refused("the assertion was not signed with the key that this agent enrolled") from error
+            raise _refused(
+                "the assertion was not signed with the key that this agent enrolled; its kid must be the RFC 7638 "
+                "thumbprint of that key"
+            ) from error
         agent = self._store.agent(str(token.claims["sub"]))
         if agent is None:
             raise unknown_agent()
         _check_header(token.header, agent)
+        self._proven_jkt = str(token.header["kid"])
         self._use_up(agent, read_claims(token.claims, issuer=self._issuer, now=self._now))
         return token.claims
 
@@ -82,7 +92,7 @@ class AgentAssertion(JWTBearerClientAssertion):  # type: ignore[misc]  # Authlib
         ):
             self._audit(agent, "agent.assertion_replayed", generation=shown.number)
             raise _refused("the assertion was used before: make a new one, with the next gen, for every request")
-        if agent.locked_because is not None:
+        if agent.locked_because is not None and not agent.is_finishing:
             raise agent_locked(agent.name, agent.locked_because)
         match judge(agent.generation, shown):
             case Verdict.FRESH:
@@ -166,7 +176,7 @@ def agent_locked(name: str, because: str) -> RefusalError:
 def _check_header(header: Mapping[str, Any], agent: EnrolledAgent) -> None:
     if header.get("typ") != ASSERTION_TYPE:
         raise _refused(f"the assertion's typ must be {ASSERTION_TYPE}")
-    if header.get("kid") != agent.jkt:
+    if header.get("kid") not in {agent.jkt, agent.next_jkt} - {None}:
         raise _refused("the assertion's kid must be the RFC 7638 thumbprint of the enrolled key")
 
 

@@ -13,6 +13,8 @@ class AgentClient:
 
     def __init__(self, agent: EnrolledAgent) -> None:
         self.agent = agent
+        self.proven_jkt: str | None = None
+        """The key that its assertion was signed with, once that is verified."""
 
     def get_client_id(self) -> str:
         """Return the agent's id."""

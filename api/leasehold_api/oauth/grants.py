@@ -25,7 +25,7 @@ class AgentCredentialsGrant(ClientCredentialsGrant):  # type: ignore[misc]  # Au
 
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
         """Return the access token, bound to the agent's key."""
-        agent = _proven(self.request, self.server.proof_jkt)
+        agent = _proven(self)
         token = self.server.access_tokens.issue(agent, jti=secrets.token_urlsafe(12), now=self.server.now)
         return _token_answer(self, token, LIFETIME_S)
 
@@ -42,12 +42,12 @@ class TaskTokenGrant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]  # Au
         data = cast("dict[str, str]", self.request.payload.data)
         if data.get("subject_token_type") != ACCESS_TOKEN:
             raise RefusalError("invalid_request", f"subject_token_type must be {ACCESS_TOKEN}")
-        agent = _proven(self.request, self.server.proof_jkt)
+        agent = _proven(self)
         self._check_subject(data.get("subject_token", ""), agent)
 
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
         """Return the task token of the lease that ``resource`` names."""
-        agent = _proven(self.request, self.server.proof_jkt)
+        agent = _proven(self)
         lease = self._lease(str(self.request.payload.data.get("resource", "")), agent)
         token, expires_in = self.server.task_tokens.issue(
             agent_id=agent.id,
@@ -91,11 +91,14 @@ class TaskTokenGrant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]  # Au
         return lease
 
 
-def _proven(request: Any, jkt: str) -> EnrolledAgent:
-    agent = cast("AgentClient", request.client).agent
-    if jkt != agent.jkt:
-        raise RefusalError("invalid_dpop_proof", "the DPoP proof must be made with the key that the agent enrolled")
-    return agent
+def _proven(grant: Any) -> EnrolledAgent:
+    """Return the agent that assertion and proof speak for. The first use of a key it proposed retires the other."""
+    client = cast("AgentClient", grant.request.client)
+    if grant.server.proof_jkt != client.proven_jkt:
+        raise RefusalError("invalid_dpop_proof", "the DPoP proof must be made with the key that signed the assertion")
+    if client.agent.jkt != client.proven_jkt:
+        client.agent = grant.server.store.promote_key(client.agent.id, client.proven_jkt, now=grant.server.now)
+    return client.agent
 
 
 def _token_answer(

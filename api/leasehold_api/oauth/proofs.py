@@ -82,6 +82,12 @@ def thumbprint_of(jwk: Mapping[str, Any]) -> str:
     return _imported(jwk)[1]
 
 
+def key_shown(text: str) -> dict[str, str]:
+    """Return the public key that a proof carries; read the proof before, only then is it known to hold."""
+    members = _key_in_header(text)[0].as_dict(private=False)
+    return {name: str(members[name]) for name in ("kty", "crv", "x", "y")}
+
+
 def _key_in_header(text: str) -> tuple[ECKey, str]:
     if len(text) > _LONGEST_PROOF:
         raise ProofError("the proof is too long")

@@ -47,6 +47,8 @@ class EnrolmentEndpoint(ClientRegistrationEndpoint):  # type: ignore[misc]  # Au
             raise _token_refused("the enrolment token was revoked: ask for a new one")
         if stored.used_jkt is None and enrolment.now >= stored.expires_at:
             raise _token_refused("the enrolment token has expired: ask for a new one")
+        if stored.site_is_locked:
+            raise _token_refused(f"site {stored.site} is locked: enrol when an operator of the team has unlocked it")
         return stored
 
     def extract_client_metadata(self, request: Any) -> dict[str, Any]:

@@ -26,6 +26,7 @@ class StoredEnrolmentToken:
     used_jkt: str | None
     used_by: str | None
     revoked_at: float | None
+    site_is_locked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,12 @@ class EnrolledAgent:
     token_epoch: int
     generation: Generation | None
     locked_because: str | None
-    """None: it is not locked."""
+    """None: neither it nor its site is locked."""
+    is_finishing: bool = False
+    """It is locked, and may bring what it holds to an end."""
+    next_jkt: str | None = None
+    next_public_jwk: dict[str, str] | None = None
+    """The key that it proposed, good as well; its first use retires the other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +123,10 @@ class AuthorityStore(Protocol):
 
     def set_generation(self, agent_id: str, generation: Generation) -> None:
         """Remember the newest generation."""
+        ...
+
+    def promote_key(self, agent_id: str, jkt: str, *, now: float) -> EnrolledAgent:
+        """Make the proposed key the agent's only one, and return the agent with it."""
         ...
 
     def lock_agent(self, agent_id: str, *, because: str, now: float) -> None:

@@ -71,6 +71,13 @@ def judge(
             assert_never(kind)
 
 
+def taken_back(because: str, *, tries: int, losses: int, cancel_reason: str | None) -> Verdict:
+    """Return what becomes of a task instance that an admin took from its agent: no failure of anybody's is counted."""
+    if cancel_reason is not None:
+        return Verdict(state=TaskState.CANCELLED, tries=tries, losses=losses, reason=cancel_reason)
+    return Verdict(state=TaskState.QUEUED, tries=tries, losses=losses, reason=because)
+
+
 def _failed(reason: str, retry_after_s: float | None, effort: Effort, now: float) -> Verdict:
     tries = effort.tries + 1
     if tries > effort.retries:

@@ -14,19 +14,21 @@ from leasehold_api.fleet.status import DISCONNECTED_AFTER_S, status_of
 from leasehold_api.signals import Signal, Topic
 from leasehold_api.storage import sql_audit
 from leasehold_api.storage.database import Database
+from leasehold_api.storage.plans import Plans
 from leasehold_api.storage.slices import next_of
-from leasehold_api.storage.sql_oauth import lock
+from leasehold_api.storage.sql_locks import SITE_LOCK, lock_agent, lock_of
 from leasehold_api.storage.tables import agents, sites, task_instances
 from leasehold_api.storage.writer import Transaction
 from leasehold_protocol.v1.agents import HostFacts
-from leasehold_protocol.v1.fleet import Agent, AgentList
+from leasehold_protocol.v1.fleet import Agent, AgentList, RunningAttempts
 
 
 class SqlAgents:
     """Implements ``leasehold_api.fleet.registry.AgentStore``."""
 
-    def __init__(self, database: Database, *, disconnected_after_s: float = DISCONNECTED_AFTER_S) -> None:
+    def __init__(self, database: Database, plans: Plans, *, disconnected_after_s: float = DISCONNECTED_AFTER_S) -> None:
         self._database = database
+        self._plans = plans
         self._disconnected_after_s = disconnected_after_s
 
     async def list(self, team: Team, part: Slice, *, now: float) -> AgentList:
@@ -40,14 +42,14 @@ class SqlAgents:
         """Return an agent; see the port."""
         return await self._database.read(lambda connection: self._agent(_find(connection, team, agent), team, now))
 
-    async def lock(self, team: Team, agent: str, *, because: str, by: By) -> Agent:
+    async def lock(self, team: Team, agent: str, *, because: str, running: RunningAttempts, by: By) -> Agent:
         """Lock an agent; see the port."""
 
         def operation(tx: Transaction) -> Agent:
             row = _find(tx.connection, team, agent)
-            if row.locked_at is None:
-                lock(tx, row.id, because=because, now=by.at)
-                _record(tx, row, "agent.locked", by, {"because": because})
+            if row.locked_at is None or row.locked_running != running.value:
+                lock_agent(tx, self._plans, row.id, because=because, running=running, now=by.at)
+                _record(tx, row, "agent.locked", by, {"because": because, "running": running.value})
             return self._agent(_find(tx.connection, team, row.id), team, by.at)
 
         return await self._database.write(operation)
@@ -62,7 +64,14 @@ class SqlAgents:
                 tx.run(
                     update(agents)
                     .where(agents.c.id == row.id)
-                    .values(locked_at=None, locked_because=None, generation=0, generation_jti=None, generation_iat=None)
+                    .values(
+                        locked_at=None,
+                        locked_because=None,
+                        locked_running=None,
+                        generation=0,
+                        generation_jti=None,
+                        generation_iat=None,
+                    )
                 )
                 tx.signal(Signal(Topic.AGENT, row.id))
                 _record(tx, row, "agent.unlocked", by, {"was_locked_because": row.locked_because})
@@ -71,19 +80,22 @@ class SqlAgents:
         return await self._database.write(operation)
 
     def _agent(self, row: Row[Any], team: Team, now: float) -> Agent:
+        lock = lock_of(row)
         return Agent(
             agent=row.id,
             name=row.name,
             site=row.site,
             team=team.name,
             status=status_of(
-                locked_at=row.locked_at,
+                is_locked=lock.because is not None,
                 last_seen_at=row.last_seen_at,
                 now=now,
                 disconnected_after_s=self._disconnected_after_s,
             ),
-            locked_because=row.locked_because,
+            locked_because=lock.because,
+            locked_running=lock.running,
             key_thumbprint=row.jkt,
+            key_since=instant(row.key_since or row.enrolled_at),
             version=row.version,
             host=None if row.host is None else HostFacts.model_validate_json(row.host),
             slots=row.slots,
@@ -102,7 +114,7 @@ def _query(team: Team) -> Select[Any]:
         .scalar_subquery()
     )
     return (
-        select(agents, sites.c.name.label("site"), running.label("running"))
+        select(agents, sites.c.name.label("site"), running.label("running"), *SITE_LOCK)
         .join(sites, sites.c.id == agents.c.site_id)
         .where(agents.c.team_id == team.id)
     )

@@ -6,7 +6,7 @@ from sqlalchemy import bindparam, select, update
 
 from leasehold_api.fleet.standing import AgentStanding, StoredApiToken
 from leasehold_api.storage.database import Database
-from leasehold_api.storage.sql_oauth import locked_because
+from leasehold_api.storage.sql_locks import SITE_LOCK, lock_of
 from leasehold_api.storage.tables import agents, api_tokens, sites, teams
 from leasehold_protocol.v1.fleet import Role
 
@@ -20,6 +20,8 @@ _AGENT = (
         agents.c.token_epoch,
         agents.c.locked_at,
         agents.c.locked_because,
+        agents.c.locked_running,
+        *SITE_LOCK,
         sites.c.name.label("site"),
         teams.c.name.label("team"),
     )
@@ -55,7 +57,8 @@ class SqlCallers:
             team=row.team,
             jkt=row.jkt,
             token_epoch=row.token_epoch,
-            locked_because=locked_because(row.locked_at, row.locked_because),
+            locked_because=lock_of(row).because,
+            is_finishing=lock_of(row).is_finishing,
         )
 
     async def api_token(self, token_id: str) -> StoredApiToken | None:

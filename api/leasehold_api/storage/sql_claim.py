@@ -44,7 +44,12 @@ _TAKE_POSTGRESQL = _TAKE.format(
 
 _PLACEMENTS = text("SELECT placement_id FROM site_placements WHERE site_id = :site")
 _HELD = text("SELECT count(*) FROM task_instances WHERE agent_id = :agent AND state = 'running'")
-_MOST_SLOTS = text("SELECT max_slots FROM sites WHERE id = :site")
+
+# An agent that was locked after it asked gets nothing. FOR SHARE: a lock and a claim that meet wait for each other.
+_MOST_SLOTS = """
+    SELECT s.max_slots FROM agents a JOIN sites s ON s.id = a.site_id
+     WHERE a.id = :agent AND a.locked_at IS NULL AND s.locked_at IS NULL {lock}
+"""
 
 _ATTEMPT = text("""
     INSERT INTO attempts (task_instance_id, epoch, try_number, agent_id, site_id, leased_at)
@@ -67,7 +72,8 @@ _INPUTS = text("""
 def claim(tx: Transaction, plans: Plans, holder: AgentCaller, *, most: int, now: float) -> list[Claimed]:
     """Lease up to ``most`` task instances to ``holder``, no more than its site's ceiling in all."""
     held = tx.run(_HELD, {"agent": holder.agent_id}).scalar_one()
-    ceiling = tx.run(_MOST_SLOTS, {"site": holder.site_id}).scalar_one()
+    lock = "FOR SHARE OF a" if tx.dialect == "postgresql" else ""
+    ceiling = tx.run(text(_MOST_SLOTS.format(lock=lock)), {"agent": holder.agent_id}).scalar() or 0
     most = min(most, ceiling - held)
     rows = _take(tx, holder, most=most, now=now) if most > 0 else []
     if not rows:

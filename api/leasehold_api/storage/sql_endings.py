@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Row, text
 
 from leasehold_api.callers import AgentCaller
-from leasehold_api.runs.endings import Effort, Verdict, judge
+from leasehold_api.runs.endings import Effort, Verdict, judge, taken_back
 from leasehold_api.signals import Signal, Topic
 from leasehold_api.storage.plans import Plans
 from leasehold_api.storage.sql_flow import queue, settle
@@ -40,6 +40,8 @@ _MOVE_ON = text("""
            expires_at = NULL, agent_id = NULL
      WHERE id = :id AND epoch = :epoch AND state = :seen
 """)
+
+_HELD_BY = text("SELECT id, epoch FROM task_instances WHERE agent_id = :agent AND state = 'running' ORDER BY id")
 
 _OVERDUE = """
     SELECT id, epoch FROM task_instances WHERE state = 'running' AND expires_at <= :now ORDER BY expires_at
@@ -83,19 +85,7 @@ def assume(
     standing = _standing(tx, instance, epoch)
     if standing is None or standing.state != TaskState.RUNNING or standing.epoch != epoch:
         return
-    tx.run(
-        _END_ATTEMPT,
-        {
-            **dict.fromkeys(("exit_code", "started_at", "cpu_s", "max_rss_bytes", "log_size")),
-            "id": instance,
-            "epoch": epoch,
-            "ending": kind.value,
-            "assumed": True,
-            "true": True,
-            "message": message,
-            "ended_at": now,
-        },
-    )
+    tx.run(_END_ATTEMPT, _own_ending(standing, kind, message, assumed=True, now=now))
     _move_on(tx, plans, standing, _judge(plans, tx, standing, kind, message, None, now=now), now=now)
 
 
@@ -106,6 +96,33 @@ def expire(tx: Transaction, plans: Plans, *, now: float) -> int:
     for row in overdue:
         assume(tx, plans, row.id, row.epoch, EndingKind.LEASE_EXPIRED, "its agent was not heard of in time", now=now)
     return len(overdue)
+
+
+def take_back(tx: Transaction, plans: Plans, agent_id: str, *, because: str, now: float) -> None:
+    """End what an agent runs, and queue it for others. What the agent says of it later does not count."""
+    for held in tx.run(_HELD_BY, {"agent": agent_id}).all():
+        standing = _standing(tx, held.id, held.epoch)
+        if standing is None or standing.state != TaskState.RUNNING or standing.epoch != held.epoch:
+            continue
+        tx.run(_END_ATTEMPT, _own_ending(standing, EndingKind.CANCELLED, because, assumed=False, now=now))
+        verdict = taken_back(
+            because, tries=standing.tries, losses=standing.losses, cancel_reason=standing.cancel_reason
+        )
+        _move_on(tx, plans, standing, verdict, now=now)
+
+
+def _own_ending(standing: Row[Any], kind: EndingKind, message: str, *, assumed: bool, now: float) -> dict[str, Any]:
+    """Return an ending that the API writes itself, with nothing of what only the site could know."""
+    return {
+        **dict.fromkeys(("exit_code", "started_at", "cpu_s", "max_rss_bytes", "log_size")),
+        "id": standing.id,
+        "epoch": standing.attempt_epoch,
+        "ending": kind.value,
+        "assumed": assumed,
+        "true": True,
+        "message": message,
+        "ended_at": now,
+    }
 
 
 def _standing(tx: Transaction, instance: str, epoch: int) -> Row[Any] | None:

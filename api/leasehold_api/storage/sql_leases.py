@@ -98,6 +98,8 @@ class SqlLeases:
 
     async def complete(self, holder: AgentCaller, outcomes: list[Outcome], *, now: float) -> list[OutcomeAck]:
         """Record endings; see the port."""
+        if not outcomes:
+            return []
         # One operation each: an outcome that fails takes no other with it, and all share one commit.
         writes = [self._database.submit(self._recording(holder, outcome, now)) for outcome in outcomes]
         await asyncio.wait(writes)

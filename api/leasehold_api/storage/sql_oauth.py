@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-from sqlalchemy import Row, Select, delete, insert, select, update
+from sqlalchemy import Row, Select, delete, insert, or_, select, update
 
 from leasehold_api.oauth.generations import Generation
 from leasehold_api.oauth.store import (
@@ -17,10 +17,12 @@ from leasehold_api.oauth.store import (
     NewAgent,
     StoredEnrolmentToken,
 )
-from leasehold_api.signals import Signal, Topic
 from leasehold_api.storage import sql_audit
 from leasehold_api.storage.conditional import insert_unless_there, rows_changed
 from leasehold_api.storage.database import Database
+from leasehold_api.storage.plans import Plans
+from leasehold_api.storage.sql_agent_keys import promote
+from leasehold_api.storage.sql_locks import SITE_LOCK, lock_agent, lock_of
 from leasehold_api.storage.tables import (
     agents,
     connection_grants,
@@ -35,12 +37,13 @@ from leasehold_api.storage.tables import (
     used_jtis,
 )
 from leasehold_api.storage.writer import Transaction
+from leasehold_protocol.v1.fleet import RunningAttempts
 from leasehold_protocol.v1.manifest import TaskEntry
 
 T = TypeVar("T")
 
 _AGENT = (
-    select(agents, sites.c.name.label("site"), teams.c.name.label("team"))
+    select(agents, sites.c.name.label("site"), teams.c.name.label("team"), *SITE_LOCK)
     .join(sites, sites.c.id == agents.c.site_id)
     .join(teams, teams.c.id == agents.c.team_id)
 )
@@ -49,24 +52,26 @@ _AGENT = (
 class SqlAuthorityStorage:
     """Implements ``leasehold_api.oauth.store.AuthorityStorage``."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, plans: Plans) -> None:
         self._database = database
+        self._plans = plans
 
     def transact(self, operation: Callable[[AuthorityStore], T]) -> Awaitable[T]:
         """Run ``operation`` in one transaction; see the port."""
-        return self._database.write(lambda tx: operation(SqlAuthorityStore(tx)))
+        return self._database.write(lambda tx: operation(SqlAuthorityStore(tx, self._plans)))
 
 
 class SqlAuthorityStore:
     """Implements ``leasehold_api.oauth.store.AuthorityStore`` in one transaction."""
 
-    def __init__(self, tx: Transaction) -> None:
+    def __init__(self, tx: Transaction, plans: Plans) -> None:
         self._tx = tx
+        self._plans = plans
 
     def enrolment_token(self, token_id: str) -> StoredEnrolmentToken | None:
         """Return an enrolment token by its public id."""
         row = self._tx.run(
-            select(enrolment_tokens, sites.c.name.label("site"), teams.c.name.label("team"))
+            select(enrolment_tokens, sites.c.name.label("site"), teams.c.name.label("team"), *SITE_LOCK)
             .join(sites, sites.c.id == enrolment_tokens.c.site_id)
             .join(teams, teams.c.id == enrolment_tokens.c.team_id)
             .where(enrolment_tokens.c.id == token_id)
@@ -84,6 +89,7 @@ class SqlAuthorityStore:
             used_jkt=row.used_jkt,
             used_by=row.used_by,
             revoked_at=row.revoked_at,
+            site_is_locked=row.site_locked_at is not None,
         )
 
     def use_enrolment_token(self, token_id: str, *, jkt: str, agent_id: str, address: str | None, now: float) -> bool:
@@ -123,7 +129,7 @@ class SqlAuthorityStore:
 
     def agent_with_key(self, jkt: str) -> EnrolledAgent | None:
         """Return the agent that has this key."""
-        return self._agent(_AGENT.where(agents.c.jkt == jkt))
+        return self._agent(_AGENT.where(or_(agents.c.jkt == jkt, agents.c.next_jkt == jkt)))
 
     def _agent(self, query: Select[Any]) -> EnrolledAgent | None:
         row = self._tx.run(query).first()
@@ -140,8 +146,16 @@ class SqlAuthorityStore:
             team=row.team,
             token_epoch=row.token_epoch,
             generation=_generation(row),
-            locked_because=locked_because(row.locked_at, row.locked_because),
+            locked_because=lock_of(row).because,
+            is_finishing=lock_of(row).is_finishing,
+            next_jkt=row.next_jkt,
+            next_public_jwk=None if row.next_public_jwk is None else json.loads(row.next_public_jwk),
         )
+
+    def promote_key(self, agent_id: str, jkt: str, *, now: float) -> EnrolledAgent:
+        """Make the proposed key the agent's only one."""
+        promote(self._tx, agent_id, jkt, now=now)
+        return cast("EnrolledAgent", self.agent(agent_id))
 
     def remember_jti(self, jti: str, *, expires_at: float, now: float) -> bool:
         """Remember that an assertion was used; see the port."""
@@ -162,7 +176,7 @@ class SqlAuthorityStore:
 
     def lock_agent(self, agent_id: str, *, because: str, now: float) -> None:
         """Lock the agent and end its access tokens."""
-        lock(self._tx, agent_id, because=because, now=now)
+        lock_agent(self._tx, self._plans, agent_id, because=because, running=RunningAttempts.CANCEL, now=now)
 
     def lease(self, task_instance: str, *, epoch: int, agent_id: str) -> HeldLease | None:
         """Return the lease, if it runs at this epoch and this agent holds it."""
@@ -219,21 +233,6 @@ class SqlAuthorityStore:
             address=entry.address,
             detail=entry.detail,
         )
-
-
-def lock(tx: Transaction, agent_id: str, *, because: str, now: float) -> None:
-    """Lock an agent: its access tokens end, and the next request by it is refused. Its site goes on."""
-    tx.run(
-        update(agents)
-        .where(agents.c.id == agent_id)
-        .values(locked_at=now, locked_because=because, token_epoch=agents.c.token_epoch + 1)
-    )
-    tx.signal(Signal(Topic.AGENT, agent_id))
-
-
-def locked_because(locked_at: float | None, because: str | None) -> str | None:
-    """Return why an agent is locked; none when it is not."""
-    return None if locked_at is None else because or "no reason was given"
 
 
 def task_entry(manifest: str, task: str) -> TaskEntry:

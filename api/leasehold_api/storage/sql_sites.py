@@ -14,18 +14,21 @@ from leasehold_api.fleet.status import DISCONNECTED_AFTER_S
 from leasehold_api.storage import sql_audit
 from leasehold_api.storage.conditional import insert_unless_there
 from leasehold_api.storage.database import Database
+from leasehold_api.storage.plans import Plans
 from leasehold_api.storage.slices import next_of
 from leasehold_api.storage.sql_fleet import rematch_site
+from leasehold_api.storage.sql_locks import lock_site
 from leasehold_api.storage.tables import agents, attempts, enrolment_tokens, sites
 from leasehold_api.storage.writer import Transaction
-from leasehold_protocol.v1.fleet import Site, SiteList, SiteWrite
+from leasehold_protocol.v1.fleet import RunningAttempts, Site, SiteList, SiteWrite
 
 
 class SqlSites:
     """Implements ``leasehold_api.fleet.registry.SiteStore``."""
 
-    def __init__(self, database: Database, *, disconnected_after_s: float = DISCONNECTED_AFTER_S) -> None:
+    def __init__(self, database: Database, plans: Plans, *, disconnected_after_s: float = DISCONNECTED_AFTER_S) -> None:
         self._database = database
+        self._plans = plans
         self._disconnected_after_s = disconnected_after_s
 
     async def list(self, team: Team, part: Slice, *, now: float) -> SiteList:
@@ -69,6 +72,33 @@ class SqlSites:
 
         return await self._database.write(operation)
 
+    async def lock(self, team: Team, name: str, *, because: str, running: RunningAttempts, by: By) -> Site:
+        """Lock a site; see the port."""
+
+        def operation(tx: Transaction) -> Site:
+            site_id = _id_of(tx, team, name)
+            known = self._get(tx.connection, team, name, by.at)
+            if known.locked_running is not running:
+                lock_site(tx, self._plans, site_id, because=because, running=running, now=by.at)
+                _record(tx, "site.locked", name, team, by, {"because": because, "running": running.value})
+            return self._get(tx.connection, team, name, by.at)
+
+        return await self._database.write(operation)
+
+    async def unlock(self, team: Team, name: str, *, by: By) -> Site:
+        """Let the site's agents in again; see the port."""
+
+        def operation(tx: Transaction) -> Site:
+            site_id = _id_of(tx, team, name)
+            was = self._get(tx.connection, team, name, by.at)
+            if was.locked_because is not None:
+                unlocked = {"locked_at": None, "locked_because": None, "locked_running": None}
+                tx.run(update(sites).where(sites.c.id == site_id).values(unlocked))
+                _record(tx, "site.unlocked", name, team, by, {"was_locked_because": was.locked_because})
+            return self._get(tx.connection, team, name, by.at)
+
+        return await self._database.write(operation)
+
     async def delete(self, team: Team, name: str, *, by: By) -> None:
         """Remove a site with its locked agents; see the port."""
 
@@ -91,6 +121,7 @@ class SqlSites:
             .where(
                 agents.c.site_id == sites.c.id,
                 agents.c.locked_at.is_(None),
+                sites.c.locked_at.is_(None),
                 agents.c.last_seen_at > now - self._disconnected_after_s,
             )
             .scalar_subquery()
@@ -102,6 +133,19 @@ class SqlSites:
         if row is None:
             raise NotFoundError(f"team {team.name} has no site {name}")
         return _site(row, team)
+
+
+def _record(tx: Transaction, action: str, name: str, team: Team, by: By, detail: dict[str, Any]) -> None:
+    sql_audit.record(
+        tx,
+        at=by.at,
+        actor=by.actor,
+        address=by.address,
+        action=action,
+        object=name,
+        team_id=team.id,
+        detail=detail,
+    )
 
 
 def _id_of(tx: Transaction, team: Team, name: str) -> str:
@@ -129,4 +173,6 @@ def _site(row: Row[Any], team: Team) -> Site:
         created_at=instant(row.created_at),
         agents=row.agents,
         connected=row.connected,
+        locked_because=row.locked_because,
+        locked_running=None if row.locked_running is None else RunningAttempts(row.locked_running),
     )

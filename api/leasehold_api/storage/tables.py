@@ -48,6 +48,9 @@ sites = Table(
     Column("max_slots", Integer, nullable=False),
     Column("description", Text, nullable=False),
     Column("created_at", Double, nullable=False),
+    Column("locked_at", Double),
+    Column("locked_because", Text),
+    Column("locked_running", Text),  # what becomes of running attempts: finish, cancel
     UniqueConstraint("team_id", "name"),
 )
 
@@ -60,6 +63,10 @@ agents = Table(
     Column("name", Text, nullable=False),
     Column("jkt", Text, nullable=False, unique=True),  # RFC 7638 thumbprint of its key
     Column("public_jwk", Text, nullable=False),
+    Column("key_since", Double),  # none: since it was enrolled
+    # A key that the agent proposed: it works too, and its first use retires the other.
+    Column("next_jkt", Text),
+    Column("next_public_jwk", Text),
     # Clone detection (identity.md): the newest generation that was used, and the assertion that used it.
     Column("generation", BigInteger, nullable=False, server_default=text("0")),
     Column("generation_jti", Text),
@@ -68,6 +75,7 @@ agents = Table(
     Column("token_epoch", Integer, nullable=False, server_default=text("0")),
     Column("locked_at", Double),
     Column("locked_because", Text),
+    Column("locked_running", Text),  # what becomes of running attempts: finish, cancel
     Column("enrolled_at", Double, nullable=False),
     Column("enrolled_from", Text),
     Column("last_seen_at", Double),
@@ -78,6 +86,7 @@ agents = Table(
     Column("paused_because", Text),
 )
 Index(None, agents.c.site_id)
+Index(None, agents.c.next_jkt, unique=True)
 
 enrolment_tokens = Table(
     "enrolment_tokens",

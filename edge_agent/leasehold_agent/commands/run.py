@@ -13,8 +13,9 @@ from leasehold_agent.agent_lock import exclusive
 from leasehold_agent.commands.settings import settings_from
 from leasehold_agent.config import Settings
 from leasehold_agent.exits import Exit, OperatorError
-from leasehold_agent.identity.enrolment import load_key
-from leasehold_agent.identity.key import AgentKey
+from leasehold_agent.identity.enrolment import load_keys
+from leasehold_agent.identity.key_in_use import KeyInUse
+from leasehold_agent.identity.key_store import KeyStore
 from leasehold_agent.identity.record import Identity, enrolled
 from leasehold_agent.version import agent_version
 
@@ -24,19 +25,21 @@ def run(arguments: Namespace) -> Exit:
     settings = settings_from(arguments).settings
     logs.configure(settings.log_level)
     os.umask(0o077)
-    identity = enrolled(settings.state_dir)
+    enrolled(settings.state_dir)
     with exclusive(settings.state_dir):
-        key = load_key(identity, settings.state_dir, os.environ)
+        # Read again: a command that held it may have rotated the key.
+        identity = enrolled(settings.state_dir)
+        keys, store = load_keys(identity, settings.state_dir, os.environ)
         try:
-            return asyncio.run(_run(settings, identity, key, once=arguments.once))
+            return asyncio.run(_run(settings, identity, keys, store, once=arguments.once))
         except BaseExceptionGroup as group:
             if (ours := group.subgroup(OperatorError)) is None:
                 raise
             raise _first(ours) from None
 
 
-async def _run(settings: Settings, identity: Identity, key: AgentKey, *, once: bool) -> Exit:
-    agent = Agent(settings, identity, key, version=agent_version(), once=once)
+async def _run(settings: Settings, identity: Identity, keys: KeyInUse, store: KeyStore, *, once: bool) -> Exit:
+    agent = Agent(settings, identity, keys, store, version=agent_version(), once=once)
     # What was imported stays: out of the collector's way, it is neither walked again nor copied by forks.
     gc.collect()
     gc.freeze()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +14,7 @@ from leasehold_agent.errors import LinkError, LockedError, RefusedError, Trouble
 from leasehold_agent.exits import Exit, OperatorError
 from leasehold_agent.identity.enrolment_token import EnrolmentToken
 from leasehold_agent.identity.key import AgentKey
+from leasehold_agent.identity.key_in_use import KeyInUse
 from leasehold_agent.identity.key_store import KeyMissingError, KeyStore, StoreUnreachableError
 from leasehold_agent.identity.oauth import Sender, discover, register
 from leasehold_agent.identity.record import Identity, PendingIdentity, read_record, write_record
@@ -26,9 +29,30 @@ def load_key(identity: Identity | PendingIdentity, state_dir: Path, environ: Map
     Raises:
         OperatorError: the store can't be reached, or lacks the key. Another key is never made silently.
     """
+    return _load(identity, identity.key_name, state_dir, environ)[0]
+
+
+def load_keys(identity: Identity, state_dir: Path, environ: Mapping[str, str]) -> tuple[KeyInUse, KeyStore]:
+    """Return the agent's key, with its successor where a rotation began, and the store that keeps them.
+
+    Raises:
+        OperatorError: as ``load_key`` does.
+    """
+    key, store = _load(identity, identity.key_name, state_dir, environ)
+    successor: AgentKey | None = None
+    if identity.next_key_name is not None:
+        # The rotation may have ended before the key was stored: it was never proposed then, and is made anew.
+        with suppress(KeyMissingError):
+            successor = AgentKey.from_der(store.get(identity.next_key_name))
+    return KeyInUse(key, successor=successor), store
+
+
+def _load(
+    identity: Identity | PendingIdentity, name: str, state_dir: Path, environ: Mapping[str, str]
+) -> tuple[AgentKey, KeyStore]:
     try:
         store = open_store(identity.key_store, state_dir, environ, backend=identity.keyring_backend)
-        return AgentKey.from_der(store.get(identity.key_name))
+        return AgentKey.from_der(store.get(name)), store
     except KeyMissingError:
         problem = f"The agent's key is not in the {identity.key_store} store that identity.json names."
     except StoreUnreachableError as error:
@@ -107,6 +131,7 @@ async def finish(
         key_name=pending.key_name,
         key_store=pending.key_store,
         keyring_backend=pending.keyring_backend,
+        key_since=time.time(),
     )
     write_record(state_dir, identity)
     return identity

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,6 +15,7 @@ from leasehold_agent.clock import ServerClock
 from leasehold_agent.errors import RefusedError, Trouble, UnavailableError
 from leasehold_agent.identity.enrolment_token import EnrolmentToken
 from leasehold_agent.identity.key import AgentKey
+from leasehold_agent.identity.key_in_use import KeyInUse
 from leasehold_agent.secret import Secret
 from leasehold_protocol.v1.agents import AgentRegistration, RegisteredAgent
 
@@ -89,7 +91,7 @@ class TokenRequests:
     def __init__(
         self,
         http: Sender,
-        key: AgentKey,
+        keys: KeyInUse,
         *,
         client_id: str,
         issuer: str,
@@ -97,11 +99,13 @@ class TokenRequests:
         generation: Callable[[], int],
     ) -> None:
         self._http = http
-        self._key = key
+        self._keys = keys
         self._client_id = client_id
         self._issuer = issuer
         self._clock = clock
         self._generation = generation
+        # One request at a time: a generation that overtakes another is refused, and so is a key that was just replaced.
+        self._asking = asyncio.Lock()
 
     async def access_token(self) -> Granted:
         """Return a new access token for the agent routes.
@@ -126,25 +130,54 @@ class TokenRequests:
             }
         )
 
+    async def use_successor(self) -> Granted:
+        """Return an access token by the successor of the key, which retires the key: from now on it alone signs.
+
+        Raises:
+            LinkError: as ``access_token`` does. When the answer was lost, the next request finds out who signs.
+        """
+        async with self._asking:
+            granted = await self._ask_as(
+                self._keys.successor or self._keys.current, {"grant_type": "client_credentials"}
+            )
+            self._keys.switch()
+            return granted
+
     async def _ask(self, form: dict[str, str]) -> Granted:
+        async with self._asking:
+            try:
+                return await self._ask_as(self._keys.current, form)
+            except RefusedError as error:
+                if error.code != "invalid_client" or self._keys.successor is None:
+                    raise
+                refused = error
+            # A rotation's last answer was lost, or its end was not recorded: the API knows the successor only.
+            try:
+                granted = await self._ask_as(self._keys.successor, form)
+            except RefusedError:
+                raise refused from None
+            self._keys.switch()
+            return granted
+
+    async def _ask_as(self, key: AgentKey, form: dict[str, str]) -> Granted:
         ahead_s = self._clock.ahead_s
         try:
-            return await self._ask_once(form)
+            return await self._ask_once(key, form)
         except RefusedError:
             # The answer told the server's time. Where our clock was wrong, so was the assertion: once more.
             if abs(self._clock.ahead_s - ahead_s) < _CLOCK_MATTERS_S:
                 raise
-        return await self._ask_once(form)
+        return await self._ask_once(key, form)
 
-    async def _ask_once(self, form: dict[str, str]) -> Granted:
+    async def _ask_once(self, key: AgentKey, form: dict[str, str]) -> Granted:
         now = self._clock.now()
-        assertion = self._key.assertion(
+        assertion = key.assertion(
             client_id=self._client_id, audience=self._issuer, generation=self._generation(), now=now
         )
         whole = {**form, "client_assertion_type": _ASSERTION, "client_assertion": assertion}
         headers = {
             "content-type": "application/x-www-form-urlencoded",
-            "dpop": self._key.proof(method="POST", url=self._http.absolute(TOKEN_PATH), now=now),
+            "dpop": key.proof(method="POST", url=self._http.absolute(TOKEN_PATH), now=now),
         }
         answer = await self._http.send(
             Call(method="POST", url=TOKEN_PATH, headers=headers, body=urlencode(whole).encode())

@@ -42,6 +42,14 @@ class Identity(BaseModel):
     key_name: str
     key_store: StoreKind
     keyring_backend: str | None = None
+    key_since: float = 0.0
+    """Seconds since 1970 when the key was made; an agent that enrolled before this was recorded is due at once."""
+    next_key_name: str | None = None
+    """A rotation began: the key under this name, if the store has it, may be the one that the API takes now."""
+    retired_key_name: str | None = None
+    """A key that was replaced and is still to be deleted from the store."""
+    rotate_key_every_s: float = 30 * 86400.0
+    """What the API said last."""
 
 
 class _File(BaseModel):

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from leasehold_agent.calls import Call, check, decoded
 from leasehold_agent.errors import Trouble, UnavailableError
+from leasehold_agent.identity.key import AgentKey
 from leasehold_agent.link.http import Http
 from leasehold_agent.link.session import Session
 from leasehold_protocol.v1.agents import Hello, HelloAnswer
@@ -43,6 +44,10 @@ class Api:
     async def hello(self, hello: Hello) -> HelloAnswer:
         """Say who is here; learn the intervals and what became of the attempts on disk."""
         return await self._post("/v1/agent/hello", hello, HelloAnswer)
+
+    async def propose_key(self, key: AgentKey) -> None:
+        """Make ``key`` good for this agent too; its first use at the token endpoint retires the other."""
+        await self._session.propose(Call(method="PUT", url="/v1/agent/key", headers=_JSON), key)
 
     async def lease(self, request: LeaseRequest) -> LeaseAnswer:
         """Wait for work. An empty answer when the wait was over first."""

@@ -10,16 +10,18 @@ from leasehold_agent.clock import ServerClock
 from leasehold_agent.errors import TokenRejectedError, Trouble, UnavailableError
 from leasehold_agent.identity.access import CachedToken
 from leasehold_agent.identity.key import AgentKey
+from leasehold_agent.identity.key_in_use import KeyInUse
 from leasehold_agent.link.http import Http
 from leasehold_agent.secret import Secret
+from leasehold_protocol.v1.agents import KeyProposal
 
 
 class Session:
     """Calls the API as the holder of one token: the agent's own, or one attempt's."""
 
-    def __init__(self, http: Http, key: AgentKey, token: CachedToken, clock: ServerClock) -> None:
+    def __init__(self, http: Http, keys: KeyInUse, token: CachedToken, clock: ServerClock) -> None:
         self._http = http
-        self._key = key
+        self._keys = keys
         self._token = token
         self._clock = clock
 
@@ -44,6 +46,22 @@ class Session:
             self._token.reject(token)
             raise UnavailableError(Trouble.TOKEN, str(error)) from error
 
+    async def propose(self, call: Call, key: AgentKey) -> Answer:
+        """Send a call whose body is the proof that this agent has ``key`` too, for the same token as the request's own.
+
+        Raises:
+            LinkError: of the kind that says what to do.
+        """
+        token = await self._token.current()
+        url = self._http.absolute(call.url)
+        proof = key.proof(method=call.method, url=url, now=self._clock.now(), token=token.reveal())
+        body = KeyProposal(proof=proof).model_dump_json().encode()
+        try:
+            return check(await self._http.send(self._signed(replace(call, body=body), token)))
+        except TokenRejectedError as error:
+            self._token.reject(token)
+            raise UnavailableError(Trouble.TOKEN, str(error)) from error
+
     async def download(self, call: Call) -> AsyncIterator[bytes]:
         """Yield the body of a successful answer as it arrives.
 
@@ -61,5 +79,5 @@ class Session:
     def _signed(self, call: Call, token: Secret) -> Call:
         text = token.reveal()
         url = self._http.absolute(call.url)
-        proof = self._key.proof(method=call.method, url=url, now=self._clock.now(), token=text)
+        proof = self._keys.current.proof(method=call.method, url=url, now=self._clock.now(), token=text)
         return replace(call, headers={**call.headers, "authorization": f"DPoP {text}", "dpop": proof})

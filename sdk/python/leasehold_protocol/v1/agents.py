@@ -73,6 +73,8 @@ class Intervals(Message):
     renew_every_s: Seconds = 20.0
     log_every_s: Seconds = 1.0
     """How long a running task's log may wait before it is sent."""
+    rotate_key_every_s: Seconds = 30 * 86400.0
+    """The age at which an agent makes itself a new key."""
 
 
 class HelloAnswer(Message):
@@ -90,6 +92,21 @@ class HelloAnswer(Message):
     intervals: Intervals = Intervals()
     attempts: list[AttemptInstruction] = Field(default_factory=list[AttemptInstruction])
     control: list[Control] = Field(default_factory=list[Control])
+
+
+class KeyProposal(Message):
+    """``PUT /v1/agent/key``: the agent's next key. The request itself is proved with the key it replaces."""
+
+    proof: Annotated[str, Field(min_length=1, max_length=4096)]
+    """A DPoP proof for this very request and access token (RFC 9449, 4.2), made with the new key, which it carries."""
+
+
+class AgentKeys(Message):
+    """The keys that open the API to an agent, as RFC 7638 thumbprints."""
+
+    current: str
+    proposed: str | None = None
+    """Good as well; its first use at the token endpoint retires ``current``."""
 
 
 class AgentRegistration(Message):

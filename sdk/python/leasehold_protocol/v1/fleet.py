@@ -54,6 +54,13 @@ class SiteWrite(Message):
     description: Annotated[Text, Field(max_length=500)] = ""
 
 
+class RunningAttempts(StrEnum):
+    """What becomes of running attempts when their agent or site is locked."""
+
+    FINISH = "finish"  # the agent renews and delivers what it holds, and gets nothing new
+    CANCEL = "cancel"  # they end at once and are queued for others
+
+
 class Site(SiteWrite):
     """A place where agents run."""
 
@@ -62,6 +69,8 @@ class Site(SiteWrite):
     created_at: Instant
     agents: int = 0
     connected: int = 0
+    locked_because: str | None = None
+    locked_running: RunningAttempts | None = None
 
 
 class AgentStatus(StrEnum):
@@ -82,8 +91,11 @@ class Agent(Message):
     team: Name
     status: AgentStatus
     locked_because: str | None = None
+    locked_running: RunningAttempts | None = None
+    """While it is locked: whether it may finish what it holds."""
     key_thumbprint: str
     """RFC 7638, SHA-256."""
+    key_since: Instant | None = None
     version: str | None = None
     host: HostFacts | None = None
     slots: int | None = None
@@ -95,10 +107,11 @@ class Agent(Message):
 
 
 class LockRequest(Message):
-    """``POST /v1/teams/{team}/agents/{agent}/lock``."""
+    """``POST /v1/teams/{team}/agents/{agent}/lock``, and the same for a site."""
 
     reason: Annotated[Text, Field(min_length=1, max_length=500)]
     """Shown to the agent's operator."""
+    running: RunningAttempts = RunningAttempts.CANCEL
 
 
 class EnrolmentTokenRequest(Message):

@@ -10,9 +10,9 @@ from leasehold.cli import screen
 from leasehold.cli.amounts import show_size, show_when
 from leasehold.cli.api import Api, rows
 from leasehold.cli.errors import ConflictError, NotFoundError
-from leasehold.cli.options import JsonOption, TeamOption, examples, group
+from leasehold.cli.options import JsonOption, RunningOption, TeamOption, examples, group
 from leasehold.cli.session import ask
-from leasehold_protocol.v1.fleet import Agent, AgentList, LockRequest
+from leasehold_protocol.v1.fleet import Agent, AgentList, LockRequest, RunningAttempts
 
 app = group("Agents: the processes at the sites that do the work.")
 
@@ -65,31 +65,40 @@ def show(agent: AgentName, *, team: TeamOption = None, json: JsonOption = False)
             ("site", found.site),
             ("status", screen.state(found.status)),
             ("locked because", found.locked_because or ""),
+            ("running attempts", "may finish" if found.locked_running is RunningAttempts.FINISH else ""),
             ("takes no work because", "; ".join(found.paused_because)),
             ("slots", f"{found.running} of {found.slots} in use" if found.slots else ""),
             ("version", found.version or ""),
             ("host", _host(found)),
             ("key", found.key_thumbprint),
+            ("key since", show_when(found.key_since, now=now)),
             ("enrolled", " from ".join(filter(None, [show_when(found.enrolled_at, now=now), found.enrolled_from]))),
             ("last seen", show_when(found.last_seen_at, now=now)),
         ]
     )
 
 
-@app.command("lock", epilog=examples("leasehold agents lock plant-1 --reason 'laptop stolen'"))
+@app.command(
+    "lock",
+    epilog=examples(
+        "leasehold agents lock plant-1 --reason 'laptop stolen'",
+        "leasehold agents lock plant-1 --running finish --reason 'machine is replaced'",
+    ),
+)
 def lock(
     agent: AgentName,
     *,
     reason: Annotated[
         str, typer.Option(metavar="TEXT", help="Why; the site's operator sees it.")
     ] = "locked by an admin",
+    running: RunningOption = RunningAttempts.CANCEL,
     team: TeamOption = None,
 ) -> None:
-    """Lock an agent: at once it gets no work, no secrets and no token. Its site and its neighbours go on."""
+    """Lock an agent: from its next request on it gets no work. Its site and its neighbours go on."""
 
     async def work(api: Api) -> Agent:
         found = await _named(api, agent)
-        await api.post(api.of_team("agents", found.agent, "lock"), LockRequest(reason=reason))
+        await api.post(api.of_team("agents", found.agent, "lock"), LockRequest(reason=reason, running=running))
         return found
 
     locked = ask(work, team=team)

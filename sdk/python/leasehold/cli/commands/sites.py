@@ -10,9 +10,9 @@ from leasehold.cli import screen
 from leasehold.cli.amounts import show_when
 from leasehold.cli.api import Api, rows
 from leasehold.cli.errors import ConflictError, NotFoundError
-from leasehold.cli.options import JsonOption, TeamOption, examples, group, pairs
+from leasehold.cli.options import JsonOption, RunningOption, TeamOption, examples, group, pairs
 from leasehold.cli.session import ask
-from leasehold_protocol.v1.fleet import Site, SiteList, SiteWrite
+from leasehold_protocol.v1.fleet import LockRequest, RunningAttempts, Site, SiteList, SiteWrite
 
 app = group("Sites: the places where agents run.")
 
@@ -79,6 +79,36 @@ def update(
         screen.write_json(made)
     else:
         screen.say(f"Site {made.name} is changed.")
+
+
+@app.command("lock", epilog=examples("leasehold sites lock plant --reason 'break-in'"))
+def lock(
+    site: SiteName,
+    *,
+    reason: Annotated[
+        str, typer.Option(metavar="TEXT", help="Why; the site's operator sees it.")
+    ] = "locked by an admin",
+    running: RunningOption = RunningAttempts.CANCEL,
+    team: TeamOption = None,
+) -> None:
+    """Lock a site: from their next request on its agents get no work, and no agent enrols there."""
+
+    async def work(api: Api) -> None:
+        await api.post(api.of_team("sites", site, "lock"), LockRequest(reason=reason, running=running))
+
+    ask(work, team=team)
+    screen.say(f"Site {site} is locked. Let its agents in again: leasehold sites unlock {site}")
+
+
+@app.command("unlock", epilog=examples("leasehold sites unlock plant"))
+def unlock(site: SiteName, *, team: TeamOption = None) -> None:
+    """Let the agents of a locked site in again, except those that are locked themselves."""
+
+    async def work(api: Api) -> None:
+        await api.post(api.of_team("sites", site, "unlock"))
+
+    ask(work, team=team)
+    screen.say(f"Site {site} is unlocked.")
 
 
 @app.command("list", epilog=examples("leasehold sites list", "leasehold sites list --json | jq '.[].name'"))

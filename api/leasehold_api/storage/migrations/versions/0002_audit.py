@@ -1,12 +1,12 @@
 """The audit trail gets a hash chain, and rows that are in it can't be changed or removed.
 
-Revision: 0003_audit, after 0001
+Revision: 0002, after 0001
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003_audit"
+revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
