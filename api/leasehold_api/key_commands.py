@@ -10,9 +10,11 @@ import json
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -55,10 +57,11 @@ def list_keys(*, state_dir: StateDir = None, database_url: DatabaseUrl = None, a
     if as_json:
         sys.stdout.write(json.dumps(found) + "\n")
         return
-    table = Table("key", "state", "made", *(kind.value.replace("_", " ") for kind in SealedKind), "file")
+    kinds = (kind.value.replace("_", " ") for kind in SealedKind)
+    table = Table("key", "state", "made", *kinds, "file", box=box.SIMPLE_HEAD)
     for key in found:
         used = [str(key["seals"][kind.value]) for kind in SealedKind]
-        table.add_row(key["id"], key["state"], key["made_at"] or "", *used, key["file"])
+        table.add_row(key["id"], key["state"], key["made_at"] or "", *used, Path(key["file"]).name)
     Console().print(table)
 
 

@@ -51,8 +51,14 @@ def _lines(status: Status) -> Iterator[str]:
     if status.slots is not None:
         taken = sum(one.phase in ("starting", "running") for one in status.attempts)
         yield f"slots     {taken} of {status.slots} taken"
-    yield f"new work  {'; '.join(status.paused_because) or 'is taken'}"
+    yield f"new work  {_new_work(status)}"
     for one in status.attempts:
         progress = f" {one.progress:.0%}" if one.progress is not None else ""
         extra = " · ".join(text for text in (one.note, one.trouble) if text)
         yield f"attempt   {one.attempt}  {one.task}  {one.phase}{progress}  {extra}".rstrip()
+
+
+def _new_work(status: Status) -> str:
+    if status.paused_because:
+        return "; ".join(status.paused_because)
+    return "is taken" if status.link == "connected" else "none comes while the API can't be asked"
