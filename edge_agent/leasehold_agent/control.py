@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
-from leasehold_agent.local_socket import reachable
+from leasehold_agent.local_socket import reachable, serve_privately
 
 ROTATE = b"rotate-key\n"
 _SOCKET = "control.sock"
@@ -26,17 +25,7 @@ class ControlSocket:
 
     async def serve(self) -> None:
         """Answer, until cancelled."""
-        self._path.unlink(missing_ok=True)
-        old = os.umask(0o177)
-        try:
-            with reachable(self._path) as path:
-                server = await asyncio.start_unix_server(self._obey, path)
-        finally:
-            os.umask(old)
-        try:
-            await server.serve_forever()
-        finally:
-            self._path.unlink(missing_ok=True)
+        await serve_privately(self._path, self._obey)
 
     async def _obey(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):

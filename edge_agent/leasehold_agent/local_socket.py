@@ -1,9 +1,13 @@
-"""Unix sockets under paths of any length: the kernel's limit of 108 bytes is shorter than many a state directory."""
+"""Unix sockets for this user and root only, under paths of any length.
+
+The kernel's limit of 108 bytes is shorter than many a state directory.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,3 +26,20 @@ def reachable(path: Path) -> Generator[str, None, None]:
         yield f"/proc/self/fd/{fd}/{path.name}"
     finally:
         os.close(fd)
+
+
+async def serve_privately(
+    path: Path, answer: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+) -> None:
+    """Let ``answer`` have every connection to ``path``, until cancelled; the socket is this user's alone."""
+    path.unlink(missing_ok=True)  # noqa: ASYNC240 - one quick call, in the state directory
+    old = os.umask(0o177)
+    try:
+        with reachable(path) as name:
+            server = await asyncio.start_unix_server(answer, name)
+    finally:
+        os.umask(old)
+    try:
+        await server.serve_forever()
+    finally:
+        path.unlink(missing_ok=True)  # noqa: ASYNC240 - one quick call, in the state directory

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,7 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from leasehold_agent.attempts.directory import AttemptDirectories
-from leasehold_agent.local_socket import reachable
+from leasehold_agent.local_socket import reachable, serve_privately
 from leasehold_agent.recovery import survey
 
 _SOCKET = "agent.sock"
@@ -66,17 +65,7 @@ class StatusSocket:
 
     async def serve(self) -> None:
         """Answer, until cancelled. Without the socket the agent works all the same."""
-        self._path.unlink(missing_ok=True)
-        old = os.umask(0o177)
-        try:
-            with reachable(self._path) as path:
-                server = await asyncio.start_unix_server(self._answer, path)
-        finally:
-            os.umask(old)
-        try:
-            await server.serve_forever()
-        finally:
-            self._path.unlink(missing_ok=True)
+        await serve_privately(self._path, self._answer)
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         del reader
