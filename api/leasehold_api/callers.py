@@ -1,36 +1,56 @@
-"""Who calls: a person or program with an API token, an agent, or a task that holds a lease."""
+"""Who calls: a person or program, an agent, or a task that holds a lease."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from leasehold_protocol.v1.fleet import Role
 
 
+class PersonKind(StrEnum):
+    """What a person or program showed; the first part of how the audit trail names it."""
+
+    API_TOKEN = "token"  # noqa: S105 - a kind, not a secret
+    USER = "user"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """A team that a person or program may work in."""
+
+    team_id: str
+    team: str
+    role: Role
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonCaller:
-    """A person or program that showed an API token."""
+    """A person or program."""
 
-    token_id: str
+    kind: PersonKind
+    id: str
+    """Of the API token or the user."""
     name: str
-    role: Role | None
-    """None: the platform admin, who may do everything in every team."""
-    team: str | None
-    """None: the platform admin."""
-    team_id: str | None = None
+    is_platform_admin: bool
+    """May do everything in every team."""
+    memberships: Mapping[str, Membership]
+    """By the team's name."""
     expires_at: float | None = None
+    """When what was shown ends, in seconds since 1970."""
     address: str | None = None
     """Where the request came from, for the audit trail."""
 
     @property
-    def is_platform_admin(self) -> bool:
-        """The token belongs to the platform, not to a team."""
-        return self.team is None
+    def only_membership(self) -> Membership | None:
+        """The one team that the caller works in; none when there are several, or all."""
+        return next(iter(self.memberships.values())) if len(self.memberships) == 1 else None
 
     @property
     def actor(self) -> str:
         """How the audit trail and ``created_by`` name this caller."""
-        return f"token:{self.name}"
+        return f"{self.kind}:{self.name}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +60,8 @@ class TeamCaller:
     person: PersonCaller
     team_id: str
     team: str
+    role: Role
+    """In that team; the platform admin is an admin of each."""
 
     @property
     def actor(self) -> str:

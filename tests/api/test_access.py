@@ -255,6 +255,7 @@ async def test_an_api_token_is_refused_from_the_moment_it_is_revoked(api: Api) -
         "kind": "api_token",
         "role": "viewer",
         "team": "default",
+        "roles": {"default": "viewer"},
         "expires_at": None,
     }
     assert after.status_code == 401

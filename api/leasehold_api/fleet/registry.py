@@ -30,8 +30,8 @@ from leasehold_protocol.v1.fleet import Team as TeamView
 class TeamStore(Protocol):
     """Teams."""
 
-    async def list(self, part: Slice, *, only: str | None) -> TeamList:
-        """Return teams by name; with ``only``, that one."""
+    async def list(self, part: Slice, *, only: frozenset[str] | None) -> TeamList:
+        """Return teams by name; with ``only``, those."""
         ...
 
     async def create(self, name: str, *, team_id: str, by: By) -> TeamView:

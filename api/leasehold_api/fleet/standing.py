@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from leasehold_protocol.v1.fleet import Role
+from leasehold_api.callers import Membership
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,13 +32,26 @@ class StoredApiToken:
 
     id: str
     name: str
-    role: Role
-    team_id: str | None
-    team: str | None
+    membership: Membership | None
+    """None: it is a platform admin's."""
     sha256: str
     expires_at: float | None
     revoked_at: float | None
     last_used_at: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserStanding:
+    """A person as they stand at this moment."""
+
+    id: str
+    name: str
+    is_platform_admin: bool
+    token_epoch: int
+    """Raised to end every session and token that was issued before."""
+    locked_because: str | None
+    memberships: Mapping[str, Membership]
+    """By the team's name; of several roles in one team the highest."""
 
 
 class Callers(Protocol):
@@ -49,6 +63,10 @@ class Callers(Protocol):
 
     async def api_token(self, token_id: str) -> StoredApiToken | None:
         """Return an API token."""
+        ...
+
+    async def user(self, user_id: str) -> UserStanding | None:
+        """Return a person's standing."""
         ...
 
     async def team_id(self, name: str) -> str | None:

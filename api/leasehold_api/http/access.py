@@ -153,7 +153,7 @@ async def platform_admin(request: Request) -> PersonCaller:
     _require(request, Kind.PLATFORM_ADMIN)
     person = await _authentication(request).person(request)
     if not person.is_platform_admin:
-        raise ForbiddenError("this takes the platform admin's API token (the first one is in bootstrap.token)")
+        raise ForbiddenError("this takes a platform admin (the first one's API token is in bootstrap.token)")
     return person
 
 
@@ -167,11 +167,10 @@ class InTeam:
         """Return the caller, in that team."""
         needed = _require(request, Kind.TEAM).role or Role.ADMIN
         caller = await _authentication(request).in_team(request, team)
-        role = caller.person.role
-        if role is not None and not includes(role, needed):
+        if not includes(caller.role, needed):
             raise ForbiddenError(
-                f"this takes the role {needed} in team {caller.team}; your API token has the role {role}: "
-                f"ask an admin of the team for one with the role {needed}"
+                f"this takes the role {needed} in team {caller.team}; you have the role {caller.role} there: "
+                f"ask an admin of the team"
             )
         return caller
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from fastapi import Request
 
 from leasehold_api import clock
-from leasehold_api.callers import AgentCaller, PersonCaller, TaskCaller, TeamCaller
+from leasehold_api.callers import AgentCaller, Membership, PersonCaller, PersonKind, TaskCaller, TeamCaller
 from leasehold_api.errors import ApiError, NotFoundError, UnauthenticatedError
 from leasehold_api.fleet.standing import AgentStanding, Callers
 from leasehold_api.oauth.access_tokens import AccessTokens
@@ -18,6 +18,7 @@ from leasehold_api.oauth.proofs import Proof, ProofError, ReplayedProofError, re
 from leasehold_api.oauth.replays import UsedProofs
 from leasehold_api.oauth.task_tokens import TaskTokens
 from leasehold_api.opaque_tokens import OpaqueToken, parse
+from leasehold_protocol.v1.fleet import Role
 from leasehold_protocol.v1.problems import ProblemCode
 
 _CHALLENGE = {"WWW-Authenticate": 'DPoP algs="ES256"'}
@@ -155,11 +156,11 @@ class Authentication:
         if stored.last_used_at is None or now - stored.last_used_at >= USE_NOTED_EVERY_S:
             await self._callers.api_token_used(stored.id, now=now)
         person = PersonCaller(
-            token_id=stored.id,
+            kind=PersonKind.API_TOKEN,
+            id=stored.id,
             name=stored.name,
-            role=None if stored.team_id is None else stored.role,
-            team=stored.team,
-            team_id=stored.team_id,
+            is_platform_admin=stored.membership is None,
+            memberships={} if stored.membership is None else {stored.membership.team: stored.membership},
             expires_at=stored.expires_at,
             address=request.client.host if request.client else None,
         )
@@ -175,11 +176,17 @@ class Authentication:
             NotFoundError: if there is no such team, or it is not the caller's: the two look the same.
         """
         person = await self.person(request)
-        team_id = await self._callers.team_id(team) if person.team in (None, team) else None
-        if team_id is None:
-            raise NotFoundError(f"there is no team {team}, or your API token is not for it")
-        request.state.team_id = team_id
-        return TeamCaller(person=person, team_id=team_id, team=team)
+        membership = await self._membership(person, team)
+        if membership is None:
+            raise NotFoundError(f"there is no team {team}, or {_yours(person)} is not for it")
+        request.state.team_id = membership.team_id
+        return TeamCaller(person=person, team_id=membership.team_id, team=team, role=membership.role)
+
+    async def _membership(self, person: PersonCaller, team: str) -> Membership | None:
+        if not person.is_platform_admin:
+            return person.memberships.get(team)
+        team_id = await self._callers.team_id(team)
+        return None if team_id is None else Membership(team_id=team_id, team=team, role=Role.ADMIN)
 
     def _check(self, request: Request, token: str, *, jkt: str, expires_at: float, now: float) -> None:
         try:
@@ -234,6 +241,10 @@ def _api_token(request: Request) -> OpaqueToken:
     if token is None:
         raise _no_person("send 'Authorization: Bearer lht_…' with an API token")
     return token
+
+
+def _yours(person: PersonCaller) -> str:
+    return "your API token" if person.kind is PersonKind.API_TOKEN else "your account"
 
 
 def _unauthenticated(detail: str) -> UnauthenticatedError:

@@ -73,6 +73,7 @@ def address_of(request: Request) -> str | None:
 
 def _of_person(request: Request, error: ApiError, person: PersonCaller, team_id: str | None) -> Refusal:
     detail: dict[str, Any] = {"method": request.method, "code": error.code.value}
+    home = person.only_membership
     return Refusal(
         at=clock.now(),
         actor=person.actor,
@@ -80,6 +81,6 @@ def _of_person(request: Request, error: ApiError, person: PersonCaller, team_id:
         object=request.url.path[:300],
         address=person.address,
         # Of another team that they tried to get into, they and their admins learn nothing.
-        team_id=team_id or person.team_id,
+        team_id=team_id or (home.team_id if home else None),
         detail=detail,
     )

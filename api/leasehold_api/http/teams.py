@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from leasehold_api import clock
 from leasehold_api.acting import By
-from leasehold_api.callers import PersonCaller
+from leasehold_api.callers import PersonCaller, PersonKind
 from leasehold_api.http.access import person_caller, platform_admin
 from leasehold_api.http.answers import answer
 from leasehold_api.http.house import house
@@ -20,16 +20,20 @@ router = APIRouter(prefix="/v1", tags=["teams"])
 Person = Annotated[PersonCaller, Depends(person_caller)]
 PlatformAdmin = Annotated[PersonCaller, Depends(platform_admin)]
 
+_KINDS = {PersonKind.API_TOKEN: "api_token", PersonKind.USER: "user"}
+
 
 @router.get("/whoami", response_model=WhoAmI)
 async def who_am_i(caller: Person) -> Response:
-    """Say whose API token this is."""
+    """Say who is calling, and what they may do where."""
+    home = caller.only_membership
     return answer(
         WhoAmI(
             name=caller.name,
-            kind="platform_admin" if caller.is_platform_admin else "api_token",
-            role=caller.role,
-            team=caller.team,
+            kind="platform_admin" if caller.is_platform_admin else _KINDS[caller.kind],
+            role=home.role if home else None,
+            team=home.team if home else None,
+            roles={team: membership.role for team, membership in caller.memberships.items()},
             expires_at=clock.instant_or_none(caller.expires_at),
         )
     )
@@ -38,7 +42,8 @@ async def who_am_i(caller: Person) -> Response:
 @router.get("/teams", response_model=TeamList)
 async def list_teams(request: Request, caller: Person, part: Part) -> Response:
     """List the teams that the caller can work in."""
-    return answer(await house(request).registry.teams.list(part, only=caller.team))
+    only = None if caller.is_platform_admin else frozenset(caller.memberships)
+    return answer(await house(request).registry.teams.list(part, only=only))
 
 
 @router.post("/teams", response_model=Team, status_code=201)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
-from leasehold_api.fleet.standing import AgentStanding, StoredApiToken
+from leasehold_api.callers import Membership
+from leasehold_api.fleet.roles import highest
+from leasehold_api.fleet.standing import AgentStanding, StoredApiToken, UserStanding
 from leasehold_api.storage.database import Database
 from leasehold_api.storage.sql_locks import SITE_LOCK, lock_of
-from leasehold_api.storage.tables import agents, api_tokens, sites, teams
+from leasehold_api.storage.tables import agents, api_tokens, memberships, sites, teams, users
 from leasehold_protocol.v1.fleet import Role
 
 _AGENT = (
@@ -33,6 +35,12 @@ _TOKEN = (
     select(api_tokens, teams.c.name.label("team"))
     .outerjoin(teams, teams.c.id == api_tokens.c.team_id)
     .where(api_tokens.c.id == bindparam("id"))
+)
+_USER = select(users).where(users.c.id == bindparam("id"))
+_MEMBERSHIPS = (
+    select(memberships.c.team_id, memberships.c.role, teams.c.name.label("team"))
+    .join(teams, teams.c.id == memberships.c.team_id)
+    .where(memberships.c.user_id == bindparam("id"))
 )
 _TEAM = select(teams.c.id).where(teams.c.name == bindparam("name"))
 
@@ -69,14 +77,18 @@ class SqlCallers:
         return StoredApiToken(
             id=row.id,
             name=row.name,
-            role=Role(row.role),
-            team_id=row.team_id,
-            team=row.team,
+            membership=None
+            if row.team_id is None
+            else Membership(team_id=row.team_id, team=row.team, role=Role(row.role)),
             sha256=row.secret_sha256,
             expires_at=row.expires_at,
             revoked_at=row.revoked_at,
             last_used_at=row.last_used_at,
         )
+
+    async def user(self, user_id: str) -> UserStanding | None:
+        """Return a person's standing."""
+        return await self._database.read(lambda connection: _user(connection, user_id))
 
     async def team_id(self, name: str) -> str | None:
         """Return the id of a team."""
@@ -87,3 +99,21 @@ class SqlCallers:
         await self._database.write(
             lambda tx: tx.run(update(api_tokens).where(api_tokens.c.id == token_id).values(last_used_at=now)).close()
         )
+
+
+def _user(connection: Connection, user_id: str) -> UserStanding | None:
+    row = connection.execute(_USER, {"id": user_id}).first()
+    if row is None:
+        return None
+    found: dict[str, Membership] = {}
+    for one in connection.execute(_MEMBERSHIPS, {"id": user_id}):
+        role = Role(one.role) if one.team not in found else highest(Role(one.role), found[one.team].role)
+        found[one.team] = Membership(team_id=one.team_id, team=one.team, role=role)
+    return UserStanding(
+        id=row.id,
+        name=row.name,
+        is_platform_admin=row.is_platform_admin,
+        token_epoch=row.token_epoch,
+        locked_because=None if row.locked_at is None else row.locked_because or "no reason was given",
+        memberships=found,
+    )

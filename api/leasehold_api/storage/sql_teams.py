@@ -23,11 +23,11 @@ class SqlTeams:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def list(self, part: Slice, *, only: str | None) -> TeamList:
+    async def list(self, part: Slice, *, only: frozenset[str] | None) -> TeamList:
         """Return teams by name; see the port."""
         query = select(teams).where(teams.c.name > (part.after or "")).order_by(teams.c.name).limit(part.limit)
         if only is not None:
-            query = query.where(teams.c.name == only)
+            query = query.where(teams.c.name.in_(only))
         rows = await self._database.read(lambda connection: connection.execute(query).all())
         items = [Team(name=row.name, created_at=instant(row.created_at)) for row in rows]
         return TeamList(items=items, next=next_of(part, [item.name for item in items]))

@@ -28,7 +28,9 @@ class WhoAmI(Message):
     kind: str
     role: Role | None = None
     team: Name | None = None
-    """The caller's team; none for the platform admin, who may name any."""
+    """The caller's team; none for the platform admin, who may name any, and for who works in several."""
+    roles: dict[Name, Role] = Field(default_factory=dict[Name, Role])
+    """By team."""
     expires_at: Instant | None = None
 
 

@@ -1,0 +1,56 @@
+"""Every table of the API. Times are seconds since 1970 (UTC), ids are text, JSON is text for the code that owns it."""
+
+from __future__ import annotations
+
+from leasehold_api.storage.tables.audit import audit
+from leasehold_api.storage.tables.context import connection_grants, connections, variables
+from leasehold_api.storage.tables.fleet import (
+    agents,
+    api_tokens,
+    enrolment_tokens,
+    signing_keys,
+    sites,
+    teams,
+    used_jtis,
+)
+from leasehold_api.storage.tables.people import memberships, users
+from leasehold_api.storage.tables.schema import metadata
+from leasehold_api.storage.tables.work import (
+    attempts,
+    bundles,
+    dag_versions,
+    dags,
+    metric_points,
+    placements,
+    runs,
+    site_placements,
+    task_instances,
+    xcoms,
+)
+
+__all__ = [
+    "agents",
+    "api_tokens",
+    "attempts",
+    "audit",
+    "bundles",
+    "connection_grants",
+    "connections",
+    "dag_versions",
+    "dags",
+    "enrolment_tokens",
+    "memberships",
+    "metadata",
+    "metric_points",
+    "placements",
+    "runs",
+    "signing_keys",
+    "site_placements",
+    "sites",
+    "task_instances",
+    "teams",
+    "used_jtis",
+    "users",
+    "variables",
+    "xcoms",
+]

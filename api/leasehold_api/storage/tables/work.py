@@ -1,0 +1,189 @@
+"""What is to be done, and what came of it."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from leasehold_api.storage.tables.schema import metadata
+
+bundles = Table(
+    "bundles",
+    metadata,
+    Column("team_id", Text, ForeignKey("teams.id"), primary_key=True),
+    Column("sha256", Text, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("created_at", Double, nullable=False),
+)
+
+dags = Table(
+    "dags",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("team_id", Text, ForeignKey("teams.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    UniqueConstraint("team_id", "name"),
+)
+
+dag_versions = Table(
+    "dag_versions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("dag_id", Text, ForeignKey("dags.id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("manifest", Text, nullable=False),
+    Column("manifest_sha256", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("created_by", Text, nullable=False),
+    UniqueConstraint("dag_id", "version"),
+)
+
+placements = Table(
+    "placements",
+    metadata,
+    Column("id", Text, primary_key=True),  # hash of team and needs
+    Column("team_id", Text, ForeignKey("teams.id"), nullable=False),
+    Column("needs", Text, nullable=False),  # canonical JSON
+)
+Index(None, placements.c.team_id)
+
+# Which sites offer what a placement needs: computed when either side changes, so that a claim is an index walk.
+site_placements = Table(
+    "site_placements",
+    metadata,
+    Column("site_id", Text, ForeignKey("sites.id", ondelete="CASCADE"), primary_key=True),
+    Column("placement_id", Text, ForeignKey("placements.id", ondelete="CASCADE"), primary_key=True),
+)
+Index(None, site_placements.c.placement_id)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Text, primary_key=True),  # sorts by time
+    Column("team_id", Text, ForeignKey("teams.id"), nullable=False),
+    Column("dag_id", Text, ForeignKey("dags.id"), nullable=False),
+    Column("dag_version_id", Text, ForeignKey("dag_versions.id"), nullable=False),
+    Column("state", Text, nullable=False),
+    Column("trigger", Text, nullable=False),
+    Column("params", Text, nullable=False),
+    Column("logical_date", Double, nullable=False),
+    Column("idempotency_key", Text),
+    Column("open_tasks", Integer, nullable=False),  # task instances not in a final state
+    Column("cancel_reason", Text),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("started_at", Double),
+    Column("ended_at", Double),
+    UniqueConstraint("dag_id", "idempotency_key"),
+)
+Index(None, runs.c.team_id, runs.c.id)
+
+task_instances = Table(
+    "task_instances",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("run_id", Text, ForeignKey("runs.id"), nullable=False),
+    Column("dag_version_id", Text, nullable=False),
+    Column("team_id", Text, nullable=False),
+    Column("task", Text, nullable=False),
+    Column("position", Integer, nullable=False),  # in the manifest
+    Column("map_index", Integer, nullable=False, server_default=text("-1")),
+    Column("state", Text, nullable=False),
+    Column("reason", Text),
+    Column("priority", Integer, nullable=False),
+    Column("placement_id", Text, ForeignKey("placements.id"), nullable=False),
+    # Upstream tasks: how many have not ended; how many ended without success.
+    Column("waits_for", Integer, nullable=False),
+    Column("upstream_failures", Integer, nullable=False, server_default=text("0")),
+    Column("upstream_skips", Integer, nullable=False, server_default=text("0")),
+    # The lease, when it is running; the epoch fences every write of an attempt.
+    Column("epoch", Integer, nullable=False, server_default=text("0")),
+    Column("agent_id", Text),
+    Column("site_id", Text),
+    Column("lease_length_s", Double, nullable=False),
+    Column("expires_at", Double),
+    Column("cancel_reason", Text),
+    Column("tries", Integer, nullable=False, server_default=text("0")),  # of the task's own
+    Column("losses", Integer, nullable=False, server_default=text("0")),  # infrastructure failures
+    Column("due_at", Double),
+    Column("queued_at", Double),
+    Column("started_at", Double),
+    Column("ended_at", Double),
+    UniqueConstraint("run_id", "task", "map_index"),
+)
+_QUEUED = text("state = 'queued'")
+Index(
+    "ix_task_instances_claim",
+    task_instances.c.placement_id,
+    task_instances.c.priority.desc(),
+    task_instances.c.queued_at,
+    task_instances.c.id,
+    sqlite_where=_QUEUED,
+    postgresql_where=_QUEUED,
+)
+_LEASED = text("state = 'running'")
+Index("ix_task_instances_expiry", task_instances.c.expires_at, sqlite_where=_LEASED, postgresql_where=_LEASED)
+Index("ix_task_instances_agent", task_instances.c.agent_id, sqlite_where=_LEASED, postgresql_where=_LEASED)
+_DUE = text("state = 'up_for_retry'")
+Index("ix_task_instances_due", task_instances.c.due_at, sqlite_where=_DUE, postgresql_where=_DUE)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("task_instance_id", Text, ForeignKey("task_instances.id"), primary_key=True),
+    Column("epoch", Integer, primary_key=True),
+    Column("try_number", Integer, nullable=False),
+    Column("agent_id", Text, ForeignKey("agents.id"), nullable=False),
+    Column("site_id", Text, ForeignKey("sites.id"), nullable=False),
+    Column("leased_at", Double, nullable=False),
+    Column("started_at", Double),
+    Column("ended_at", Double),
+    Column("ending", Text),
+    # The API recorded the ending itself when the lease expired; the site's own word still replaces it.
+    Column("assumed", Boolean, nullable=False, server_default=text("false")),
+    Column("message", Text),
+    Column("exit_code", Integer),
+    Column("cpu_s", Double),
+    Column("max_rss_bytes", BigInteger),
+    Column("progress", Double),
+    Column("note", Text),
+    Column("log_size", BigInteger),
+    Column("log_complete", Boolean, nullable=False, server_default=text("false")),
+)
+Index(None, attempts.c.agent_id)
+
+xcoms = Table(
+    "xcoms",
+    metadata,
+    Column("task_instance_id", Text, ForeignKey("task_instances.id"), primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("epoch", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("value", Text),  # JSON text, when it is small
+    Column("object", Text),  # else the SHA-256 that names it in the object store
+)
+
+metric_points = Table(
+    "metric_points",
+    metadata,
+    Column("task_instance_id", Text, ForeignKey("task_instances.id"), primary_key=True),
+    Column("epoch", Integer, primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("value", Double, nullable=False),
+    Column("tags", Text),
+)
