@@ -67,6 +67,20 @@ class Settings(BaseSettings):
         description="What references to Vault must begin with, like `secret/{team}/`; none: "
         "whatever the token may read.",
     )
+    aws_sm_region: str | None = Field(
+        default=None,
+        pattern="^[a-z0-9-]+$",
+        description="Allows secret references `aws-sm:…` to AWS Secrets Manager in this region.",
+    )
+    aws_sm_names: list[str] = Field(
+        default=[],
+        description="What references to AWS Secrets Manager must begin with, like `plants/{team}/`; none: "
+        "whatever the service's role may read.",
+    )
+    aws_sm_endpoint_url: str | None = Field(
+        default=None,
+        description="Another address of AWS Secrets Manager, of a VPC endpoint. `https://` unless it is loopback.",
+    )
     poll_wait_s: float = Field(
         default=50.0, ge=0.1, le=50, description="How long an agent's request for work may wait."
     )
@@ -85,7 +99,7 @@ class Settings(BaseSettings):
     most_blob_bytes: int = Field(default=1024**3, ge=65536, description="The largest bundle or large result taken.")
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="What the service logs.")
 
-    @field_validator("public_url", "vault_url")
+    @field_validator("public_url", "vault_url", "aws_sm_endpoint_url")
     @classmethod
     def _is_safe(cls, value: str | None) -> str | None:
         if value is None:

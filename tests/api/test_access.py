@@ -1,107 +1,22 @@
-"""Every route by every kind of caller, and what each credential needs to be."""
+"""What each credential needs to be, one by one; ``test_access_walk`` walks all routes with all kinds of caller."""
 
 from __future__ import annotations
 
 import re
 import secrets
-from dataclasses import dataclass
-from typing import Any
 
-import httpx
 import pytest
 from fastapi import APIRouter, Depends, FastAPI
 from joserfc import jwt
 
 from leasehold_api import clock
 from leasehold_api.app import make_app
-from leasehold_api.http.access import ACCESS, Kind, agent_caller, check_every_route_is_listed, in_team
+from leasehold_api.http.access import ACCESS, agent_caller, check_every_route_is_listed, in_team
 from leasehold_protocol.v1.fleet import Role
 from tests.support.agent_key import AgentKey
 from tests.support.api_server import ISSUER, Api, EnrolledAgent
 
 RENEWALS = "/v1/agent/renewals"
-
-
-@dataclass
-class World:
-    """One caller of every kind."""
-
-    api: Api
-    agent: EnrolledAgent
-    task_token: str
-    people: dict[str, str]
-
-
-@pytest.fixture
-async def world(api: Api, north: EnrolledAgent) -> World:
-    """Return an API with one caller of every kind."""
-    await api.make_team("rivals")
-    people = {str(role): await api.make_api_token(role) for role in Role}
-    people["stranger"] = await api.make_api_token("admin", team="rivals")
-    people["platform_admin"] = api.admin_token
-    return World(api=api, agent=north, task_token=await api.lease(north), people=people)
-
-
-CALLERS = ["nobody", "agent", "task", *(str(role) for role in Role), "stranger", "platform_admin"]
-RANK = {str(role): rank for rank, role in enumerate(Role)}
-
-
-def _expected(kind: Kind, role: Role | None, caller: str) -> set[int] | None:
-    """Return the refusals of which one must come; none when the caller is let in."""
-    match kind:
-        case Kind.OPEN:
-            return None
-        case Kind.AGENT | Kind.TASK:
-            return None if caller == kind else {401}
-        case _ if caller in {"nobody", "agent", "task"}:
-            return {401}
-        case Kind.PERSON:
-            return None
-        case Kind.PLATFORM_ADMIN:
-            return None if caller == "platform_admin" else {403}
-        case Kind.TEAM if caller == "stranger":
-            return {404}
-        case _:
-            allowed = caller == "platform_admin" or (role is not None and RANK[caller] >= RANK[role])
-            return None if allowed else {403}
-
-
-def _path(route: str) -> str:
-    path = route.replace("{team}", "default").replace("{sha256}", "0" * 64).replace("{site}", "nowhere")
-    return re.sub(r"\{\w+(:path)?\}", "no-such-thing", path)
-
-
-@pytest.mark.parametrize("caller", CALLERS)
-async def test_every_route_lets_in_whom_the_table_says_and_nobody_else(world: World, caller: str) -> None:
-    wrong: list[str] = []
-    for (method, route), needed in ACCESS.items():
-        path = _path(route)
-        answer = await _call(world, caller, method, path)
-        refusals = _expected(needed.kind, needed.role, caller)
-        fits = _is_let_in(answer) if refusals is None else answer.status_code in refusals
-        if not fits and needed.kind is not Kind.OPEN:
-            wrong.append(f"{method} {route}: {answer.status_code} {answer.text[:150]}")
-        assert answer.status_code != 500, answer.text
-
-    assert wrong == []
-
-
-def _is_let_in(answer: httpx.Response) -> bool:
-    if answer.status_code == 403:  # let in, and then told that the task declared, or the agent holds, nothing of it
-        return answer.json()["code"] == "not_declared" or "holds no lease" in answer.json()["detail"]
-    return answer.status_code != 401 and "your API token is not for it" not in answer.text
-
-
-async def _call(world: World, caller: str, method: str, path: str) -> httpx.Response:
-    body: dict[str, Any] = {"content": b"\x00"} if method in {"PUT", "POST", "PATCH"} else {}
-    match caller:
-        case "nobody":
-            return await world.api.client.request(method, path, **body)
-        case "agent" | "task":
-            token = world.agent.token if caller == "agent" else world.task_token
-            return await world.agent.call(method, path, token=token, **body)
-        case _:
-            return await world.api.as_person(method, path, token=world.people[caller], **body)
 
 
 def test_the_table_and_the_app_name_the_same_routes() -> None:

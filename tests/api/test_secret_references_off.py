@@ -13,6 +13,7 @@ from tests.support.api_server import Api, EnrolledAgent
         ("env:HOME", "secret_env_prefix"),
         ("file:/etc/hostname", "secret_files_dir"),
         ("vault:secret/db#password", "vault_url"),
+        ("aws-sm:plants/db#password", "aws_sm_region"),
     ],
 )
 async def test_references_are_off_and_the_refusal_says_which_setting_allows_them(

@@ -1,7 +1,8 @@
 """Secret references: text that says where a secret is, instead of the secret. Pure; ``resolving`` looks there.
 
-A text that begins with ``env:``, ``file:`` or ``vault:`` is a reference. A backslash before it makes it a text again,
-and is taken away when a task reads it: ``\\env:HOME`` is the text ``env:HOME``, ``\\\\env:HOME`` is ``\\env:HOME``.
+A text that begins with ``env:``, ``file:``, ``vault:`` or ``aws-sm:`` is a reference. A backslash before it
+makes it a text again, and is taken away when a task reads it: ``\\env:HOME`` is the text ``env:HOME``,
+``\\\\env:HOME`` is ``\\env:HOME``.
 """
 
 from __future__ import annotations
@@ -28,10 +29,14 @@ class Scheme(StrEnum):
     ENV = "env"
     FILE = "file"
     VAULT = "vault"
+    AWS = "aws-sm"
 
 
-_BEGINS = re.compile(r"(?P<escapes>\\*)(?P<scheme>env|file|vault):")
+_BEGINS = re.compile(r"(?P<escapes>\\*)(?P<scheme>env|file|vault|aws-sm):")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*")
+_AWS_PATH = re.compile(
+    r"(?P<name>[A-Za-z0-9/_+=.@:\-]+)(?:\?(?P<which>stage|version)=(?P<label>[A-Za-z0-9/_+=.@:\-]+))?"
+)
 
 
 class NotAReferenceError(ValueError):
@@ -40,7 +45,7 @@ class NotAReferenceError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What is read at once: an environment variable, a file, a path in Vault."""
+    """What is read at once: an environment variable, a file, a path in Vault, a version of an AWS secret."""
 
     scheme: Scheme
     path: str
@@ -77,6 +82,8 @@ def parse(text: str) -> Reference:
         case Scheme.FILE if rest.startswith("/") and not rest.startswith("//") and not rest.endswith("/"):
             return Reference(text, Place(Scheme.FILE, rest))
         case Scheme.VAULT if found := _vault(text, rest):
+            return found
+        case Scheme.AWS if found := _aws(text, rest):
             return found
         case _:
             raise NotAReferenceError(f"it begins like a secret reference and is none: write {_LOOKS}; {_ESCAPE}")
@@ -127,10 +134,27 @@ def _vault(text: str, rest: str) -> Reference | None:
     return Reference(text, Place(Scheme.VAULT, path), key)
 
 
+def _aws(text: str, rest: str) -> Reference | None:
+    path, mark, key = rest.partition("#")
+    if bool(mark) != bool(key) or "#" in key or _AWS_PATH.fullmatch(path) is None:
+        return None
+    return Reference(text, Place(Scheme.AWS, path), key or WHOLE)
+
+
+def aws_parts(path: str) -> dict[str, str]:
+    """Return what a place in AWS Secrets Manager is asked for with, by the names that ``GetSecretValue`` has for it."""
+    name, _, version = path.partition("?")
+    which, _, label = version.partition("=")
+    return {"SecretId": name} | ({"VersionStage" if which == "stage" else "VersionId": label} if version else {})
+
+
 def is_credentials(path: str) -> bool:
     """Say whether a path in Vault makes new database credentials each time it is read."""
     return re.fullmatch(r"database/creds/[^/]+", path) is not None
 
 
-_LOOKS = "env:NAME, file:/path, vault:<mount>/<path>#<key> or vault:database/creds/<role>#username (or #password)"
+_LOOKS = (
+    "env:NAME, file:/path, vault:<mount>/<path>#<key>, vault:database/creds/<role>#username (or #password) "
+    "or aws-sm:<name>#<key>"
+)
 _ESCAPE = "a plain text that begins like one gets a backslash in front of it"

@@ -30,6 +30,7 @@ _SETTINGS = {
     Scheme.ENV: "secret_env_prefix",
     Scheme.FILE: "secret_files_dir",
     Scheme.VAULT: "vault_url and vault_token_file",
+    Scheme.AWS: "aws_sm_region",
 }
 
 

@@ -51,7 +51,7 @@ class Variables:
         if not may_refer and any(references_in(value)):
             raise ForbiddenError(
                 "a secret reference takes an admin of the team to set; a plain text that begins like one (env:, file:, "
-                "vault:) gets a backslash in front of it"
+                "vault:, aws-sm:) gets a backslash in front of it"
             )
         if wrong := malformed(value):
             raise InvalidRequestError(wrong)

@@ -10,6 +10,7 @@ import httpx
 from leasehold_api.config import Settings
 from leasehold_api.context.references import Scheme
 from leasehold_api.context.resolving import SecretSource
+from leasehold_api.secret_sources.aws import AwsSource
 from leasehold_api.secret_sources.local import EnvironmentSource, FileSource
 from leasehold_api.secret_sources.vault import TIMEOUT_S, VaultSource
 
@@ -31,4 +32,10 @@ def allowed_sources(settings: Settings, stack: AsyncExitStack) -> dict[Scheme, S
             namespace=settings.vault_namespace,
             paths=settings.vault_paths,
         )
+    if settings.aws_sm_region is not None:
+        aws = AwsSource(
+            region=settings.aws_sm_region, names=settings.aws_sm_names, endpoint_url=settings.aws_sm_endpoint_url
+        )
+        stack.callback(aws.close)
+        sources[Scheme.AWS] = aws
     return sources

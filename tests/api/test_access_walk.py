@@ -1,0 +1,77 @@
+"""Every route by every kind of caller; the rows of ``tests/support/caller_kinds.py`` say what is right in each cell."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from leasehold_api.http.access import ACCESS, Kind
+from tests.support.api_server import open_api
+from tests.support.caller_kinds import KINDS, LET_IN, CallerKind, Cast, Told, assemble
+from tests.support.databases import fresh_postgresql
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def cast(fresh_state: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cast]:
+    """One API for the whole walk, and everybody who is needed in it."""
+    state = shutil.copytree(fresh_state, tmp_path_factory.mktemp("walk") / "state")
+    with ExitStack() as stack:
+        url = None
+        if os.environ.get("LEASEHOLD_TEST_STORE") == "postgresql":
+            url = stack.enter_context(fresh_postgresql())
+            state = state.with_name("fresh")
+        async with open_api(state, database_url=url) as api:
+            yield await assemble(api)
+
+
+def _path(route: str) -> str:
+    path = route.replace("{team}", "default").replace("{sha256}", "0" * 64).replace("{site}", "nowhere")
+    path = path.replace("{task}", "extract")  # a task may read what it wrote itself
+    return re.sub(r"\{\w+(:path)?\}", "no-such-thing", path)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+async def test_every_route_answers_each_kind_of_caller_as_the_table_says(cast: Cast, kind: CallerKind) -> None:
+    call = await kind.make(cast)
+    wrong: list[str] = []
+
+    for (method, route), needed in ACCESS.items():
+        answer = await call(method, _path(route))
+        right = kind.row.right(needed)
+        if not _fits(answer, right, needed.kind):
+            wrong.append(f"{method} {route}: {answer.status_code} {answer.text[:200]}, not {right or 'let in'}")
+
+    assert wrong == []
+
+
+def _fits(answer: httpx.Response, right: Told | None, kind: Kind) -> bool:
+    if answer.status_code >= 500:
+        return False
+    if kind is Kind.OPEN:
+        return True
+    if answer.request.method == "HEAD" and right is not LET_IN:
+        return answer.status_code == right.status
+    if right is not LET_IN:
+        # What the body lacks may be said before what the lease lacks; nothing was done or told either way.
+        is_body = right.code == "lease_lost" and answer.status_code in {400, 422}
+        return is_body or (answer.status_code, answer.json()["code"]) == (right.status, right.code)
+    return _is_let_in(answer)
+
+
+def _is_let_in(answer: httpx.Response) -> bool:
+    if answer.status_code == 403:  # let in, and then told that the task declared, or the agent holds, nothing of it
+        return answer.json()["code"] in {"not_declared", "not_granted"} or "holds no lease" in answer.json()["detail"]
+    return answer.status_code != 401 and "your API token is not for it" not in answer.text
+
+
+def test_no_two_kinds_have_the_same_name() -> None:
+    assert len({kind.name for kind in KINDS}) == len(KINDS)
