@@ -390,18 +390,3 @@ async def test_a_form_says_each_thing_once_and_is_bounded(api: Api, north: Enrol
 
     assert [name for name, answer in answers.items() if answer.status_code >= 500] == []
     assert [answers[name].status_code for name in ("twice", "many", "large")] == [400, 400, 413]
-
-
-async def test_a_grant_that_is_withdrawn_while_a_task_runs_ends_at_its_next_read(
-    api: Api, north: EnrolledAgent
-) -> None:
-    path = "/v1/teams/default/connections/plant_db"
-    await api.as_person("PUT", path, json={**CONNECTION, "sites": ["north"]})
-    token = await api.lease(north, needs={"connections": ["plant_db"]})
-    before = await north.call("GET", "/v1/task/connections/plant_db", token=token)
-    await api.as_person("PUT", path, json={**CONNECTION, "sites": []})
-
-    after = await north.call("GET", "/v1/task/connections/plant_db", token=token)
-
-    assert (before.status_code, after.status_code) == (200, 403)
-    assert after.json()["code"] == "not_granted"
