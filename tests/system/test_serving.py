@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sqlite3
 from contextlib import closing
 
@@ -61,3 +62,31 @@ def test_a_body_that_never_says_how_long_it_is_ends_all_the_same(api: Place) -> 
     answer = api.client.post("/v1/teams/default/dags", content=endless())  # type: ignore[arg-type]
 
     assert answer.status_code == 413
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+        b"Content-Length: 5\r\nContent-Length: 60\r\n",
+        b"Transfer-Encoding: xchunked\r\nContent-Length: 5\r\n",
+        b"Transfer-Encoding : chunked\r\nContent-Length: 5\r\n",
+        b"Content-Length: +5\r\n",
+        b"Content-Length: 5, 5\r\n",
+        b"Content-Length: -1\r\n",
+    ],
+)
+def test_a_body_whose_end_is_said_in_two_ways_hides_no_second_request(api: Place, framing: bytes) -> None:
+    head = b"POST /oauth/token HTTP/1.1\r\nHost: x\r\n" + framing + b"\r\n"
+    hidden = b"0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", int(api.url.rpartition(":")[2])), timeout=10) as raw:
+        raw.sendall(head + hidden)
+        raw.shutdown(socket.SHUT_WR)
+        said = b""
+        while part := raw.recv(65536):
+            said += part
+
+    assert said.startswith(b"HTTP/1.1 400")
+    assert said.count(b"HTTP/1.1 ") == 1
+    assert b'"ok"' not in said

@@ -220,9 +220,19 @@ class Authentication:
         return standing
 
 
+def _credential(request: Request) -> tuple[str, str]:
+    """Return (scheme in lower case, the rest) of the one ``Authorization`` header.
+
+    Of two, a proxy in front of us may have looked at the other one.
+    """
+    shown = request.headers.getlist("authorization")
+    scheme, _, credential = (shown[0] if len(shown) == 1 else "").partition(" ")
+    return scheme.lower(), credential
+
+
 def _bound_token(request: Request) -> str:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    match scheme.lower():
+    scheme, token = _credential(request)
+    match scheme:
         case "dpop" if token:
             return token.strip()
         case "bearer":
@@ -236,8 +246,8 @@ def _bound_token(request: Request) -> str:
 
 
 def _api_token(request: Request) -> OpaqueToken:
-    scheme, _, text = request.headers.get("authorization", "").partition(" ")
-    token = parse(text.strip(), "lht") if scheme.lower() == "bearer" else None
+    scheme, text = _credential(request)
+    token = parse(text.strip(), "lht") if scheme == "bearer" else None
     if token is None:
         raise _no_person("send 'Authorization: Bearer lht_…' with an API token")
     return token

@@ -64,11 +64,17 @@ async def read_openid_configuration(request: Request) -> JSONResponse:
     return JSONResponse(openid_configuration(house(request).authority.issuer), headers=headers)
 
 
-@router.get("/oauth/jwks.json")
-async def read_jwks(request: Request) -> JSONResponse:
+class _Jwks(JSONResponse):
+    """A key set, by the name that RFC 7517, section 8.5.2, gives it."""
+
+    media_type = "application/jwk-set+json"
+
+
+@router.get("/oauth/jwks.json", response_class=_Jwks)
+async def read_jwks(request: Request) -> _Jwks:
     """Return the public signing keys (RFC 7517)."""
     headers = {"Cache-Control": f"public, max-age={JWKS_MAX_AGE_S}"}
-    return JSONResponse(house(request).signing_keys.jwks(), headers=headers, media_type="application/jwk-set+json")
+    return _Jwks(house(request).signing_keys.jwks(), headers=headers)
 
 
 @router.post(

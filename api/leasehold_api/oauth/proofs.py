@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
-from joserfc import jws, jwt
+from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
+from joserfc.jws import CompactSignature
 
 PROOF_TYPE = "dpop+jwt"
 WINDOW_S = 60.0
@@ -53,11 +55,15 @@ def read_proof(text: str, *, method: str, url: str, now: float, access_token: st
     Raises:
         ProofError: if the proof is not one, or is for another request, token or time.
     """
-    key, jkt = _key_in_header(text)
+    signed = _extracted(text)
+    key, jkt = _key_in(signed.headers())
     try:
-        claims = jwt.decode(text, key, algorithms=["ES256"]).claims
-    except (JoseError, ValueError, RecursionError) as error:
-        raise ProofError("the proof's signature does not fit the key in its header") from error
+        holds = jws.validate_compact(signed, key, algorithms=["ES256"])
+    except (JoseError, ValueError) as error:
+        raise ProofError("the proof's signature can't be read") from error
+    if not holds:
+        raise ProofError("the proof's signature does not fit the key in its header")
+    claims = _claims_of(signed.payload)
     _check_request(claims, method=method, url=url)
     issued_at = _issued_at(claims, now=now)
     if access_token is not None and claims.get("ath") != hash_of(access_token):
@@ -84,17 +90,38 @@ def thumbprint_of(jwk: Mapping[str, Any]) -> str:
 
 def key_shown(text: str) -> dict[str, str]:
     """Return the public key that a proof carries; read the proof before, only then is it known to hold."""
-    members = _key_in_header(text)[0].as_dict(private=False)
+    members = _key_in(_extracted(text).headers())[0].as_dict(private=False)
     return {name: str(members[name]) for name in ("kty", "crv", "x", "y")}
 
 
-def _key_in_header(text: str) -> tuple[ECKey, str]:
+def _extracted(text: str) -> CompactSignature:
     if len(text) > _LONGEST_PROOF:
         raise ProofError("the proof is too long")
     try:
-        header = jws.extract_compact(text.encode()).headers()
+        return jws.extract_compact(text.encode())
     except (JoseError, ValueError, RecursionError) as error:
         raise ProofError("the DPoP header is not a signed JWT") from error
+
+
+def _claims_of(payload: bytes) -> dict[str, Any]:
+    try:
+        claims: object = json.loads(payload, object_pairs_hook=_once)
+    except (ValueError, RecursionError) as error:
+        raise ProofError("the proof's claims are not a JSON object in which each name is once") from error
+    if not isinstance(claims, dict):
+        raise ProofError("the proof's claims are not a JSON object")
+    return cast("dict[str, Any]", claims)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # Readers differ in which of two equal names counts: nobody shall see another address in a proof than we do.
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name is there twice")
+    return found
+
+
+def _key_in(header: Mapping[str, Any]) -> tuple[ECKey, str]:
     if header.get("typ") != PROOF_TYPE:
         raise ProofError(f"the proof's typ must be {PROOF_TYPE}")
     if header.get("alg") != "ES256":
@@ -128,7 +155,8 @@ def _check_request(claims: Mapping[str, Any], *, method: str, url: str) -> None:
     if claims.get("htm") != method:
         raise ProofError(f"the proof is for another method than {method}")
     htu = claims.get("htu")
-    if not isinstance(htu, str) or _normalised(htu) != _normalised(url):
+    ours = _normalised(url)
+    if not isinstance(htu, str) or ours is None or _normalised(htu) != ours:
         raise ProofError(
             f"the proof is for another address than {url}: use the server's public URL (LEASEHOLD_API_PUBLIC_URL)"
         )
@@ -148,8 +176,12 @@ def _issued_at(claims: Mapping[str, Any], *, now: float) -> float:
 
 def _normalised(url: str) -> tuple[str, str, int | None, str] | None:
     """Return what must be equal of two addresses (RFC 3986 section 6.2.2): case, escapes and query don't count."""
+    if not url.isprintable() or " " in url:
+        return None  # urlsplit would leave line ends and tabs out, and compare what is left
     try:
         parts = urlsplit(url)
+        if "@" in parts.netloc:
+            return None
         port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
     except ValueError:
         return None
