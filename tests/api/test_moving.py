@@ -1,4 +1,4 @@
-"""An agent moves to another machine: the old key hands over, the new one proves itself, and nothing of the old is left."""
+"""An agent moves to another machine: the old key hands over, the new one proves itself, nothing of the old is left."""
 
 from __future__ import annotations
 

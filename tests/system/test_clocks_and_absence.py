@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -57,6 +58,8 @@ def test_an_agent_whose_clock_is_hours_wrong_enrols_works_and_rotates(
     deployed.command("edge-agent", "enroll", deployed.url, "--token-file", token, "--name", name, "--state-dir", name)
     agent = deployed.start_agent(name, "--slots", "1", more=more)
 
+    made_at = json.loads((deployed.home / name / "identity.json").read_text())["key_since"]
+    assert abs(abs(made_at - time.time()) - HOURS_S) < 600, "its clock is wrong indeed"
     ended = deployed.run_dag("asking")
     rotated = deployed.command("edge-agent", "identity", "rotate", "--state-dir", name)
     again = deployed.run_dag("asking")

@@ -135,7 +135,7 @@ def _unavailable(error: Exception) -> UnavailableError:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error, what caused it, and (happy eyeballs group several) each of their parts; also where they form a circle."""
+    """Yield an error, what caused it, and (happy eyeballs group several) each of their parts; each of a circle once."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
