@@ -45,6 +45,7 @@ from leasehold_api.http.access import check_every_route_is_listed
 from leasehold_api.http.authentication import Authentication
 from leasehold_api.http.bodies import BoundedBodies
 from leasehold_api.http.description import describe
+from leasehold_api.http.handing_nonces import HandsOutNonces
 from leasehold_api.http.house import House
 from leasehold_api.http.refusals import Refusals
 from leasehold_api.leases.dispatch import Dispatch
@@ -54,6 +55,7 @@ from leasehold_api.leases.timekeeper import Timekeeper
 from leasehold_api.oauth.access_tokens import AccessTokens
 from leasehold_api.oauth.id_tokens import IdTokens
 from leasehold_api.oauth.keys import SigningKeys
+from leasehold_api.oauth.nonces import PURPOSE, Nonces
 from leasehold_api.oauth.rates import Rates
 from leasehold_api.oauth.replays import UsedProofs
 from leasehold_api.oauth.server import Authority
@@ -130,6 +132,7 @@ def make_app(house: House | None = None) -> FastAPI:
     if house is not None:
         app.state.house = house
         app.add_middleware(BoundedBodies, most_bytes=house.settings.most_body_bytes)
+        app.add_middleware(HandsOutNonces)
     return app
 
 
@@ -154,6 +157,7 @@ class _Foundations:
     signals: Signals
     database: Database
     sealer: Seals
+    nonces: Nonces
     references: References
     issuer: str
 
@@ -208,6 +212,7 @@ def _lay_foundations(settings: Settings, stack: AsyncExitStack) -> _Foundations:
         signals=signals,
         database=database,
         sealer=sealer,
+        nonces=Nonces(partial(sealer.derived, PURPOSE)),
         references=references,
         issuer=settings.issuer(),
     )
@@ -238,6 +243,7 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
             access_tokens=access_tokens,
             task_tokens=task_tokens,
             used_proofs=UsedProofs(),
+            nonces=foundations.nonces,
         ),
         authority=Authority(
             SqlAuthorityStorage(database, plans), issuer=issuer, access_tokens=access_tokens, task_tokens=task_tokens
@@ -245,6 +251,7 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
         signing_keys=keys,
         id_tokens=IdTokens(SqlIdentities(database), issuer=issuer, keys=keys),
         enrolment_rates=Rates(),
+        nonces=foundations.nonces,
         registry=Registry(
             teams=SqlTeams(database),
             sites=SqlSites(database, plans, disconnected_after_s=settings.disconnected_after_s),
