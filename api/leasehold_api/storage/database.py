@@ -20,6 +20,9 @@ T = TypeVar("T")
 READERS = 4
 """Threads, and at most as many connections, for reading."""
 
+_EACH_ITS_OWN = "AUTOCOMMIT"
+"""Each statement sees what was committed before it."""
+
 
 class Database:
     """Where everything durable is, except blobs."""
@@ -30,6 +33,7 @@ class Database:
         self._writer = Writer(engine, on_commit=self.announce)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="database-reader")
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._lookups: Connection | None = None
 
     @property
     def dialect(self) -> str:
@@ -56,6 +60,23 @@ class Database:
         """
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, query)
 
+    async def look_up(self, query: Callable[[Connection], T]) -> T:
+        """Run one statement that finds a row by an index, and return its answer.
+
+        On SQLite a thread and a transaction cost several times such a query, so it is run where it is asked for.
+
+        Raises:
+            UnavailableError: if the database can't be reached.
+        """
+        if self.dialect != "sqlite":
+            return await self.read(query)
+        try:
+            if self._lookups is None:
+                self._lookups = self.engine.connect().execution_options(isolation_level=_EACH_ITS_OWN)
+            return query(self._lookups)
+        except (DBAPIError, OverflowError) as error:
+            raise translated(error) from error
+
     def _read(self, query: Callable[[Connection], T]) -> T:
         try:
             with self.engine.connect().execution_options(read_only=True) as connection:
@@ -74,6 +95,8 @@ class Database:
         """Finish the writes that wait, then let go of every connection."""
         self._writer.close()
         self._readers.shutdown()
+        if self._lookups is not None:
+            self._lookups.close()
         self.engine.dispose()
 
 
@@ -88,7 +111,7 @@ def make_engine(url: str) -> Engine:
         case "sqlite":
             if parsed.database:
                 Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-            engine = sqlalchemy.create_engine(parsed, connect_args={"timeout": 30}, pool_size=READERS + 1)
+            engine = sqlalchemy.create_engine(parsed, connect_args={"timeout": 30}, pool_size=READERS + 2)
             event.listen(engine, "connect", _prepare_sqlite)
             event.listen(engine, "begin", _begin_immediately)
             return engine
@@ -114,6 +137,9 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 
 def _begin_immediately(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    if options.get("isolation_level") == _EACH_ITS_OWN:
+        return
     # IMMEDIATE for the writer: a deferred transaction that reads first may fail with SQLITE_BUSY when it writes.
-    read_only = connection.get_execution_options().get("read_only", False)
+    read_only = options.get("read_only", False)
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")

@@ -53,7 +53,7 @@ class SqlCallers:
 
     async def agent(self, agent_id: str) -> AgentStanding | None:
         """Return an agent's standing."""
-        row = await self._database.read(lambda connection: connection.execute(_AGENT, {"id": agent_id}).first())
+        row = await self._database.look_up(lambda connection: connection.execute(_AGENT, {"id": agent_id}).first())
         if row is None:
             return None
         return AgentStanding(
@@ -71,7 +71,7 @@ class SqlCallers:
 
     async def api_token(self, token_id: str) -> StoredApiToken | None:
         """Return an API token."""
-        row = await self._database.read(lambda connection: connection.execute(_TOKEN, {"id": token_id}).first())
+        row = await self._database.look_up(lambda connection: connection.execute(_TOKEN, {"id": token_id}).first())
         if row is None:
             return None
         return StoredApiToken(
@@ -92,7 +92,7 @@ class SqlCallers:
 
     async def team_id(self, name: str) -> str | None:
         """Return the id of a team."""
-        return await self._database.read(lambda connection: connection.execute(_TEAM, {"name": name}).scalar())
+        return await self._database.look_up(lambda connection: connection.execute(_TEAM, {"name": name}).scalar())
 
     async def api_token_used(self, token_id: str, *, now: float) -> None:
         """Remember when a token was last used."""
