@@ -13,6 +13,14 @@ from leasehold_api.storage.tables.fleet import (
     teams,
     used_jtis,
 )
+from leasehold_api.storage.tables.oauth import (
+    oauth_codes,
+    oauth_devices,
+    oauth_refresh_tokens,
+    oauth_sign_ins,
+    revoked_jtis,
+    service_clients,
+)
 from leasehold_api.storage.tables.people import memberships, users
 from leasehold_api.storage.tables.schema import metadata
 from leasehold_api.storage.tables.work import (
@@ -42,8 +50,14 @@ __all__ = [
     "memberships",
     "metadata",
     "metric_points",
+    "oauth_codes",
+    "oauth_devices",
+    "oauth_refresh_tokens",
+    "oauth_sign_ins",
     "placements",
+    "revoked_jtis",
     "runs",
+    "service_clients",
     "signing_keys",
     "site_placements",
     "sites",
