@@ -13,7 +13,13 @@ from leasehold_api.storage.tables.fleet import (
     teams,
     used_jtis,
 )
-from leasehold_api.storage.tables.people import memberships, users
+from leasehold_api.storage.tables.people import (
+    browser_sessions,
+    memberships,
+    pending_sign_ins,
+    sign_in_links,
+    users,
+)
 from leasehold_api.storage.tables.schema import metadata
 from leasehold_api.storage.tables.work import (
     attempts,
@@ -33,6 +39,7 @@ __all__ = [
     "api_tokens",
     "attempts",
     "audit",
+    "browser_sessions",
     "bundles",
     "connection_grants",
     "connections",
@@ -42,8 +49,10 @@ __all__ = [
     "memberships",
     "metadata",
     "metric_points",
+    "pending_sign_ins",
     "placements",
     "runs",
+    "sign_in_links",
     "signing_keys",
     "site_placements",
     "sites",
