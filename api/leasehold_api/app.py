@@ -46,6 +46,8 @@ from leasehold_api.http.authentication import Authentication
 from leasehold_api.http.bodies import BoundedBodies
 from leasehold_api.http.description import describe
 from leasehold_api.http.house import House
+from leasehold_api.http.pages import errors as page_errors
+from leasehold_api.http.pages import static_files
 from leasehold_api.http.refusals import Refusals
 from leasehold_api.leases.dispatch import Dispatch
 from leasehold_api.leases.offer import Offers
@@ -60,6 +62,7 @@ from leasehold_api.oauth.server import Authority
 from leasehold_api.oauth.task_tokens import TaskTokens
 from leasehold_api.objects.blobs import DirectoryBlobs
 from leasehold_api.objects.logs import DirectoryLogs
+from leasehold_api.people.people import People
 from leasehold_api.secret_sources.choice import allowed_sources
 from leasehold_api.signals import Signal, Signals, Topic
 from leasehold_api.storage.database import Database, make_engine
@@ -80,6 +83,7 @@ from leasehold_api.storage.sql_oauth import SqlAuthorityStorage
 from leasehold_api.storage.sql_presence import SqlPresence
 from leasehold_api.storage.sql_references import SqlReferenceLog
 from leasehold_api.storage.sql_runs import SqlRuns
+from leasehold_api.storage.sql_sessions import SqlSessions
 from leasehold_api.storage.sql_sites import SqlSites
 from leasehold_api.storage.sql_teams import SqlTeams
 from leasehold_api.storage.sql_tokens import SqlApiTokens, SqlEnrolmentTokens
@@ -110,6 +114,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     dags.router,
     runs.router,
     audit.router,
+    static_files.router,
 )
 
 
@@ -123,6 +128,7 @@ def make_app(house: House | None = None) -> FastAPI:
         redoc_url=None,
     )
     problems.install(app)
+    page_errors.install(app)
     for router in ROUTERS:
         app.include_router(router)
     check_every_route_is_listed(app)
@@ -245,6 +251,7 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
         signing_keys=keys,
         id_tokens=IdTokens(SqlIdentities(database), issuer=issuer, keys=keys),
         enrolment_rates=Rates(),
+        people=People(sessions=SqlSessions(database)),
         registry=Registry(
             teams=SqlTeams(database),
             sites=SqlSites(database, plans, disconnected_after_s=settings.disconnected_after_s),

@@ -19,6 +19,7 @@ from leasehold_api.errors import ApiError, ForbiddenError
 from leasehold_api.fleet.roles import includes
 from leasehold_api.http.authentication import Authentication
 from leasehold_api.http.house import house
+from leasehold_api.http.pages.session import signed_in, visitor
 from leasehold_protocol.v1.fleet import Role
 from leasehold_protocol.v1.message import Name
 
@@ -32,6 +33,8 @@ class Kind(StrEnum):
     PERSON = "person"  # any valid API token
     PLATFORM_ADMIN = "platform_admin"
     TEAM = "team"  # an API token of the team in the path, with at least a role; or the platform admin's
+    PAGE = "page"  # any browser; forms need the CSRF token of their page
+    SIGNED_IN = "signed_in"  # a browser with a session; others are sent to sign in
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,8 @@ _OPEN = Requirement(Kind.OPEN)
 _AGENT = Requirement(Kind.AGENT)
 _FINISHING_AGENT = Requirement(Kind.AGENT, while_finishing=True)
 _TASK = Requirement(Kind.TASK)
+_PAGE = Requirement(Kind.PAGE)
+_SIGNED_IN = Requirement(Kind.SIGNED_IN)
 _PERSON = Requirement(Kind.PERSON)
 _PLATFORM_ADMIN = Requirement(Kind.PLATFORM_ADMIN)
 _VIEWER = Requirement(Kind.TEAM, Role.VIEWER)
@@ -65,6 +70,8 @@ ACCESS: dict[tuple[str, str], Requirement] = {
     ("GET", "/oauth/jwks.json"): _OPEN,
     ("POST", "/oauth/register"): _OPEN,
     ("POST", "/oauth/token"): _OPEN,
+    # ── pages ──
+    ("GET", "/static/{name}"): _OPEN,
     # ── agents ──
     ("POST", "/v1/agent/hello"): _FINISHING_AGENT,
     ("POST", "/v1/agent/leases"): _AGENT,
@@ -226,6 +233,8 @@ _KINDS: dict[Any, Requirement] = {
     task_caller: _TASK,
     person_caller: _PERSON,
     platform_admin: _PLATFORM_ADMIN,
+    visitor: _PAGE,
+    signed_in: _SIGNED_IN,
 }
 
 

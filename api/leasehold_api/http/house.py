@@ -29,6 +29,7 @@ from leasehold_api.oauth.rates import Rates
 from leasehold_api.oauth.server import Authority
 from leasehold_api.objects.blobs import BlobsOf
 from leasehold_api.objects.logs import LogStore
+from leasehold_api.people.people import People
 from leasehold_api.runs.catalog import RunStore
 from leasehold_api.telemetry.attempts import AttemptStore
 from leasehold_api.telemetry.delivery import Delivery
@@ -46,6 +47,7 @@ class House:
     signing_keys: SigningKeys
     id_tokens: IdTokens
     enrolment_rates: Rates
+    people: People
     # who and where
     registry: Registry
     presence: PresenceStore

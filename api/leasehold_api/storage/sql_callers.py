@@ -88,7 +88,7 @@ class SqlCallers:
 
     async def user(self, user_id: str) -> UserStanding | None:
         """Return a person's standing."""
-        return await self._database.read(lambda connection: user_standing(connection, user_id))
+        return await self._database.read(lambda connection: standing_of_user(connection, user_id))
 
     async def team_id(self, name: str) -> str | None:
         """Return the id of a team."""
@@ -101,8 +101,8 @@ class SqlCallers:
         )
 
 
-def user_standing(connection: Connection, user_id: str) -> UserStanding | None:
-    """Return a person's standing."""
+def standing_of_user(connection: Connection, user_id: str) -> UserStanding | None:
+    """Return a person's standing, within a query."""
     row = connection.execute(_USER, {"id": user_id}).first()
     if row is None:
         return None

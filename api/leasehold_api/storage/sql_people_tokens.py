@@ -19,7 +19,7 @@ from leasehold_api.oauth.people_store import (
 from leasehold_api.oauth.refreshing import RefreshToken
 from leasehold_api.opaque_tokens import OpaqueToken
 from leasehold_api.storage.conditional import insert_unless_there, rows_changed
-from leasehold_api.storage.sql_callers import user_standing
+from leasehold_api.storage.sql_callers import standing_of_user
 from leasehold_api.storage.tables import (
     api_tokens,
     enrolment_tokens,
@@ -47,7 +47,7 @@ class SqlPeopleStore:
 
     def user(self, user_id: str) -> UserStanding | None:
         """Return a person as they stand."""
-        return user_standing(self._tx.connection, user_id)
+        return standing_of_user(self._tx.connection, user_id)
 
     # ── codes ──
 
