@@ -45,6 +45,7 @@ from leasehold_api.http.access import check_every_route_is_listed
 from leasehold_api.http.authentication import Authentication
 from leasehold_api.http.bodies import BoundedBodies
 from leasehold_api.http.description import describe
+from leasehold_api.http.handing_nonces import HandsOutNonces
 from leasehold_api.http.house import House
 from leasehold_api.http.pages import errors as page_errors
 from leasehold_api.http.pages import static_files
@@ -56,6 +57,7 @@ from leasehold_api.leases.timekeeper import Timekeeper
 from leasehold_api.oauth.access_tokens import AccessTokens
 from leasehold_api.oauth.id_tokens import IdTokens
 from leasehold_api.oauth.keys import SigningKeys
+from leasehold_api.oauth.nonces import PURPOSE, Nonces
 from leasehold_api.oauth.rates import Rates
 from leasehold_api.oauth.replays import UsedProofs
 from leasehold_api.oauth.server import Authority
@@ -136,6 +138,7 @@ def make_app(house: House | None = None) -> FastAPI:
     if house is not None:
         app.state.house = house
         app.add_middleware(BoundedBodies, most_bytes=house.settings.most_body_bytes)
+        app.add_middleware(HandsOutNonces)
     return app
 
 
@@ -160,6 +163,7 @@ class _Foundations:
     signals: Signals
     database: Database
     sealer: Seals
+    nonces: Nonces
     references: References
     issuer: str
 
@@ -214,6 +218,7 @@ def _lay_foundations(settings: Settings, stack: AsyncExitStack) -> _Foundations:
         signals=signals,
         database=database,
         sealer=sealer,
+        nonces=Nonces(partial(sealer.derived, PURPOSE)),
         references=references,
         issuer=settings.issuer(),
     )
@@ -244,6 +249,7 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
             access_tokens=access_tokens,
             task_tokens=task_tokens,
             used_proofs=UsedProofs(),
+            nonces=foundations.nonces,
         ),
         authority=Authority(
             SqlAuthorityStorage(database, plans), issuer=issuer, access_tokens=access_tokens, task_tokens=task_tokens
@@ -252,6 +258,7 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
         id_tokens=IdTokens(SqlIdentities(database), issuer=issuer, keys=keys),
         enrolment_rates=Rates(),
         people=People(sessions=SqlSessions(database)),
+        nonces=foundations.nonces,
         registry=Registry(
             teams=SqlTeams(database),
             sites=SqlSites(database, plans, disconnected_after_s=settings.disconnected_after_s),

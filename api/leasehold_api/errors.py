@@ -13,6 +13,7 @@ _STATUS_AND_TITLE: dict[ProblemCode, tuple[int, str]] = {
     ProblemCode.DPOP_REQUIRED: (401, "A proof of possession is required"),
     ProblemCode.DPOP_INVALID: (401, "The proof of possession is not valid"),
     ProblemCode.DPOP_REPLAYED: (401, "The proof of possession was used before"),
+    ProblemCode.USE_DPOP_NONCE: (401, "The proof of possession needs a nonce of this server"),
     ProblemCode.AGENT_LOCKED: (403, "The agent is locked"),
     ProblemCode.FORBIDDEN: (403, "Not allowed"),
     ProblemCode.NOT_DECLARED: (403, "The task did not declare this"),

@@ -75,6 +75,14 @@ def check(answer: Answer) -> Answer:
     raise RefusedError(answer.status, code, detail, offset=offset if isinstance(offset, int) else None)
 
 
+def wants_nonce(answer: Answer) -> bool:
+    """Say whether the API asks for the proof to be made again with the nonce in its answer (RFC 9449, 8 and 9)."""
+    if answer.status not in (400, _TOKEN_STATUS) or "dpop-nonce" not in answer.headers:
+        return False
+    problem = _problem(answer) or {}
+    return "use_dpop_nonce" in (problem.get("code"), problem.get("error"))
+
+
 def decoded(model: type[M], answer: Answer) -> M:
     """Return an answer's message.
 

@@ -117,7 +117,7 @@ async def test_assertion_and_proof_must_be_of_the_same_key(api: Api, north: Enro
     new = successor_of(north)
     await propose(north, new)
 
-    mixed = await api.ask_token(new, north.id, proof=north.key.proof("POST", f"{ISSUER}/oauth/token"))
+    mixed = await api.ask_token(new, north.id, proof=north.key.proof("POST", f"{ISSUER}/oauth/token", nonce=api.nonce))
 
     assert mixed.json()["error"] == "invalid_dpop_proof"
     assert (await north.call("POST", RENEWALS, json={})).status_code == 200, "nothing was retired"

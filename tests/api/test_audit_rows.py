@@ -73,6 +73,10 @@ async def _enrolment_token(_office: Office) -> Prepared:
     return f"{T}/sites/north/enrolment-tokens", {"json": {}}
 
 
+async def _unknown_key(_office: Office) -> Prepared:
+    return f"{T}/sites/north/preregistrations", {"json": {"thumbprint": AgentKey().jkt}}
+
+
 async def _open_enrolment_token(office: Office) -> Prepared:
     token = await office.api.make_enrolment_token("north")
     return f"{T}/enrolment-tokens/{token.partition('.')[0]}", {}
@@ -151,6 +155,7 @@ PREPARED: dict[tuple[str, str], tuple[Callable[[Office], Awaitable[Prepared]], s
     ("PUT", f"{_TT}/sites/{{site}}"): (_site, "site.created"),
     ("DELETE", f"{_TT}/sites/{{site}}"): (_empty_site, "site.deleted"),
     ("POST", f"{_TT}/sites/{{site}}/enrolment-tokens"): (_enrolment_token, "enrolment_token.issued"),
+    ("POST", f"{_TT}/sites/{{site}}/preregistrations"): (_unknown_key, "key.preregistered"),
     ("DELETE", f"{_TT}/enrolment-tokens/{{token}}"): (_open_enrolment_token, "enrolment_token.revoked"),
     ("POST", f"{_TT}/sites/{{site}}/lock"): (_lockable_site, "site.locked"),
     ("POST", f"{_TT}/sites/{{site}}/unlock"): (_locked_site, "site.unlocked"),

@@ -168,8 +168,8 @@ class CrashingAt:
         return crashing
 
 
-STEPS = 9
-"""Two records before the end, one store, three requests, then record, delete, record."""
+STEPS = 10
+"""A record, a store, four requests (the first is told the nonce), then a record, a deletion, a record."""
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])

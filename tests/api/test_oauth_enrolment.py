@@ -141,7 +141,7 @@ async def test_a_key_that_is_enrolled_already_does_not_burn_another_token(api: A
 
 async def test_the_proof_must_be_for_this_token(api: Api, token: str) -> None:
     key = AgentKey()
-    proof = key.proof("POST", REGISTER, token="enr_another")
+    proof = key.proof("POST", REGISTER, token="enr_another", nonce=api.nonce)
 
     answer = await api.ask_enrolment(key, token, proof=proof)
 
@@ -198,7 +198,7 @@ async def test_a_body_that_is_not_json_is_refused(api: Api, token: str) -> None:
     key = AgentKey()
     headers = {
         "Authorization": f"Bearer {token}",
-        "DPoP": key.proof("POST", REGISTER, token=token),
+        "DPoP": key.proof("POST", REGISTER, token=token, nonce=api.nonce),
         "Content-Type": "application/json",
     }
 

@@ -103,7 +103,7 @@ def test_a_header_of_deeply_nested_json_is_refused_politely() -> None:
 
 
 def _proof(jti: str) -> Proof:
-    return Proof(jkt="key", jti=jti, issued_at=0.0)
+    return Proof(jkt="key", jti=jti, good_until=80.0)
 
 
 def test_a_proof_counts_once_within_its_window() -> None:

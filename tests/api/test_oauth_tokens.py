@@ -85,7 +85,7 @@ async def test_an_unknown_agent_is_told_to_enrol(api: Api) -> None:
 
 
 async def test_the_proof_must_be_by_the_enrolled_key(api: Api, north: EnrolledAgent) -> None:
-    proof = AgentKey().proof("POST", TOKEN)
+    proof = AgentKey().proof("POST", TOKEN, nonce=api.nonce)
 
     answer = await api.ask_token(north.key, north.id, proof=proof)
 
@@ -111,7 +111,10 @@ async def test_other_grants_are_not_supported(api: Api, north: EnrolledAgent, gr
 async def test_a_parameter_twice_is_refused(api: Api, north: EnrolledAgent) -> None:
     answer = await api.client.post(
         "/oauth/token",
-        headers={"Content-Type": "application/x-www-form-urlencoded", "DPoP": north.key.proof("POST", TOKEN)},
+        headers={
+            "Content-Type": "application/x-www-form-urlencoded",
+            "DPoP": north.key.proof("POST", TOKEN, nonce=north.api.nonce),
+        },
         content="grant_type=client_credentials&grant_type=password",
     )
 

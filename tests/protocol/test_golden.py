@@ -120,6 +120,8 @@ class Example:
             return "2026-01-31T12:34:56.789012Z"
         if schema.get("format") in {"base64", "base64url", "binary"}:
             return "bG9n"
+        if name == "thumbprint":
+            return "A" * 43
         if "0-9a-f" in schema.get("pattern", ""):
             return "ab" * 32
         return name or "text"

@@ -68,6 +68,11 @@ class Api:
     database: Database
     admin_token: str
 
+    @property
+    def nonce(self) -> str:
+        """A nonce for a DPoP proof, as this API hands them out."""
+        return self.house.nonces.fresh(now=clock.now())
+
     async def as_person(self, method: str, path: str, *, token: str | None = None, **more: Any) -> httpx.Response:
         """Call a route with an API token; the platform admin's by default."""
         headers = {"Authorization": f"Bearer {token or self.admin_token}"}
@@ -101,7 +106,7 @@ class Api:
         self, key: AgentKey, token: str, *, proof: str | None = None, **body: Any
     ) -> httpx.Response:
         """Ask to enrol a key."""
-        proof = proof or key.proof("POST", f"{ISSUER}/oauth/register", token=token)
+        proof = proof or key.proof("POST", f"{ISSUER}/oauth/register", token=token, nonce=self.nonce)
         registration = {"client_name": "north-1", "jwks": {"keys": [key.public_jwk]}, **body}
         headers = {"Authorization": f"Bearer {token}", "DPoP": proof}
         return await self.client.post("/oauth/register", headers=headers, json=registration)
@@ -131,7 +136,7 @@ class Api:
             "client_assertion": assertion or key.assertion(client_id, ISSUER),
             **form,
         }
-        proof = proof or key.proof("POST", f"{ISSUER}/oauth/token")
+        proof = proof or key.proof("POST", f"{ISSUER}/oauth/token", nonce=self.nonce)
         return await self.client.post("/oauth/token", headers={"DPoP": proof}, data=fields)
 
     async def read(self, query: Callable[[Connection], T]) -> T:

@@ -180,6 +180,15 @@ class FileSealer:
             self._follow()
         return self._sealer.open(sealed, identity=identity)
 
+    def derived(self, purpose: str) -> tuple[bytes, ...]:
+        """Return a key for one purpose from each key-encryption key, the newest one's first.
+
+        Raises:
+            UnavailableError: if the key files can't be read.
+        """
+        self._follow()
+        return self._sealer.derived(purpose)
+
     def _follow(self) -> None:
         # The names are compared, not the directory's time: two changes within a tick of the clock have the same one.
         try:

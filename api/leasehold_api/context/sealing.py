@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 _VERSION = 1
 _NONCE = 12
@@ -89,6 +91,7 @@ class Sealer:
             if not 0 < len(kek_id.encode()) < 256:
                 raise ValueError("the id of a key-encryption key must have 1 to 255 bytes")
         self._keks = {kek_id: AESGCM(kek) for kek_id, kek in keks.items()}
+        self._roots = dict(keks)
         self._active = active
 
     def seal(self, plaintext: bytes, *, identity: str) -> bytes:
@@ -123,6 +126,14 @@ class Sealer:
         wrapped = self._wrap(self._unwrap(parts, identity), identity)
         return _Sealed(kek_id=self._active, wrapped=wrapped, body=parts.body).to_bytes()
 
+    def derived(self, purpose: str) -> tuple[bytes, ...]:
+        """Return a key for one purpose from each KEK (HKDF, RFC 5869), the active one's first.
+
+        For what every process of the service must be able to check and nothing has to keep.
+        """
+        ids = [self._active, *(kek_id for kek_id in self._roots if kek_id != self._active)]
+        return tuple(_hkdf(self._roots[kek_id], purpose) for kek_id in ids)
+
     def _wrap(self, data_key: bytes, identity: str) -> bytes:
         nonce = os.urandom(_NONCE)
         return nonce + self._keks[self._active].encrypt(nonce, data_key, _wrap_identity(self._active, identity))
@@ -142,6 +153,10 @@ class Sealer:
                 f"{identity} does not open with the key-encryption key {parts.kek_id!r}: the key file is another one, "
                 "or the value was moved here from another row"
             ) from None
+
+
+def _hkdf(root: bytes, purpose: str) -> bytes:
+    return HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=b"leasehold\x00" + purpose.encode()).derive(root)
 
 
 def _wrap_identity(kek_id: str, identity: str) -> bytes:

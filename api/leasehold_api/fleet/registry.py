@@ -18,6 +18,7 @@ from leasehold_protocol.v1.fleet import (
     EnrolmentToken,
     EnrolmentTokenList,
     EnrolmentTokenRequest,
+    KeyRegistrationRequest,
     RunningAttempts,
     Site,
     SiteList,
@@ -119,6 +120,16 @@ class AgentKeyStore(Protocol):
         """
         ...
 
+    async def hand_over(self, holder: AgentCaller, *, jkt: str, address: str | None, now: float) -> AgentKeys:
+        """Name the key, on another machine, that takes the agent over when it first proves itself.
+
+        Until then the agent's own key works; it may hand over again, to the same key or another.
+
+        Raises:
+            ConflictError: if the key is in use, by this agent or another.
+        """
+        ...
+
 
 class EnrolmentTokenStore(Protocol):
     """Enrolment tokens."""
@@ -134,6 +145,17 @@ class EnrolmentTokenStore(Protocol):
 
         Raises:
             NotFoundError: if the team has no such site.
+        """
+        ...
+
+    async def preregister(
+        self, team: Team, site: str, request: KeyRegistrationRequest, *, token_id: str, by: By
+    ) -> EnrolmentToken:
+        """Let a key in at a site, once, without a secret.
+
+        Raises:
+            NotFoundError: if the team has no such site.
+            ConflictError: if an agent has the key, or it is registered already.
         """
         ...
 

@@ -12,9 +12,11 @@ from leasehold_api import clock
 from leasehold_api.callers import AgentCaller, Membership, PersonCaller, PersonKind, TaskCaller, TeamCaller
 from leasehold_api.errors import ApiError, NotFoundError, UnauthenticatedError
 from leasehold_api.fleet.standing import AgentStanding, Callers
+from leasehold_api.http.handing_nonces import hand_out_nonce
 from leasehold_api.oauth.access_tokens import AccessTokens
 from leasehold_api.oauth.keys import SignatureError
-from leasehold_api.oauth.proofs import Proof, ProofError, ReplayedProofError, read_proof
+from leasehold_api.oauth.nonces import RENEWED_AFTER_S, Nonces
+from leasehold_api.oauth.proofs import NonceWantedError, Proof, ProofError, ReplayedProofError, read_proof
 from leasehold_api.oauth.replays import UsedProofs
 from leasehold_api.oauth.task_tokens import TaskTokens
 from leasehold_api.opaque_tokens import OpaqueToken, parse
@@ -22,6 +24,7 @@ from leasehold_protocol.v1.fleet import Role
 from leasehold_protocol.v1.problems import ProblemCode
 
 _CHALLENGE = {"WWW-Authenticate": 'DPoP algs="ES256"'}
+_NONCE_CHALLENGE = {"WWW-Authenticate": 'DPoP error="use_dpop_nonce", algs="ES256"'}
 _BEARER_CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 
@@ -39,6 +42,7 @@ class Authentication:
         access_tokens: AccessTokens,
         task_tokens: TaskTokens,
         used_proofs: UsedProofs,
+        nonces: Nonces,
     ) -> None:
         """Take what is needed; proofs must name ``public_url`` (the issuer, no slash at its end), never ``Host``."""
         self._callers = callers
@@ -46,19 +50,27 @@ class Authentication:
         self._access_tokens = access_tokens
         self._task_tokens = task_tokens
         self._used_proofs = used_proofs
+        self._nonces = nonces
 
-    def proof(self, request: Request, *, access_token: str | None, now: float) -> Proof:
+    def proof(self, request: Request, *, access_token: str | None, now: float, needs_nonce: bool = False) -> Proof:
         """Return the request's proof of possession, and count it as used.
 
+        Where its nonce is missing or getting old, the answer will have a fresh one.
+
         Raises:
+            NonceWantedError: if its nonce is not good, or is missing and needed.
             ProofError: if there is none, or it does not hold.
         """
         headers = request.headers.getlist("dpop")
         if len(headers) != 1:
             raise ProofError("send exactly one DPoP header with a proof of possession (RFC 9449)")
-        url = self._public_url + request.scope["path"]
-        proof = read_proof(headers[0], method=request.method, url=url, now=now, access_token=access_token)
-        self._used_proofs.use(proof, now=now)
+        try:
+            proof = self._read(headers[0], request, access_token=access_token, now=now, needs_nonce=needs_nonce)
+        except ProofError:
+            hand_out_nonce(request, self._nonces)
+            raise
+        if proof.nonce_age_s is None or proof.nonce_age_s > RENEWED_AFTER_S:
+            hand_out_nonce(request, self._nonces)
         return proof
 
     def proof_of_next_key(self, text: str, request: Request, *, now: float) -> Proof:
@@ -69,8 +81,18 @@ class Authentication:
         Raises:
             ProofError: if it does not hold.
         """
-        url = self._public_url + request.scope["path"]
-        proof = read_proof(text, method=request.method, url=url, now=now, access_token=_bound_token(request))
+        return self._read(text, request, access_token=_bound_token(request), now=now, needs_nonce=False)
+
+    def _read(self, text: str, request: Request, *, access_token: str | None, now: float, needs_nonce: bool) -> Proof:
+        proof = read_proof(
+            text,
+            method=request.method,
+            url=self._public_url + request.scope["path"],
+            now=now,
+            access_token=access_token,
+            nonces=self._nonces,
+            needs_nonce=needs_nonce,
+        )
         self._used_proofs.use(proof, now=now)
         return proof
 
@@ -193,6 +215,8 @@ class Authentication:
             proof = self.proof(request, access_token=token, now=now)
         except ReplayedProofError as error:
             raise UnauthenticatedError(str(error), code=ProblemCode.DPOP_REPLAYED, headers=_CHALLENGE) from error
+        except NonceWantedError as error:
+            raise UnauthenticatedError(str(error), code=ProblemCode.USE_DPOP_NONCE, headers=_NONCE_CHALLENGE) from error
         except ProofError as error:
             code = ProblemCode.DPOP_INVALID if "dpop" in request.headers else ProblemCode.DPOP_REQUIRED
             raise UnauthenticatedError(str(error), code=code, headers=_CHALLENGE) from error

@@ -25,6 +25,7 @@ from leasehold_api.leases.parking import Parking
 from leasehold_api.leases.timekeeper import Timekeeper
 from leasehold_api.oauth.id_tokens import IdTokens
 from leasehold_api.oauth.keys import SigningKeys
+from leasehold_api.oauth.nonces import Nonces
 from leasehold_api.oauth.rates import Rates
 from leasehold_api.oauth.server import Authority
 from leasehold_api.objects.blobs import BlobsOf
@@ -48,6 +49,7 @@ class House:
     id_tokens: IdTokens
     enrolment_rates: Rates
     people: People
+    nonces: Nonces
     # who and where
     registry: Registry
     presence: PresenceStore

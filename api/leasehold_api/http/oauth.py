@@ -12,12 +12,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from leasehold_api import clock
+from leasehold_api.http.handing_nonces import hand_out_nonce
 from leasehold_api.http.house import house
 from leasehold_api.http.refusals import address_of as _address
 from leasehold_api.oauth.assertions import claimed_agent
 from leasehold_api.oauth.keys import JWKS_MAX_AGE_S
 from leasehold_api.oauth.metadata import metadata, openid_configuration
-from leasehold_api.oauth.proofs import Proof, ProofError
+from leasehold_api.oauth.proofs import NonceWantedError, Proof, ProofError
 from leasehold_api.oauth.refusals import RefusalError
 from leasehold_api.oauth.registration import Enrolment
 from leasehold_api.oauth.server import OauthAnswer
@@ -27,6 +28,7 @@ from leasehold_protocol.v1.agents import AgentRegistration, RegisteredAgent
 router = APIRouter(tags=["oauth"])
 
 LARGEST_BODY = 64 * 1024
+USE_NONCE = "use_dpop_nonce"
 
 _TOKEN_FORM = {
     "type": "object",
@@ -78,13 +80,14 @@ async def read_jwks(request: Request) -> JSONResponse:
     openapi_extra=_takes("application/json", AgentRegistration.model_json_schema()),
 )
 async def register(request: Request) -> JSONResponse:
-    """Enrol an agent with a one-time token (RFC 7591)."""
+    """Enrol an agent (RFC 7591) with a one-time token, or by a key that is known here beforehand."""
     now = clock.now()
+    hand_out_nonce(request, house(request).nonces)
     if wait_s := house(request).enrolment_rates.wait_s(_address(request) or "", now=now):
         return _too_many(wait_s)
     try:
         token = _enrolment_token(request)
-        proof = _proof(request, now=now, access_token=token.text)
+        proof = _proof(request, now=now, access_token=token.text if token else None)
         enrolment = Enrolment(
             token=token,
             jkt=proof.jkt,
@@ -96,13 +99,14 @@ async def register(request: Request) -> JSONResponse:
     except RefusalError as refusal:
         return await _recorded(request, _refused(refusal), "enrolment.refused")
     answer = await house(request).authority.register(enrolment)
-    return await _recorded(request, answer, "enrolment.refused", token.id)
+    return await _recorded(request, answer, "enrolment.refused", token.id if token else proof.jkt)
 
 
 @router.post("/oauth/token", openapi_extra=_takes("application/x-www-form-urlencoded", _TOKEN_FORM))
 async def token(request: Request) -> JSONResponse:
     """Issue an access token to an agent, or a task token for a lease (RFC 6749, RFC 7523, RFC 8693, RFC 9449)."""
     now = clock.now()
+    hand_out_nonce(request, house(request).nonces)
     try:
         form = await _form(request)
         proof = _proof(request, now=now, access_token=None)
@@ -112,7 +116,10 @@ async def token(request: Request) -> JSONResponse:
     return await _recorded(request, answer, "token.refused", claimed_agent(form.get("client_assertion", "")))
 
 
-def _enrolment_token(request: Request) -> OpaqueToken:
+def _enrolment_token(request: Request) -> OpaqueToken | None:
+    """Return the token that lets in; none when the proof of a key alone shall do it."""
+    if "authorization" not in request.headers and "dpop" in request.headers:
+        return None
     scheme, _, text = request.headers.get("authorization", "").partition(" ")
     found = parse(text.strip(), "enr") if scheme.lower() == "bearer" else None
     if found is None:
@@ -126,7 +133,9 @@ def _enrolment_token(request: Request) -> OpaqueToken:
 
 def _proof(request: Request, *, now: float, access_token: str | None) -> Proof:
     try:
-        return house(request).authentication.proof(request, access_token=access_token, now=now)
+        return house(request).authentication.proof(request, access_token=access_token, now=now, needs_nonce=True)
+    except NonceWantedError as error:
+        raise RefusalError(USE_NONCE, str(error)) from error
     except ProofError as error:
         raise RefusalError("invalid_dpop_proof", str(error)) from error
 
@@ -178,7 +187,8 @@ def _refused(refusal: RefusalError) -> OauthAnswer:
 
 async def _recorded(request: Request, answer: OauthAnswer, action: str, claimed: str | None = None) -> JSONResponse:
     """Return the response; a refusal is in the audit trail by then, under the token or agent that it was for."""
-    if answer.status >= HTTPStatus.BAD_REQUEST:
+    # Being handed a nonce is the first half of the request, not a refusal.
+    if answer.status >= HTTPStatus.BAD_REQUEST and answer.body.get("error") != USE_NONCE:
         because = str(answer.body.get("error_description", answer.body.get("error")))
         refusals = house(request).refusals
         await refusals.of_stranger(action, claimed or "unknown", address=_address(request), because=because)

@@ -15,10 +15,12 @@ from leasehold_api.opaque_tokens import mint
 from leasehold_protocol.v1.fleet import (
     ApiTokenList,
     ApiTokenRequest,
+    EnrolmentToken,
     EnrolmentTokenList,
     EnrolmentTokenRequest,
     IssuedApiToken,
     IssuedEnrolmentToken,
+    KeyRegistrationRequest,
     Role,
 )
 from leasehold_protocol.v1.message import Identifier, Name
@@ -42,6 +44,17 @@ async def issue_enrolment_token(
         team_of(caller), site, body, token=token, by=done_by(caller)
     )
     return answer(IssuedEnrolmentToken(**issued.model_dump(), token=token.text), status=201, headers=_NO_STORE)
+
+
+@router.post("/sites/{site}/preregistrations", response_model=EnrolmentToken, status_code=201)
+async def preregister_key(
+    request: Request, caller: Operator, site: Annotated[Name, Path()], body: KeyRegistrationRequest
+) -> Response:
+    """Let in the agent that has a key, once, without a token. Listed and revoked like enrolment tokens."""
+    registered = await house(request).registry.enrolment_tokens.preregister(
+        team_of(caller), site, body, token_id=mint("enr").id, by=done_by(caller)
+    )
+    return answer(registered, status=201)
 
 
 @router.get("/enrolment-tokens", response_model=EnrolmentTokenList)

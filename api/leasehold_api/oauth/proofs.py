@@ -14,6 +14,8 @@ from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
+from leasehold_api.oauth.nonces import LIFE_S, Nonces
+
 PROOF_TYPE = "dpop+jwt"
 WINDOW_S = 60.0
 LEEWAY_S = 10.0
@@ -30,6 +32,10 @@ class ReplayedProofError(ProofError):
     """A proof was used before."""
 
 
+class NonceWantedError(ProofError):
+    """A proof must name a nonce of this server, and names none that is good: the answer has one, make it again."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
     """A proof that holds for the request it came with."""
@@ -37,10 +43,22 @@ class Proof:
     jkt: str
     """RFC 7638 thumbprint of the key that signed it."""
     jti: str
-    issued_at: float
+    good_until: float
+    """From then on it is refused for its age, so its use need not be remembered."""
+    nonce_age_s: float | None = None
+    """How long ago its nonce was made; none when it has none."""
 
 
-def read_proof(text: str, *, method: str, url: str, now: float, access_token: str | None = None) -> Proof:
+def read_proof(
+    text: str,
+    *,
+    method: str,
+    url: str,
+    now: float,
+    access_token: str | None = None,
+    nonces: Nonces | None = None,
+    needs_nonce: bool = False,
+) -> Proof:
     """Return the proof in a ``DPoP`` header, checked against the request it came with (RFC 9449 section 4.3).
 
     Args:
@@ -49,8 +67,11 @@ def read_proof(text: str, *, method: str, url: str, now: float, access_token: st
         url: The request's address under the server's public URL, without query.
         now: Seconds since 1970.
         access_token: The token that the request shows; its hash must be the proof's ``ath``.
+        nonces: This server's nonces. A good one proves that the proof is fresh, whatever its maker's clock says.
+        needs_nonce: A proof without one is refused.
 
     Raises:
+        NonceWantedError: if its nonce is not good, or is missing and needed.
         ProofError: if the proof is not one, or is for another request, token or time.
     """
     key, jkt = _key_in_header(text)
@@ -59,13 +80,17 @@ def read_proof(text: str, *, method: str, url: str, now: float, access_token: st
     except (JoseError, ValueError, RecursionError) as error:
         raise ProofError("the proof's signature does not fit the key in its header") from error
     _check_request(claims, method=method, url=url)
-    issued_at = _issued_at(claims, now=now)
     if access_token is not None and claims.get("ath") != hash_of(access_token):
         raise ProofError("the proof is for another token: set ath to base64url(SHA-256(token))")
     jti = claims.get("jti")
     if not isinstance(jti, str) or not 1 <= len(jti) <= 256:
         raise ProofError("the proof has no usable jti: make a new random one for every request")
-    return Proof(jkt=jkt, jti=jti, issued_at=issued_at)
+    age = _nonce_age_s(claims, nonces, needs_nonce=needs_nonce, now=now)
+    issued_at = _issued_at(claims)
+    if age is not None:
+        return Proof(jkt=jkt, jti=jti, good_until=now - age + LIFE_S, nonce_age_s=age)
+    _check_time(issued_at, now=now)
+    return Proof(jkt=jkt, jti=jti, good_until=issued_at + WINDOW_S + LEEWAY_S)
 
 
 def hash_of(token: str) -> str:
@@ -134,16 +159,33 @@ def _check_request(claims: Mapping[str, Any], *, method: str, url: str) -> None:
         )
 
 
-def _issued_at(claims: Mapping[str, Any], *, now: float) -> float:
+def _nonce_age_s(claims: Mapping[str, Any], nonces: Nonces | None, *, needs_nonce: bool, now: float) -> float | None:
+    nonce: object = claims.get("nonce")
+    if nonces is None or (nonce is None and not needs_nonce):
+        return None
+    if nonce is None:
+        raise NonceWantedError("make the proof again with the nonce in this answer's DPoP-Nonce header")
+    age = nonces.age_s(nonce, now=now) if isinstance(nonce, str) else None
+    if age is None:
+        raise NonceWantedError(
+            "the proof's nonce is too old or not of this server: make it again with the one in DPoP-Nonce"
+        )
+    return age
+
+
+def _issued_at(claims: Mapping[str, Any]) -> float:
     issued_at = claims.get("iat")
     if isinstance(issued_at, bool) or not isinstance(issued_at, int | float):
         raise ProofError("the proof has no iat")
+    return float(issued_at)
+
+
+def _check_time(issued_at: float, *, now: float) -> None:
     if not now - WINDOW_S - LEEWAY_S <= issued_at <= now + LEEWAY_S:
         raise ProofError(
             f"the proof was made {now - issued_at:+.0f} s ago by this server's clock: correct the clock, or count from "
-            "the Date header of this answer"
+            "the Date header of this answer, or use its DPoP-Nonce"
         )
-    return float(issued_at)
 
 
 def _normalised(url: str) -> tuple[str, str, int | None, str] | None:

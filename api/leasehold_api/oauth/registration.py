@@ -1,4 +1,4 @@
-"""Enrolment: RFC 7591 registration of one public key, let in by a one-time token, proved by DPoP."""
+"""Enrolment: RFC 7591 registration of one public key, proved by DPoP, let in by a token or known beforehand."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from leasehold_api.oauth.authlib_parts import ClientRegistrationEndpoint
 from leasehold_api.oauth.clients import AUTH_METHOD
+from leasehold_api.oauth.known_keys import let_in_by_key
 from leasehold_api.oauth.proofs import ProofError, thumbprint_of
 from leasehold_api.oauth.refusals import RefusalError
 from leasehold_api.oauth.store import AuditEntry, AuthorityStore, EnrolledAgent, NewAgent, StoredEnrolmentToken
@@ -20,7 +21,8 @@ from leasehold_protocol.v1.agents import AgentRegistration, RegisteredAgent
 class Enrolment:
     """One request to enrol, as far as it was checked outside the transaction."""
 
-    token: OpaqueToken
+    token: OpaqueToken | None
+    """None: the key alone lets it in."""
     jkt: str
     """Thumbprint of the key that the DPoP proof was made with."""
     metadata: dict[str, Any] = field(repr=False)
@@ -33,22 +35,24 @@ class Enrolment:
 class EnrolmentEndpoint(ClientRegistrationEndpoint):  # type: ignore[misc]  # Authlib has no type information
     """Registers agents. No client secrets, no ``jwks_uri``, no symmetric or private keys."""
 
-    def authenticate_token(self, request: Any) -> StoredEnrolmentToken:
-        """Return the enrolment token that lets the request in."""
+    def authenticate_token(self, request: Any) -> StoredEnrolmentToken | EnrolledAgent:
+        """Return what lets the request in: an enrolment, or the agent that the key belongs to already."""
         enrolment, store = _parts(self, request)
+        if enrolment.token is None:
+            known = let_in_by_key(store, jkt=enrolment.jkt, now=enrolment.now)
+            if isinstance(known, StoredEnrolmentToken):
+                _check_is_open(known, enrolment, what="the registration of this key")
+            return known
         stored = store.enrolment_token(enrolment.token.id)
-        if stored is None or not enrolment.token.has_digest(stored.secret_sha256):
+        if stored is None or stored.secret_sha256 is None or not enrolment.token.has_digest(stored.secret_sha256):
             raise _token_refused(
                 "the enrolment token is not known here: check that it was copied whole and is for this server"
             )
+        if stored.bound_jkt not in (None, enrolment.jkt):
+            self._refuse_foreign_key(stored, enrolment, store)
         if stored.used_jkt is not None and stored.used_jkt != enrolment.jkt:
             self._refuse_second_key(stored, enrolment, store)
-        if stored.revoked_at is not None:
-            raise _token_refused("the enrolment token was revoked: ask for a new one")
-        if stored.used_jkt is None and enrolment.now >= stored.expires_at:
-            raise _token_refused("the enrolment token has expired: ask for a new one")
-        if stored.site_is_locked:
-            raise _token_refused(f"site {stored.site} is locked: enrol when an operator of the team has unlocked it")
+        _check_is_open(stored, enrolment, what="the enrolment token")
         return stored
 
     def extract_client_metadata(self, request: Any) -> dict[str, Any]:
@@ -75,14 +79,36 @@ class EnrolmentEndpoint(ClientRegistrationEndpoint):  # type: ignore[misc]  # Au
     ) -> EnrolledAgent:
         """Enrol the agent, or find the one that this very key enrolled with this token before."""
         enrolment, store = _parts(self, request)
-        stored = cast("StoredEnrolmentToken", request.credential)
+        let_in_by = cast("StoredEnrolmentToken | EnrolledAgent", request.credential)
         registration = cast("AgentRegistration", client_metadata["registration"])
+        if isinstance(let_in_by, EnrolledAgent):
+            return store.take_over(
+                let_in_by.id,
+                jkt=enrolment.jkt,
+                public_jwk=_public(registration),
+                address=enrolment.address,
+                now=enrolment.now,
+            )
+        return self._agent_of(let_in_by, registration, enrolment, store)
+
+    def _agent_of(
+        self,
+        stored: StoredEnrolmentToken,
+        registration: AgentRegistration,
+        enrolment: Enrolment,
+        store: AuthorityStore,
+    ) -> EnrolledAgent:
         known = store.agent_with_key(enrolment.jkt)
         if known is not None and known.id != stored.used_by:
             raise _metadata_refused(f"this key is enrolled already, as agent {known.id}: use it, or make a new key")
         if known is None:
             self._enrol(stored, registration, enrolment, store)
-        return cast("EnrolledAgent", store.agent_with_key(enrolment.jkt))
+        agent = store.agent_with_key(enrolment.jkt)
+        if agent is None:
+            raise _token_refused(
+                f"it enrolled agent {stored.used_by} before, whose key was replaced since: enrol anew with another"
+            )
+        return agent
 
     def generate_client_registration_info(self, client: EnrolledAgent, request: Any) -> dict[str, Any]:
         """Return the whole answer."""
@@ -118,12 +144,11 @@ class EnrolmentEndpoint(ClientRegistrationEndpoint):  # type: ignore[misc]  # Au
             if again.used_jkt != enrolment.jkt:
                 self._refuse_second_key(again, enrolment, store)
             return
-        key = registration.jwks["keys"][0]
         agent = NewAgent(
             id=enrolment.agent_id,
             name=registration.client_name,
             jkt=enrolment.jkt,
-            public_jwk={name: key[name] for name in ("kty", "crv", "x", "y")},
+            public_jwk=_public(registration),
             site_id=stored.site_id,
             team_id=stored.team_id,
             version=registration.software_version,
@@ -138,6 +163,27 @@ class EnrolmentEndpoint(ClientRegistrationEndpoint):  # type: ignore[misc]  # Au
             "the enrolment token was used before, by another key: ask for a new one; if nobody you know used it, "
             "lock the agent that did"
         )
+
+    def _refuse_foreign_key(self, stored: StoredEnrolmentToken, enrolment: Enrolment, store: AuthorityStore) -> None:
+        store.audit(_entry("enrolment_token.wrong_key", "alarm", stored, enrolment, {"key": enrolment.jkt}))
+        raise _token_refused(
+            "the enrolment token is for another key: use it on the machine that it was approved for; if it was not "
+            "tried there, somebody else has it: revoke it"
+        )
+
+
+def _check_is_open(stored: StoredEnrolmentToken, enrolment: Enrolment, *, what: str) -> None:
+    if stored.revoked_at is not None:
+        raise _token_refused(f"{what} was revoked: ask for a new one")
+    if stored.used_jkt is None and enrolment.now >= stored.expires_at:
+        raise _token_refused(f"{what} has expired: ask for a new one")
+    if stored.site_is_locked:
+        raise _token_refused(f"site {stored.site} is locked: enrol when an operator of the team has unlocked it")
+
+
+def _public(registration: AgentRegistration) -> dict[str, str]:
+    key = registration.jwks["keys"][0]
+    return {name: key[name] for name in ("kty", "crv", "x", "y")}
 
 
 def _parts(endpoint: Any, request: Any) -> tuple[Enrolment, AuthorityStore]:

@@ -1,8 +1,8 @@
-"""The memory of proofs that were used: each counts once within its window."""
+"""The memory of proofs that were used: each counts once for as long as it is good."""
 
 from __future__ import annotations
 
-from leasehold_api.oauth.proofs import LEEWAY_S, WINDOW_S, Proof, ReplayedProofError
+from leasehold_api.oauth.proofs import Proof, ReplayedProofError
 
 MOST_REMEMBERED = 200_000
 
@@ -10,7 +10,7 @@ MOST_REMEMBERED = 200_000
 class UsedProofs:
     """Bounded, in this process, used from the event loop's thread.
 
-    A second API process has a memory of its own: within the window a stolen proof could be used once more there,
+    A second API process has a memory of its own: while a stolen proof is good it could be used once more there,
     against the same address, method and token. What changes state by it is guarded again in the database (epochs,
     one-time jtis).
     """
@@ -29,7 +29,7 @@ class UsedProofs:
         name = (proof.jkt, proof.jti)
         if name in self._until:
             raise ReplayedProofError("the proof was used before: make a new one for every request")
-        self._until[name] = now + WINDOW_S + 2 * LEEWAY_S
+        self._until[name] = proof.good_until
 
     def _forget(self, now: float) -> None:
         while self._until:

@@ -14,10 +14,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredEnrolmentToken:
-    """An enrolment token, without its secret."""
+    """What lets one agent in, without its secret."""
 
     id: str
-    secret_sha256: str
+    secret_sha256: str | None
+    """None: it has no secret, the proof of having its key is enough."""
     site_id: str
     site: str
     team_id: str
@@ -26,7 +27,31 @@ class StoredEnrolmentToken:
     used_jkt: str | None
     used_by: str | None
     revoked_at: float | None
+    bound_jkt: str | None = None
+    """The only key that it lets in; none: any."""
     site_is_locked: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewEnrolment:
+    """An enrolment that is issued: a token, a key that is let in without one, or a token for one key only."""
+
+    id: str
+    secret_sha256: str | None
+    bound_jkt: str | None
+    site_id: str
+    team_id: str
+    created_by: str
+    """Who issued it, as the audit trail names people: ``token:NAME``."""
+    created_at: float
+    expires_at: float
+    note: str = ""
+    address: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse one that would let in whoever comes first."""
+        if self.secret_sha256 is None and self.bound_jkt is None:
+            raise ValueError("an enrolment needs a secret or a key")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +75,11 @@ class EnrolledAgent:
     next_jkt: str | None = None
     next_public_jwk: dict[str, str] | None = None
     """The key that it proposed, good as well; its first use retires the other."""
+
+    @property
+    def is_handed_over(self) -> bool:
+        """The next key is on another machine, which was not heard of yet: only the thumbprint is known."""
+        return self.next_jkt is not None and self.next_public_jwk is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +131,14 @@ class AuthorityStore(Protocol):
         """Return an enrolment token by its public id."""
         ...
 
+    def enrolment_for_key(self, jkt: str, *, now: float) -> StoredEnrolmentToken | None:
+        """Return the enrolment without secret that is bound to a key: one that is open, or else the newest."""
+        ...
+
+    def issue_enrolment(self, enrolment: NewEnrolment) -> None:
+        """Issue an enrolment and record it in the audit trail. Who calls checked that ``created_by`` may."""
+        ...
+
     def use_enrolment_token(self, token_id: str, *, jkt: str, agent_id: str, address: str | None, now: float) -> bool:
         """Use the token, if nobody did before and it is neither expired nor revoked; say whether that happened."""
         ...
@@ -123,6 +161,12 @@ class AuthorityStore(Protocol):
 
     def set_generation(self, agent_id: str, generation: Generation) -> None:
         """Remember the newest generation."""
+        ...
+
+    def take_over(
+        self, agent_id: str, *, jkt: str, public_jwk: dict[str, str], address: str | None, now: float
+    ) -> EnrolledAgent:
+        """Make the key that the agent was handed over to its only one; nothing happens when it is already."""
         ...
 
     def promote_key(self, agent_id: str, jkt: str, *, now: float) -> EnrolledAgent:

@@ -15,13 +15,14 @@ from leasehold_api.oauth.store import (
     EnrolledAgent,
     HeldLease,
     NewAgent,
+    NewEnrolment,
     StoredEnrolmentToken,
 )
-from leasehold_api.storage import sql_audit
-from leasehold_api.storage.conditional import insert_unless_there, rows_changed
+from leasehold_api.storage import sql_audit, sql_enrolments
+from leasehold_api.storage.conditional import insert_unless_there
 from leasehold_api.storage.database import Database
 from leasehold_api.storage.plans import Plans
-from leasehold_api.storage.sql_agent_keys import promote
+from leasehold_api.storage.sql_agent_keys import promote, take_over
 from leasehold_api.storage.sql_locks import SITE_LOCK, lock_agent, lock_of
 from leasehold_api.storage.tables import (
     agents,
@@ -29,7 +30,6 @@ from leasehold_api.storage.tables import (
     connections,
     dag_versions,
     dags,
-    enrolment_tokens,
     runs,
     sites,
     task_instances,
@@ -70,42 +70,19 @@ class SqlAuthorityStore:
 
     def enrolment_token(self, token_id: str) -> StoredEnrolmentToken | None:
         """Return an enrolment token by its public id."""
-        row = self._tx.run(
-            select(enrolment_tokens, sites.c.name.label("site"), teams.c.name.label("team"), *SITE_LOCK)
-            .join(sites, sites.c.id == enrolment_tokens.c.site_id)
-            .join(teams, teams.c.id == enrolment_tokens.c.team_id)
-            .where(enrolment_tokens.c.id == token_id)
-        ).first()
-        if row is None:
-            return None
-        return StoredEnrolmentToken(
-            id=row.id,
-            secret_sha256=row.secret_sha256,
-            site_id=row.site_id,
-            site=row.site,
-            team_id=row.team_id,
-            team=row.team,
-            expires_at=row.expires_at,
-            used_jkt=row.used_jkt,
-            used_by=row.used_by,
-            revoked_at=row.revoked_at,
-            site_is_locked=row.site_locked_at is not None,
-        )
+        return sql_enrolments.by_id(self._tx, token_id)
+
+    def enrolment_for_key(self, jkt: str, *, now: float) -> StoredEnrolmentToken | None:
+        """Return the enrolment without secret that is bound to a key; see the port."""
+        return sql_enrolments.for_key(self._tx, jkt, now=now)
+
+    def issue_enrolment(self, enrolment: NewEnrolment) -> None:
+        """Issue an enrolment; see the port."""
+        sql_enrolments.add(self._tx, enrolment)
 
     def use_enrolment_token(self, token_id: str, *, jkt: str, agent_id: str, address: str | None, now: float) -> bool:
         """Use the token once; see the port."""
-        # One conditional UPDATE, not read-then-write: the WHERE clause is what lets only one of many enrolments win.
-        statement = (
-            update(enrolment_tokens)
-            .where(
-                enrolment_tokens.c.id == token_id,
-                enrolment_tokens.c.used_at.is_(None),
-                enrolment_tokens.c.revoked_at.is_(None),
-                enrolment_tokens.c.expires_at > now,
-            )
-            .values(used_at=now, used_by=agent_id, used_jkt=jkt, used_from=address)
-        )
-        return rows_changed(self._tx, statement) == 1
+        return sql_enrolments.use(self._tx, token_id, jkt=jkt, agent_id=agent_id, address=address, now=now)
 
     def add_agent(self, agent: NewAgent, *, now: float) -> None:
         """Enrol an agent."""
@@ -151,6 +128,13 @@ class SqlAuthorityStore:
             next_jkt=row.next_jkt,
             next_public_jwk=None if row.next_public_jwk is None else json.loads(row.next_public_jwk),
         )
+
+    def take_over(
+        self, agent_id: str, *, jkt: str, public_jwk: dict[str, str], address: str | None, now: float
+    ) -> EnrolledAgent:
+        """Make the key that the agent was handed over to its only one; see the port."""
+        take_over(self._tx, agent_id, jkt=jkt, public_jwk=public_jwk, address=address, now=now)
+        return cast("EnrolledAgent", self.agent(agent_id))
 
     def promote_key(self, agent_id: str, jkt: str, *, now: float) -> EnrolledAgent:
         """Make the proposed key the agent's only one."""

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Row, Select, insert, select, update
+from sqlalchemy import Row, Select, insert, or_, select, update
 
 from leasehold_api.acting import By, Slice, Team
 from leasehold_api.clock import instant, instant_or_none
 from leasehold_api.errors import ConflictError, NotFoundError
+from leasehold_api.oauth.store import NewEnrolment
 from leasehold_api.opaque_tokens import OpaqueToken
-from leasehold_api.storage import sql_audit
+from leasehold_api.storage import sql_audit, sql_enrolments
 from leasehold_api.storage.conditional import rows_changed
 from leasehold_api.storage.database import Database
 from leasehold_api.storage.slices import next_of
-from leasehold_api.storage.tables import api_tokens, enrolment_tokens, sites
+from leasehold_api.storage.tables import agents, api_tokens, enrolment_tokens, sites
 from leasehold_api.storage.writer import Transaction
 from leasehold_protocol.v1.fleet import (
     ApiToken,
@@ -23,6 +24,7 @@ from leasehold_protocol.v1.fleet import (
     EnrolmentToken,
     EnrolmentTokenList,
     EnrolmentTokenRequest,
+    KeyRegistrationRequest,
     Role,
 )
 
@@ -51,23 +53,44 @@ class SqlEnrolmentTokens:
         """Keep the token's hash; see the port."""
 
         def operation(tx: Transaction) -> EnrolmentToken:
-            site_id = tx.run(select(sites.c.id).where(sites.c.team_id == team.id, sites.c.name == site)).scalar()
-            if site_id is None:
-                raise NotFoundError(f"team {team.name} has no site {site}: create it first")
-            row = {
-                "id": token.id,
-                "team_id": team.id,
-                "site_id": site_id,
-                "secret_sha256": token.sha256,
-                "note": request.note,
-                "created_by": by.actor,
-                "created_at": by.at,
-                "expires_at": by.at + request.expires_in_s,
-            }
-            tx.run(insert(enrolment_tokens), row)
-            _record(tx, "enrolment_token.issued", token.id, team, by, {"site": site})
-            found = tx.run(_enrolment_tokens(team).where(enrolment_tokens.c.id == token.id)).one()
-            return _enrolment_token(found, team)
+            site_id = _site_id(tx, team, site)
+            enrolment = NewEnrolment(
+                id=token.id,
+                secret_sha256=token.sha256,
+                bound_jkt=None,
+                site_id=site_id,
+                team_id=team.id,
+                created_by=by.actor,
+                created_at=by.at,
+                expires_at=by.at + request.expires_in_s,
+                note=request.note,
+                address=by.address,
+            )
+            return _added(tx, enrolment, team)
+
+        return await self._database.write(operation)
+
+    async def preregister(
+        self, team: Team, site: str, request: KeyRegistrationRequest, *, token_id: str, by: By
+    ) -> EnrolmentToken:
+        """Let a key in without a secret; see the port."""
+
+        def operation(tx: Transaction) -> EnrolmentToken:
+            site_id = _site_id(tx, team, site)
+            _check_key_is_new(tx, team, request.thumbprint, now=by.at)
+            enrolment = NewEnrolment(
+                id=token_id,
+                secret_sha256=None,
+                bound_jkt=request.thumbprint,
+                site_id=site_id,
+                team_id=team.id,
+                created_by=by.actor,
+                created_at=by.at,
+                expires_at=by.at + request.expires_in_s,
+                note=request.note,
+                address=by.address,
+            )
+            return _added(tx, enrolment, team)
 
         return await self._database.write(operation)
 
@@ -89,6 +112,32 @@ class SqlEnrolmentTokens:
                 raise ConflictError(f"{token_id} was used already, by agent {row.used_by}: lock that agent instead")
 
         await self._database.write(operation)
+
+
+def _site_id(tx: Transaction, team: Team, site: str) -> str:
+    found = tx.run(select(sites.c.id).where(sites.c.team_id == team.id, sites.c.name == site)).scalar()
+    if found is None:
+        raise NotFoundError(f"team {team.name} has no site {site}: create it first")
+    return str(found)
+
+
+def _check_key_is_new(tx: Transaction, team: Team, jkt: str, *, now: float) -> None:
+    """Refuse a key that an agent has, or that is let in already: elsewhere it would be let in at the wrong site."""
+    if tx.run(select(agents.c.id).where(or_(agents.c.jkt == jkt, agents.c.next_jkt == jkt))).first() is not None:
+        raise ConflictError("an agent has this key already: each agent needs a key of its own")
+    known = select(enrolment_tokens.c.id, enrolment_tokens.c.team_id).where(
+        enrolment_tokens.c.bound_jkt == jkt,
+        enrolment_tokens.c.secret_sha256.is_(None),
+        sql_enrolments.is_open(now),
+    )
+    if (row := tx.run(known).first()) is not None:
+        where = f"as {row.id}: revoke that first" if row.team_id == team.id else "in another team: make a new key"
+        raise ConflictError(f"this key is registered already, {where}")
+
+
+def _added(tx: Transaction, enrolment: NewEnrolment, team: Team) -> EnrolmentToken:
+    sql_enrolments.add(tx, enrolment)
+    return _enrolment_token(tx.run(_enrolment_tokens(team).where(enrolment_tokens.c.id == enrolment.id)).one(), team)
 
 
 class SqlApiTokens:
@@ -157,6 +206,7 @@ def _enrolment_token(row: Row[Any], team: Team) -> EnrolmentToken:
         site=row.site,
         team=team.name,
         note=row.note,
+        key_thumbprint=row.bound_jkt,
         created_by=row.created_by,
         created_at=instant(row.created_at),
         expires_at=instant(row.expires_at),

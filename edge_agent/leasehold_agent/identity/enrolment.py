@@ -16,7 +16,8 @@ from leasehold_agent.identity.enrolment_token import EnrolmentToken
 from leasehold_agent.identity.key import AgentKey
 from leasehold_agent.identity.key_in_use import KeyInUse
 from leasehold_agent.identity.key_store import KeyMissingError, KeyStore, StoreUnreachableError
-from leasehold_agent.identity.oauth import Sender, discover, register
+from leasehold_agent.identity.oauth import discover, register
+from leasehold_agent.identity.proven import Sender
 from leasehold_agent.identity.record import Identity, PendingIdentity, read_record, write_record
 from leasehold_agent.identity.store_choice import choose_store, open_store
 

@@ -44,10 +44,10 @@ class AgentKey:
         """Return the private key (PKCS #8, DER) for the key store."""
         return self._key.as_der(private=True)
 
-    def proof(self, *, method: str, url: str, now: float, token: str | None = None) -> str:
+    def proof(self, *, method: str, url: str, now: float, token: str | None = None, nonce: str | None = None) -> str:
         """Return a DPoP proof (RFC 9449, 4.2) for one request at the Unix time ``now``.
 
-        With ``token`` the proof is bound to it by ``ath``.
+        With ``token`` the proof is bound to it by ``ath``; ``nonce`` is the API's, which makes ``now`` not count.
         """
         parts = urlsplit(url)
         claims: dict[str, str | int] = {
@@ -58,6 +58,8 @@ class AgentKey:
         }
         if token is not None:
             claims["ath"] = _base64url(hashlib.sha256(token.encode()).digest())
+        if nonce is not None:
+            claims["nonce"] = nonce
         return self._signed({"typ": PROOF_TYPE, "alg": "ES256", "jwk": self.public_jwk}, claims)
 
     def assertion(self, *, client_id: str, audience: str, generation: int, now: float) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 from urllib.parse import urlencode
 
 from pydantic import BaseModel
@@ -16,6 +15,7 @@ from leasehold_agent.errors import RefusedError, Trouble, UnavailableError
 from leasehold_agent.identity.enrolment_token import EnrolmentToken
 from leasehold_agent.identity.key import AgentKey
 from leasehold_agent.identity.key_in_use import KeyInUse
+from leasehold_agent.identity.proven import Sender, send_proven
 from leasehold_agent.secret import Secret
 from leasehold_protocol.v1.agents import AgentRegistration, RegisteredAgent
 
@@ -26,13 +26,6 @@ _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 _ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a type's name
 _CLOCK_MATTERS_S = 5.0
-
-
-class Sender(Protocol):
-    """What is needed of ``link.http.Http``."""
-
-    async def send(self, call: Call) -> Answer: ...
-    def absolute(self, url: str) -> str: ...
 
 
 class _Metadata(BaseModel):
@@ -68,21 +61,27 @@ async def discover(http: Sender) -> str:
 
 
 async def register(
-    http: Sender, key: AgentKey, token: EnrolmentToken, *, name: str, version: str, clock: ServerClock
+    http: Sender, key: AgentKey, token: EnrolmentToken | None, *, name: str, version: str, clock: ServerClock
 ) -> RegisteredAgent:
-    """Register the agent's public key with a one-time token (RFC 7591). The same key may ask again.
+    """Register the agent's public key (RFC 7591), with a one-time token or, where the API knows the key's thumbprint
+    beforehand, by the proof of having it alone. The same key may ask again.
 
     Raises:
         LinkError: RefusedError tells by its code why the token was not accepted.
     """
     body = AgentRegistration(client_name=name, jwks={"keys": [key.public_jwk]}, software_version=version)
-    secret = token.text.reveal()
-    proof = key.proof(method="POST", url=http.absolute(REGISTER_PATH), now=clock.now(), token=secret)
-    headers = {"authorization": f"Bearer {secret}", "dpop": proof, "content-type": "application/json"}
-    answer = await http.send(
-        Call(method="POST", url=REGISTER_PATH, headers=headers, body=body.model_dump_json().encode())
-    )
-    return decoded(RegisteredAgent, check(_about_the_client(answer)))
+    secret = token.text.reveal() if token else None
+    keys = KeyInUse(key)
+
+    def compose() -> Call:
+        proof = keys.proof(method="POST", url=http.absolute(REGISTER_PATH), now=clock.now(), token=secret)
+        headers = {"dpop": proof, "content-type": "application/json"}
+        if secret is not None:
+            headers["authorization"] = f"Bearer {secret}"
+        return Call(method="POST", url=REGISTER_PATH, headers=headers, body=body.model_dump_json().encode())
+
+    answer = await send_proven(http, keys, compose)
+    return decoded(RegisteredAgent, check(about_the_client(answer)))
 
 
 class TokenRequests:
@@ -170,22 +169,23 @@ class TokenRequests:
         return await self._ask_once(key, form)
 
     async def _ask_once(self, key: AgentKey, form: dict[str, str]) -> Granted:
-        now = self._clock.now()
-        assertion = key.assertion(
-            client_id=self._client_id, audience=self._issuer, generation=self._generation(), now=now
-        )
-        whole = {**form, "client_assertion_type": _ASSERTION, "client_assertion": assertion}
-        headers = {
-            "content-type": "application/x-www-form-urlencoded",
-            "dpop": key.proof(method="POST", url=self._http.absolute(TOKEN_PATH), now=now),
-        }
-        answer = await self._http.send(
-            Call(method="POST", url=TOKEN_PATH, headers=headers, body=urlencode(whole).encode())
-        )
-        granted = decoded(_TokenAnswer, check(_about_the_client(answer)))
+        def compose() -> Call:
+            now = self._clock.now()
+            assertion = key.assertion(
+                client_id=self._client_id, audience=self._issuer, generation=self._generation(), now=now
+            )
+            whole = {**form, "client_assertion_type": _ASSERTION, "client_assertion": assertion}
+            headers = {
+                "content-type": "application/x-www-form-urlencoded",
+                "dpop": self._keys.proof(method="POST", url=self._http.absolute(TOKEN_PATH), now=now, key=key),
+            }
+            return Call(method="POST", url=TOKEN_PATH, headers=headers, body=urlencode(whole).encode())
+
+        answer = await send_proven(self._http, self._keys, compose)
+        granted = decoded(_TokenAnswer, check(about_the_client(answer)))
         return Granted(token=Secret(granted.access_token), lasts_s=granted.expires_in)
 
 
-def _about_the_client(answer: Answer) -> Answer:
+def about_the_client(answer: Answer) -> Answer:
     """Return a 401 of an OAuth route as what it is: about the client's credential, not about an access token."""
     return Answer(status=400, headers=answer.headers, body=answer.body) if answer.status == 401 else answer

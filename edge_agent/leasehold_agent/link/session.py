@@ -11,6 +11,7 @@ from leasehold_agent.errors import TokenRejectedError, Trouble, UnavailableError
 from leasehold_agent.identity.access import CachedToken
 from leasehold_agent.identity.key import AgentKey
 from leasehold_agent.identity.key_in_use import KeyInUse
+from leasehold_agent.identity.proven import send_proven
 from leasehold_agent.link.http import Http
 from leasehold_agent.secret import Secret
 from leasehold_protocol.v1.agents import KeyProposal
@@ -36,12 +37,12 @@ class Session:
         """
         token = await self._token.current()
         try:
-            return check(await self._http.send(self._signed(call, token)))
+            return await self._send(call, token)
         except TokenRejectedError:
             self._token.reject(token)
         token = await self._token.current()
         try:
-            return check(await self._http.send(self._signed(call, token)))
+            return await self._send(call, token)
         except TokenRejectedError as error:
             self._token.reject(token)
             raise UnavailableError(Trouble.TOKEN, str(error)) from error
@@ -54,10 +55,13 @@ class Session:
         """
         token = await self._token.current()
         url = self._http.absolute(call.url)
-        proof = key.proof(method=call.method, url=url, now=self._clock.now(), token=token.reveal())
-        body = KeyProposal(proof=proof).model_dump_json().encode()
+
+        def compose() -> Call:
+            proof = self._keys.proof(method=call.method, url=url, now=self._clock.now(), token=token.reveal(), key=key)
+            return self._signed(replace(call, body=KeyProposal(proof=proof).model_dump_json().encode()), token)
+
         try:
-            return check(await self._http.send(self._signed(replace(call, body=body), token)))
+            return check(await send_proven(self._http, self._keys, compose))
         except TokenRejectedError as error:
             self._token.reject(token)
             raise UnavailableError(Trouble.TOKEN, str(error)) from error
@@ -70,14 +74,18 @@ class Session:
         """
         token = await self._token.current()
         try:
+            # Should its nonce be too old, that is a rejection as well: the token request after it learns the next one.
             async for chunk in self._http.download(self._signed(call, token)):
                 yield chunk
         except TokenRejectedError as error:
             self._token.reject(token)
             raise UnavailableError(Trouble.TOKEN, str(error)) from error
 
+    async def _send(self, call: Call, token: Secret) -> Answer:
+        return check(await send_proven(self._http, self._keys, lambda: self._signed(call, token)))
+
     def _signed(self, call: Call, token: Secret) -> Call:
         text = token.reveal()
         url = self._http.absolute(call.url)
-        proof = self._keys.current.proof(method=call.method, url=url, now=self._clock.now(), token=text)
+        proof = self._keys.proof(method=call.method, url=url, now=self._clock.now(), token=text)
         return replace(call, headers={**call.headers, "authorization": f"DPoP {text}", "dpop": proof})

@@ -55,7 +55,7 @@ agents = Table(
     Column("key_since", Double),  # none: since it was enrolled
     # A key that the agent proposed: it works too, and its first use retires the other.
     Column("next_jkt", Text),
-    Column("next_public_jwk", Text),
+    Column("next_public_jwk", Text),  # none: the key is on another machine, which takes the agent over with it
     # Clone detection (identity.md): the newest generation that was used, and the assertion that used it.
     Column("generation", BigInteger, nullable=False, server_default=text("0")),
     Column("generation_jti", Text),
@@ -83,7 +83,8 @@ enrolment_tokens = Table(
     Column("id", Text, primary_key=True),
     Column("team_id", Text, ForeignKey("teams.id"), nullable=False),
     Column("site_id", Text, ForeignKey("sites.id"), nullable=False),
-    Column("secret_sha256", Text, nullable=False),
+    Column("secret_sha256", Text),  # none: it lets in the key it is bound to, without a secret
+    Column("bound_jkt", Text),  # RFC 7638 thumbprint of the only key that may use it; none: any
     Column("note", Text, nullable=False),
     Column("created_by", Text, nullable=False),
     Column("created_at", Double, nullable=False),
@@ -94,6 +95,7 @@ enrolment_tokens = Table(
     Column("used_from", Text),
     Column("revoked_at", Double),
 )
+Index(None, enrolment_tokens.c.bound_jkt)
 
 api_tokens = Table(
     "api_tokens",

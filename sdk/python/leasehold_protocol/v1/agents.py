@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from leasehold_protocol.v1.leases import AttemptId, Control
-from leasehold_protocol.v1.message import Identifier, Labels, Message, Name, Seconds
+from leasehold_protocol.v1.message import Identifier, Labels, Message, Name, Seconds, Thumbprint
 
 
 class HostFacts(Message):
@@ -107,6 +107,12 @@ class AgentKeys(Message):
     current: str
     proposed: str | None = None
     """Good as well; its first use at the token endpoint retires ``current``."""
+
+
+class HandOver(Message):
+    """``POST /v1/agent/handover``: the key on another machine that takes this agent over."""
+
+    thumbprint: Thumbprint
 
 
 class AgentRegistration(Message):

@@ -9,7 +9,19 @@ from pydantic import Field
 
 from leasehold_protocol.v1.agents import HostFacts
 from leasehold_protocol.v1.context import ConnectionFields
-from leasehold_protocol.v1.message import Identifier, Instant, Json, Key, Labels, Message, Name, Page, Seconds, Text
+from leasehold_protocol.v1.message import (
+    Identifier,
+    Instant,
+    Json,
+    Key,
+    Labels,
+    Message,
+    Name,
+    Page,
+    Seconds,
+    Text,
+    Thumbprint,
+)
 
 
 class Role(StrEnum):
@@ -123,13 +135,23 @@ class EnrolmentTokenRequest(Message):
     note: Annotated[Text, Field(max_length=200)] = ""
 
 
+class KeyRegistrationRequest(Message):
+    """``POST /v1/teams/{team}/sites/{site}/preregistrations``: lets in the agent that has a key."""
+
+    thumbprint: Thumbprint
+    expires_in_s: Annotated[Seconds, Field(gt=0, le=90 * 86400)] = 7 * 86400.0
+    note: Annotated[Text, Field(max_length=200)] = ""
+
+
 class EnrolmentToken(Message):
-    """An enrolment token, without its secret."""
+    """What lets one agent in, without its secret."""
 
     id: Identifier
     site: Name
     team: Name
     note: str = ""
+    key_thumbprint: str | None = None
+    """The only key that it lets in (RFC 7638); none: any."""
     created_by: str
     created_at: Instant
     expires_at: Instant

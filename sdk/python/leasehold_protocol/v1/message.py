@@ -28,6 +28,9 @@ Audience = Annotated[str, StringConstraints(pattern=r"^[!#-\[\]-~]{1,255}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """SHA-256 in lower-case hexadecimal."""
 
+Thumbprint = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$")]
+"""The SHA-256 of a public key (RFC 7638) in base64url: 43 characters, of the last of which only four bits count."""
+
 Labels = dict[Name, Annotated[str, StringConstraints(max_length=256)]]
 """Labels as the server keeps them; values are text, compared as what they look like (version, size, number)."""
 

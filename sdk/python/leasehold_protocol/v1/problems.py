@@ -22,6 +22,7 @@ class ProblemCode(StrEnum):
     DPOP_REQUIRED = "dpop_required"  # 401: this route takes a proof of possession (RFC 9449)
     DPOP_INVALID = "dpop_invalid"  # 401: the proof is for another request, key or time
     DPOP_REPLAYED = "dpop_replayed"  # 401: the proof was used before
+    USE_DPOP_NONCE = "use_dpop_nonce"  # 401: make the proof again with the nonce in DPoP-Nonce (RFC 9449, 9)
     AGENT_LOCKED = "agent_locked"  # 403: an admin, or clone detection, locked this agent
     FORBIDDEN = "forbidden"  # 403: known caller, but not this caller's to do
     NOT_DECLARED = "not_declared"  # 403: the task did not declare what it asks for
