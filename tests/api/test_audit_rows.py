@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -100,6 +101,33 @@ async def _live_api_token(office: Office) -> Prepared:
     return f"{T}/api-tokens/{token.partition('.')[0]}", {}
 
 
+async def _service_client(_office: Office) -> Prepared:
+    return f"{T}/service-clients", {"json": {"name": f"ci-{secrets.token_hex(4)}", "role": "author"}}
+
+
+async def _known_service_client(office: Office) -> str:
+    path, body = await _service_client(office)
+    return f"{path}/{(await office('POST', path, **body)).json()['id']}"
+
+
+async def _lockable_client(office: Office) -> Prepared:
+    return f"{await _known_service_client(office)}/lock", {"json": {"reason": "its secret leaked"}}
+
+
+async def _locked_client(office: Office) -> Prepared:
+    path, body = await _lockable_client(office)
+    await office("POST", path, **body)
+    return path.replace("/lock", "/unlock"), {}
+
+
+async def _client_with_secret(office: Office) -> Prepared:
+    return f"{await _known_service_client(office)}/secret", {}
+
+
+async def _removable_client(office: Office) -> Prepared:
+    return await _known_service_client(office), {}
+
+
 async def _connection(_office: Office) -> Prepared:
     fields = {"conn_type": "postgres", "host": "db", "login": "reader", "password": PASSWORD, "sites": ["north"]}
     return f"{T}/connections/plant_db", {"json": fields}
@@ -163,6 +191,11 @@ PREPARED: dict[tuple[str, str], tuple[Callable[[Office], Awaitable[Prepared]], s
     ("POST", f"{_TT}/agents/{{agent}}/unlock"): (_locked_agent, "agent.unlocked"),
     ("POST", f"{_TT}/api-tokens"): (_api_token, "api_token.issued"),
     ("DELETE", f"{_TT}/api-tokens/{{token}}"): (_live_api_token, "api_token.revoked"),
+    ("POST", f"{_TT}/service-clients"): (_service_client, "service_client.created"),
+    ("POST", f"{_TT}/service-clients/{{client}}/lock"): (_lockable_client, "service_client.locked"),
+    ("POST", f"{_TT}/service-clients/{{client}}/unlock"): (_locked_client, "service_client.unlocked"),
+    ("POST", f"{_TT}/service-clients/{{client}}/secret"): (_client_with_secret, "service_client.secret_rotated"),
+    ("DELETE", f"{_TT}/service-clients/{{client}}"): (_removable_client, "service_client.removed"),
     ("PUT", f"{_TT}/connections/{{connection}}"): (_connection, "connection.created"),
     ("DELETE", f"{_TT}/connections/{{connection}}"): (_known_connection, "connection.deleted"),
     ("PUT", f"{_TT}/variables/{{key:path}}"): (_variable, "variable.created"),
@@ -311,20 +344,20 @@ async def test_a_refused_enrolment_leaves_a_row(api: Api) -> None:
 
 async def test_no_secret_is_in_any_row(api: Api, north: EnrolledAgent) -> None:
     office = Office(api, north)
-    secrets = [PASSWORD, api.admin_token.partition(".")[2], north.token]
+    shown = [PASSWORD, api.admin_token.partition(".")[2], north.token]
     for (method, _), (prepare, _) in PREPARED.items():
         path, body = await prepare(office)
         answer = await office(method, path, **body)
-        if "token" in (made := answer.json() if answer.content else {}):
-            secrets.append(made["token"].partition(".")[2])
+        made = answer.json() if answer.content else {}
+        shown += [made[field].partition(".")[2] for field in ("token", "secret") if made.get(field)]
     pasted = await api.make_api_token("viewer")
-    secrets.append(pasted.partition(".")[2])
+    shown.append(pasted.partition(".")[2])
     await api.as_person("DELETE", f"{T}/api-tokens/{pasted}")
     await api.client.post("/oauth/token", data={"client_assertion": north.key.assertion(north.id, ISSUER)})
 
     everything = "\n".join(str(tuple(row)) for row in await rows(api))
     assert pasted.partition(".")[0] in everything
-    assert [secret for secret in secrets if secret in everything] == []
+    assert [secret for secret in shown if secret in everything] == []
 
 
 def test_roles_that_may_read_the_trail_are_admins_only() -> None:

@@ -23,6 +23,7 @@ from leasehold_api.leases.dispatch import Dispatch
 from leasehold_api.leases.offer import Offers
 from leasehold_api.leases.parking import Parking
 from leasehold_api.leases.timekeeper import Timekeeper
+from leasehold_api.oauth.approvals import Approvals
 from leasehold_api.oauth.id_tokens import IdTokens
 from leasehold_api.oauth.keys import SigningKeys
 from leasehold_api.oauth.nonces import Nonces
@@ -45,9 +46,12 @@ class House:
     # who may call
     authentication: Authentication
     authority: Authority
+    approvals: Approvals
     signing_keys: SigningKeys
     id_tokens: IdTokens
     enrolment_rates: Rates
+    device_rates: Rates
+    user_code_rates: Rates
     people: People
     nonces: Nonces
     # who and where

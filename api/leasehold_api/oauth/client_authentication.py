@@ -56,6 +56,7 @@ def authenticate(
     method = _method_of(request.headers, form)
     if method not in methods:
         raise _refused(f"authenticate here with one of: {', '.join(methods)}", method)
+    client: Client | None
     match method:
         case "client_secret_basic":
             client = _by_secret(*_basic(request.headers["authorization"]), client_of, method)

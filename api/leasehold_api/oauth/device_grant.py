@@ -1,4 +1,4 @@
-"""A device asks whether it was let in (RFC 8628 section 3.4): a person's sign-in, or an enrolment token for an agent."""
+"""A device asks whether it was let in (RFC 8628 section 3.4): to a person's sign-in, or as a new agent."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from leasehold_api.oauth.people_store import DeviceRequest, DeviceState, PeopleS
 from leasehold_api.oauth.public_clients import AGENT, DEVICE
 from leasehold_api.oauth.refusals import RefusalError
 from leasehold_api.oauth.scopes import ENROL
+from leasehold_api.oauth.store import NewEnrolment
 from leasehold_api.opaque_tokens import mint
 
 ENROLMENT_LIFETIME_S = 600.0
@@ -80,18 +81,25 @@ class DeviceGrant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]  # Authl
             raise RefusalError("authorization_pending", "nobody has let it in yet: ask again")
 
     def _enrolment(self, device: DeviceRequest) -> sign_ins.TokenAnswer:
-        token, now = mint("enr"), self.server.now
-        was_issued = device.site_id is not None and self._people.issue_enrolment_token(
-            token,
-            site_id=device.site_id,
-            jkt=cast("str", device.jkt),
-            expires_at=now + ENROLMENT_LIFETIME_S,
-            by=device.decided_by or "unknown",
-            address=self.server.address,
-            now=now,
-        )
-        if not was_issued:
+        people, now = self._people, self.server.now
+        team_id = None if device.site_id is None else people.team_of_site(device.site_id)
+        if device.site_id is None or team_id is None:
             raise RefusalError("invalid_grant", "the site that it was let in to is not there any more: begin again")
+        token = mint("enr")
+        self.server.store.issue_enrolment(
+            NewEnrolment(
+                id=token.id,
+                secret_sha256=token.sha256,
+                bound_jkt=device.jkt,
+                site_id=device.site_id,
+                team_id=team_id,
+                created_by=device.decided_by or "unknown",
+                created_at=now,
+                expires_at=now + ENROLMENT_LIFETIME_S,
+                note=f"let in by a person: {device.name or 'a device'}"[:200],
+                address=self.server.address,
+            )
+        )
         body = {
             "access_token": token.text,
             "token_type": "DPoP",

@@ -92,6 +92,10 @@ class ServiceAccount:
     expires_at: float | None
     locked_because: str | None
 
+    def is_open(self, *, now: float) -> bool:
+        """Say whether it is neither locked nor expired."""
+        return self.locked_because is None and (self.expires_at is None or now < self.expires_at)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiTokenFacts:
@@ -204,8 +208,10 @@ class PeopleStore(Protocol):
         """End an API token; say whether it had not ended before."""
         ...
 
-    def issue_enrolment_token(
-        self, token: OpaqueToken, *, site_id: str, jkt: str, expires_at: float, by: str, address: str | None, now: float
-    ) -> bool:
-        """Make an enrolment token that only this key can use; false when the site is not there any more."""
+    def team_of_site(self, site_id: str) -> str | None:
+        """Return the id of a site's team; none when the site is not there any more."""
+        ...
+
+    def site_in(self, team_id: str, name: str) -> str | None:
+        """Return the id of a team's site."""
         ...

@@ -19,7 +19,7 @@ def is_loopback(uri: str) -> bool:
     ``localhost`` is not taken: what it resolves to is up to the machine (RFC 8252 section 8.3).
     """
     found = _LOOPBACK.fullmatch(uri) if len(uri) <= _LONGEST else None
-    if found is None or any(character in uri for character in "#\\@\"<>"):
+    if found is None or any(character in uri for character in '#\\@"<>'):
         return False
     return found["port"] is None or 0 < int(found["port"]) <= _HIGHEST_PORT
 

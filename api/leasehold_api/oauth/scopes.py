@@ -57,8 +57,6 @@ def under(scope: str, memberships: Mapping[str, Membership]) -> dict[str, Member
     """Return memberships with no role above the scope's."""
     ceiling = highest(Role.VIEWER, *(Role(word) for word in scope.split() if word != PLATFORM))
     return {
-        team: held
-        if includes(ceiling, held.role)
-        else Membership(team_id=held.team_id, team=held.team, role=ceiling)
+        team: held if includes(ceiling, held.role) else Membership(team_id=held.team_id, team=held.team, role=ceiling)
         for team, held in memberships.items()
     }

@@ -130,7 +130,8 @@ def by_assertion(
 
 
 def _imported(jwk: dict[str, str]) -> ECKey | RSAKey:
-    return ECKey.import_key(jwk) if jwk["kty"] == "EC" else RSAKey.import_key(jwk)
+    members: dict[str, str | list[str]] = {**jwk}
+    return ECKey.import_key(members) if jwk["kty"] == "EC" else RSAKey.import_key(members)
 
 
 def _is_later(value: Any, now: float) -> bool:

@@ -85,9 +85,7 @@ def answer(grant: Any, sign_in: SignIn, *, scope: str, refresh_token: OpaqueToke
 def first_refresh_token(server: Any, sign_in: SignIn) -> OpaqueToken:
     """Make a sign-in's first refresh token."""
     token = mint("lhr")
-    server.store.people.add_refresh_token(
-        token, sign_in_id=sign_in.id, expires_at=sign_in.expires_at, now=server.now
-    )
+    server.store.people.add_refresh_token(token, sign_in_id=sign_in.id, expires_at=sign_in.expires_at, now=server.now)
     return token
 
 

@@ -22,7 +22,6 @@ from leasehold_api.storage.conditional import insert_unless_there, rows_changed
 from leasehold_api.storage.sql_callers import standing_of_user
 from leasehold_api.storage.tables import (
     api_tokens,
-    enrolment_tokens,
     oauth_codes,
     oauth_devices,
     oauth_refresh_tokens,
@@ -240,11 +239,13 @@ class SqlPeopleStore:
         live = update(api_tokens).where(api_tokens.c.id == token_id, api_tokens.c.revoked_at.is_(None))
         return rows_changed(self._tx, live.values(revoked_at=now)) == 1
 
-    def issue_enrolment_token(
-        self, token: OpaqueToken, *, site_id: str, jkt: str, expires_at: float, by: str, address: str | None, now: float
-    ) -> bool:
-        """Make an enrolment token that only this key can use; see the port."""
-        raise NotImplementedError
+    def team_of_site(self, site_id: str) -> str | None:
+        """Return the id of a site's team; see the port."""
+        return self._tx.run(select(sites.c.team_id).where(sites.c.id == site_id)).scalar()
+
+    def site_in(self, team_id: str, name: str) -> str | None:
+        """Return the id of a team's site."""
+        return self._tx.run(select(sites.c.id).where(sites.c.team_id == team_id, sites.c.name == name)).scalar()
 
 
 def _device(row: Row[Any] | None) -> DeviceRequest | None:
