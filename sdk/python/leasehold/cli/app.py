@@ -69,6 +69,7 @@ def _add_commands() -> None:
         rich_help_panel=YOU,
         epilog=examples(
             "leasehold login https://leasehold.example.org",
+            "leasehold login https://leasehold.example.org --browser",
             "leasehold login http://127.0.0.1:8420 --token-file leasehold-state/bootstrap.token",
         ),
     )(sign_in.login)
