@@ -49,8 +49,8 @@ from leasehold_api.http.bodies import BoundedBodies
 from leasehold_api.http.description import describe
 from leasehold_api.http.handing_nonces import HandsOutNonces
 from leasehold_api.http.house import House
-from leasehold_api.http.pages import errors as page_errors
 from leasehold_api.http.pages import authorize, devices, static_files
+from leasehold_api.http.pages import errors as page_errors
 from leasehold_api.http.refusals import Refusals
 from leasehold_api.leases.dispatch import Dispatch
 from leasehold_api.leases.offer import Offers
@@ -89,8 +89,8 @@ from leasehold_api.storage.sql_oauth import SqlAuthorityStorage
 from leasehold_api.storage.sql_presence import SqlPresence
 from leasehold_api.storage.sql_references import SqlReferenceLog
 from leasehold_api.storage.sql_runs import SqlRuns
-from leasehold_api.storage.sql_sessions import SqlSessions
 from leasehold_api.storage.sql_service_clients import SqlServiceClients
+from leasehold_api.storage.sql_sessions import SqlSessions
 from leasehold_api.storage.sql_sites import SqlSites
 from leasehold_api.storage.sql_teams import SqlTeams
 from leasehold_api.storage.sql_tokens import SqlApiTokens, SqlEnrolmentTokens

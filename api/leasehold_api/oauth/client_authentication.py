@@ -66,8 +66,10 @@ def authenticate(
             if form.get("client_assertion_type") != ASSERTION_TYPE:
                 raise RefusalError("invalid_client", f"client_assertion_type must be {ASSERTION_TYPE}")
             client = by_assertion(request)
+        case _ if "client_id" not in form:
+            raise RefusalError("invalid_client", "client_id is missing")
         case _:
-            client = client_of(form["client_id"]) if form.get("client_id") else None
+            client = client_of(form["client_id"])
     if client is None:
         raise _refused("the client is not known here", method)
     if form.get("client_id", client.get_client_id()) != client.get_client_id():

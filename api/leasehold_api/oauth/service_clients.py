@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from base64 import urlsafe_b64decode
 from typing import Any
 
 from joserfc import jwt
@@ -20,6 +21,7 @@ GRANT_TYPES = ("client_credentials",)
 LONGEST_ASSERTION_S = 300.0
 ALGORITHMS = {"EC": ("ES256",), "RSA": ("PS256", "RS256")}
 _FEWEST_RSA_BITS = 2048
+_MOST_RSA_BITS = 8192
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 
@@ -81,17 +83,21 @@ def usable_key(jwk: dict[str, Any]) -> dict[str, str]:
             case "EC" if jwk.get("crv") == "P-256":
                 key: ECKey | RSAKey = ECKey.import_key({name: jwk[name] for name in ("kty", "crv", "x", "y")})
             case "RSA":
+                _check_length(str(jwk["n"]))
                 key = RSAKey.import_key({name: jwk[name] for name in ("kty", "n", "e")})
             case _:
                 raise UnusableKeyError("the key must be P-256 (kty EC, crv P-256) or RSA")
-        bits = key.public_key.key_size
+    except UnusableKeyError:
+        raise
     except (JoseError, ValueError, TypeError, KeyError) as error:
-        if isinstance(error, UnusableKeyError):
-            raise
         raise UnusableKeyError("the key is not a public JWK (RFC 7517)") from error
-    if isinstance(key, RSAKey) and bits < _FEWEST_RSA_BITS:
-        raise UnusableKeyError(f"the RSA key has {bits} bits: make one of at least {_FEWEST_RSA_BITS}")
     return {name: str(value) for name, value in key.as_dict(private=False).items() if name in {*"xyne", "kty", "crv"}}
+
+
+def _check_length(modulus: str) -> None:
+    bits = int.from_bytes(urlsafe_b64decode(modulus + "=" * (-len(modulus) % 4))).bit_length()
+    if not _FEWEST_RSA_BITS <= bits <= _MOST_RSA_BITS:
+        raise UnusableKeyError(f"the RSA key has {bits} bits: make one of {_FEWEST_RSA_BITS} to {_MOST_RSA_BITS}")
 
 
 def by_assertion(

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from joserfc.jwk import import_key
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, delete, select, update
 
 from leasehold_api.acting import By, Slice, Team
 from leasehold_api.clock import instant, instant_or_none

@@ -16,6 +16,7 @@ from leasehold.cli.commands import (
     dags,
     logs,
     runs,
+    service_clients,
     sign_in,
     sites,
     teams,
@@ -101,6 +102,7 @@ def _add_commands() -> None:
         ("connections", connections),
         ("variables", variables),
         ("api-tokens", api_tokens),
+        ("service-clients", service_clients),
         ("teams", teams),
         ("audit", audit),
     ):

@@ -70,7 +70,9 @@ class SignedInPerson:
         with _alone(self._directory / LOCK_FILE):
             newest = read_sign_in(self._store.get(self._url) or "")
             if newest is None:
-                raise NotSignedInError(f"You are not signed in at {self._url} any more.", f"leasehold login {self._url}")
+                raise NotSignedInError(
+                    f"You are not signed in at {self._url} any more.", f"leasehold login {self._url}"
+                )
             if newest.access_token == refused or not newest.is_fresh(now=time.time()):
                 with Authority(self._url) as authority:
                     newest = authority.refresh(newest, now=time.time())

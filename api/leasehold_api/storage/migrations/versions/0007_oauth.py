@@ -16,7 +16,12 @@ def upgrade() -> None:
     op.create_table(
         "oauth_sign_ins",
         sa.Column("id", sa.Text(), primary_key=True),
-        sa.Column("user_id", sa.Text(), sa.ForeignKey("users.id", name="fk_oauth_sign_ins_user_id_users", ondelete="CASCADE"), nullable=False),
+        sa.Column(
+            "user_id",
+            sa.Text(),
+            sa.ForeignKey("users.id", name="fk_oauth_sign_ins_user_id_users", ondelete="CASCADE"),
+            nullable=False,
+        ),
         sa.Column("user_epoch", sa.Integer(), nullable=False),
         sa.Column("client_id", sa.Text(), nullable=False),
         sa.Column("scope", sa.Text(), nullable=False),
@@ -32,7 +37,14 @@ def upgrade() -> None:
     op.create_table(
         "oauth_refresh_tokens",
         sa.Column("id", sa.Text(), primary_key=True),
-        sa.Column("sign_in_id", sa.Text(), sa.ForeignKey("oauth_sign_ins.id", name="fk_oauth_refresh_tokens_sign_in_id_oauth_sign_ins", ondelete="CASCADE"), nullable=False),
+        sa.Column(
+            "sign_in_id",
+            sa.Text(),
+            sa.ForeignKey(
+                "oauth_sign_ins.id", name="fk_oauth_refresh_tokens_sign_in_id_oauth_sign_ins", ondelete="CASCADE"
+            ),
+            nullable=False,
+        ),
         sa.Column("secret_sha256", sa.Text(), nullable=False),
         sa.Column("expires_at", sa.Double(), nullable=False),
         sa.Column("used_at", sa.Double()),
@@ -44,7 +56,12 @@ def upgrade() -> None:
         "oauth_codes",
         sa.Column("sha256", sa.Text(), primary_key=True),
         sa.Column("client_id", sa.Text(), nullable=False),
-        sa.Column("user_id", sa.Text(), sa.ForeignKey("users.id", name="fk_oauth_codes_user_id_users", ondelete="CASCADE"), nullable=False),
+        sa.Column(
+            "user_id",
+            sa.Text(),
+            sa.ForeignKey("users.id", name="fk_oauth_codes_user_id_users", ondelete="CASCADE"),
+            nullable=False,
+        ),
         sa.Column("user_epoch", sa.Integer(), nullable=False),
         sa.Column("redirect_uri", sa.Text(), nullable=False),
         sa.Column("challenge", sa.Text(), nullable=False),
@@ -69,18 +86,24 @@ def upgrade() -> None:
         sa.Column("interval_s", sa.Integer(), nullable=False),
         sa.Column("polled_at", sa.Double()),
         sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("user_id", sa.Text(), sa.ForeignKey("users.id", name="fk_oauth_devices_user_id_users", ondelete="CASCADE")),
+        sa.Column(
+            "user_id", sa.Text(), sa.ForeignKey("users.id", name="fk_oauth_devices_user_id_users", ondelete="CASCADE")
+        ),
         sa.Column("user_epoch", sa.Integer()),
         sa.Column("decided_at", sa.Double()),
         sa.Column("decided_by", sa.Text()),
-        sa.Column("site_id", sa.Text(), sa.ForeignKey("sites.id", name="fk_oauth_devices_site_id_sites", ondelete="CASCADE")),
+        sa.Column(
+            "site_id", sa.Text(), sa.ForeignKey("sites.id", name="fk_oauth_devices_site_id_sites", ondelete="CASCADE")
+        ),
         sa.UniqueConstraint("user_code", name="uq_oauth_devices_user_code"),
     )
     op.create_index("ix_oauth_devices_expires_at", "oauth_devices", ["expires_at"])
     op.create_table(
         "service_clients",
         sa.Column("id", sa.Text(), primary_key=True),
-        sa.Column("team_id", sa.Text(), sa.ForeignKey("teams.id", name="fk_service_clients_team_id_teams"), nullable=False),
+        sa.Column(
+            "team_id", sa.Text(), sa.ForeignKey("teams.id", name="fk_service_clients_team_id_teams"), nullable=False
+        ),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("role", sa.Text(), nullable=False),
         sa.Column("secret_sha256", sa.Text()),
