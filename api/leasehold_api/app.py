@@ -63,7 +63,6 @@ from leasehold_api.oauth.server import Authority
 from leasehold_api.oauth.task_tokens import TaskTokens
 from leasehold_api.objects.blobs import DirectoryBlobs
 from leasehold_api.objects.logs import DirectoryLogs
-from leasehold_api.people.passwords import Passwords
 from leasehold_api.secret_sources.choice import allowed_sources
 from leasehold_api.signals import Signal, Signals, Topic
 from leasehold_api.storage.database import Database, make_engine
@@ -176,7 +175,7 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> House:
     scheduler.add_job(_refresh_keys, "interval", seconds=KEYS_EVERY_S, args=[keys], coalesce=True)
     scheduler.start()
     stack.callback(scheduler.shutdown, wait=False)
-    stack.callback(house.people.passwords.close)
+    stack.push_async_callback(house.people.close)
     stack.push_async_callback(house.timekeeper.close)
     stack.push_async_callback(house.audit_sealer.close)
     house.timekeeper.look()
@@ -253,7 +252,7 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
         signing_keys=keys,
         id_tokens=IdTokens(SqlIdentities(database), issuer=issuer, keys=keys),
         enrolment_rates=Rates(),
-        people=people_on(database, Passwords()),
+        people=people_on(database, settings),
         sign_in_rates=SignInRates(),
         registry=Registry(
             teams=SqlTeams(database),

@@ -127,6 +127,21 @@ class Settings(BaseSettings):
             raise ValueError("http:// is for loopback only: tokens would travel in the clear; use https://")
         return value.rstrip("/")
 
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _is_safe_to_the_letter(cls, value: str | None) -> str | None:
+        # A slash at its end is part of an issuer's name.
+        cls._is_safe(value)
+        return value
+
+    @model_validator(mode="after")
+    def _has_a_way_to_sign_in(self) -> Settings:
+        if (self.oidc_issuer is None) != (self.oidc_client_id is None):
+            raise ValueError("oidc_issuer and oidc_client_id go together: set both or none")
+        if self.oidc_issuer is None and not self.local_sign_in:
+            raise ValueError("local_sign_in is off and there is no oidc_issuer: nobody could sign in")
+        return self
+
     @model_validator(mode="after")
     def _has_vaults_token(self) -> Settings:
         if (self.vault_url is None) != (self.vault_token_file is None):

@@ -75,6 +75,8 @@ ACCESS: dict[tuple[str, str], Requirement] = {
     ("GET", "/"): _SIGNED_IN,
     ("GET", "/sign-in"): _PAGE,
     ("POST", "/sign-in"): _PAGE,
+    ("GET", "/sign-in/provider"): _PAGE,
+    ("GET", "/sign-in/callback"): _PAGE,
     ("POST", "/sign-out"): _SIGNED_IN,
     ("GET", "/welcome"): _PAGE,
     ("POST", "/welcome"): _PAGE,

@@ -86,6 +86,13 @@ def add_groups_role(tx: Transaction, *, user_id: str, team_id: str, role: Role) 
     tx.run(insert(memberships), row)
 
 
+def groups_roles(tx: Transaction, user_id: str) -> dict[str, Role]:
+    """Return the roles that somebody's groups gave, by team id."""
+    mine = (memberships.c.user_id == user_id, memberships.c.origin == MemberOrigin.GROUPS.value)
+    rows = tx.run(select(memberships.c.team_id, memberships.c.role).where(*mine))
+    return {row.team_id: Role(row.role) for row in rows}
+
+
 def forget_groups_roles(tx: Transaction, user_id: str) -> None:
     """Take back all roles that somebody's groups gave."""
     tx.run(
