@@ -191,7 +191,7 @@ class Provider:
             "code_verifier": code_verifier,
         }
         headers: dict[str, str] = {}
-        secret = self._secret()
+        secret = self.secret()
         if secret is None or metadata.secret_in_body:
             form["client_id"] = registration.client_id
         if secret is not None and metadata.secret_in_body:
@@ -202,12 +202,31 @@ class Provider:
             headers["Authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
         return await self._ask("tokens", "POST", metadata.token_endpoint, data=form, headers=headers)
 
-    def _secret(self) -> str | None:
+    async def count_keys(self) -> int:
+        """Return how many keys the provider signs with.
+
+        Raises:
+            ProviderError: if it has none, or can't be asked.
+        """
+        try:
+            keys = await self._signing_keys(await self.metadata())
+        except IdTokenError as error:
+            raise ProviderError(str(error)) from error
+        if not keys:
+            raise ProviderError("the provider's key set has no key that may sign ID tokens")
+        return len({id(key) for key in keys.values()})
+
+    def secret(self) -> str | None:
+        """Return the secret that the provider knows this service by; none for a public client.
+
+        Raises:
+            ProviderError: if its file can't be read.
+        """
         file = self.registration.secret_file
         try:
             return None if file is None else file.read_text().strip()
         except (OSError, ValueError) as error:
-            raise ProviderError("this server can't read oidc_client_secret_file: ask a platform admin") from error
+            raise ProviderError("this server can't read oidc_client_secret_file: tell a platform admin") from error
 
     def _says_enough(self, claims: Mapping[str, Any]) -> bool:
         return self.registration.groups_claim in claims and self.registration.name_claim in claims

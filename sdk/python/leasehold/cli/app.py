@@ -15,11 +15,13 @@ from leasehold.cli.commands import (
     connections,
     dags,
     logs,
+    members,
     runs,
     sign_in,
     sites,
     teams,
     tokens,
+    users,
     variables,
 )
 from leasehold.cli.options import examples
@@ -101,6 +103,8 @@ def _add_commands() -> None:
         ("variables", variables),
         ("api-tokens", api_tokens),
         ("teams", teams),
+        ("users", users),
+        ("members", members),
         ("audit", audit),
     ):
         app.add_typer(part.app, name=name, rich_help_panel=MANAGE)
