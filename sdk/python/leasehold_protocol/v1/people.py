@@ -5,12 +5,19 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from leasehold_protocol.v1.fleet import Role
 from leasehold_protocol.v1.message import Identifier, Instant, Message, Name, Page, Text
 
-UserName = Annotated[str, StringConstraints(to_lower=True, pattern=r"^[a-z0-9_][a-z0-9_.@+\-]{0,127}$")]
+
+def _in_lower_case(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+UserName = Annotated[
+    str, BeforeValidator(_in_lower_case), StringConstraints(pattern=r"^[a-z0-9_][a-z0-9_.@+\-]{0,127}$")
+]
 """What somebody signs in with: an e-mail address fits. Always in lower case, so that no two look alike."""
 
 
