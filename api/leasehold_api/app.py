@@ -49,9 +49,11 @@ from leasehold_api.http.bodies import BoundedBodies
 from leasehold_api.http.description import describe
 from leasehold_api.http.handing_nonces import HandsOutNonces
 from leasehold_api.http.house import House
-from leasehold_api.http.pages import authorize, devices, static_files
+from leasehold_api.http.pages import authorize, devices
 from leasehold_api.http.pages import errors as page_errors
+from leasehold_api.http.people_routers import PEOPLE
 from leasehold_api.http.refusals import Refusals
+from leasehold_api.http.sign_in_rates import SignInRates
 from leasehold_api.leases.dispatch import Dispatch
 from leasehold_api.leases.offer import Offers
 from leasehold_api.leases.parking import Parking
@@ -68,7 +70,6 @@ from leasehold_api.oauth.server import Authority, IssuedTokens
 from leasehold_api.oauth.task_tokens import TaskTokens
 from leasehold_api.objects.blobs import DirectoryBlobs
 from leasehold_api.objects.logs import DirectoryLogs
-from leasehold_api.people.people import People
 from leasehold_api.secret_sources.choice import allowed_sources
 from leasehold_api.signals import Signal, Signals, Topic
 from leasehold_api.storage.database import Database, make_engine
@@ -86,11 +87,11 @@ from leasehold_api.storage.sql_identity import SqlIdentities
 from leasehold_api.storage.sql_keys import SqlSigningKeys
 from leasehold_api.storage.sql_leases import SqlLeases
 from leasehold_api.storage.sql_oauth import SqlAuthorityStorage
+from leasehold_api.storage.sql_people import people_on
 from leasehold_api.storage.sql_presence import SqlPresence
 from leasehold_api.storage.sql_references import SqlReferenceLog
 from leasehold_api.storage.sql_runs import SqlRuns
 from leasehold_api.storage.sql_service_clients import SqlServiceClients
-from leasehold_api.storage.sql_sessions import SqlSessions
 from leasehold_api.storage.sql_sites import SqlSites
 from leasehold_api.storage.sql_teams import SqlTeams
 from leasehold_api.storage.sql_tokens import SqlApiTokens, SqlEnrolmentTokens
@@ -125,7 +126,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     dags.router,
     runs.router,
     audit.router,
-    static_files.router,
+    *PEOPLE,
 )
 
 
@@ -188,6 +189,7 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> House:
     scheduler.add_job(_refresh_keys, "interval", seconds=KEYS_EVERY_S, args=[keys], coalesce=True)
     scheduler.start()
     stack.callback(scheduler.shutdown, wait=False)
+    stack.push_async_callback(house.people.close)
     stack.push_async_callback(house.timekeeper.close)
     stack.push_async_callback(house.audit_sealer.close)
     house.timekeeper.look()
@@ -274,7 +276,8 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
         enrolment_rates=Rates(),
         device_rates=Rates(burst=30, per_s=0.5),
         user_code_rates=Rates(burst=20, per_s=0.1),
-        people=People(sessions=SqlSessions(database)),
+        people=people_on(database, settings),
+        sign_in_rates=SignInRates(),
         nonces=foundations.nonces,
         registry=Registry(
             teams=SqlTeams(database),

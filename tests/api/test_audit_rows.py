@@ -177,7 +177,25 @@ async def _locked_site(office: Office) -> Prepared:
     return f"{T}/sites/cellar/unlock", {}
 
 
+async def _user(_office: Office) -> Prepared:
+    return "/v1/users", {"json": {"name": "author-1", "roles": {"default": "author"}}}
+
+
+def _of_user(what: str, *, locked: bool = False, **body: Any) -> Callable[[Office], Awaitable[Prepared]]:
+    async def prepare(office: Office) -> Prepared:
+        if (await office.api.as_person("GET", _U)).status_code == 200:
+            await office("DELETE", _U)  # an earlier route's
+        await office("POST", "/v1/users", json={"name": "author-2"})
+        if locked:
+            await office("POST", "/v1/users/author-2/lock", json={"reason": "left"})
+        await office("PUT", f"{T}/members/author-2", json={"role": "viewer"})
+        return what, {"json": body} if body else {}
+
+    return prepare
+
+
 _TT = "/v1/teams/{team}"
+_U = "/v1/users/author-2"
 PREPARED: dict[tuple[str, str], tuple[Callable[[Office], Awaitable[Prepared]], str]] = {
     ("POST", "/v1/teams"): (_team, "team.created"),
     ("PUT", f"{_TT}/sites/{{site}}"): (_site, "site.created"),
@@ -204,6 +222,17 @@ PREPARED: dict[tuple[str, str], tuple[Callable[[Office], Awaitable[Prepared]], s
     ("POST", f"{_TT}/dags"): (_dag, "dag.deployed"),
     ("POST", f"{_TT}/dags/{{dag}}/runs"): (_run, "run.triggered"),
     ("POST", f"{_TT}/runs/{{run}}/cancel"): (_running_run, "run.cancelled"),
+    ("POST", "/v1/users"): (_user, "user.invited"),
+    ("POST", "/v1/users/{user}/lock"): (_of_user(f"{_U}/lock", reason="left"), "user.locked"),
+    ("POST", "/v1/users/{user}/unlock"): (_of_user(f"{_U}/unlock", locked=True), "user.unlocked"),
+    ("POST", "/v1/users/{user}/reset"): (_of_user(f"{_U}/reset"), "user.reset"),
+    ("PUT", "/v1/users/{user}/platform-admin"): (
+        _of_user(f"{_U}/platform-admin", is_platform_admin=True),
+        "user.platform_admin",
+    ),
+    ("DELETE", "/v1/users/{user}"): (_of_user(_U), "user.deleted"),
+    ("PUT", f"{_TT}/members/{{user}}"): (_of_user(f"{T}/members/author-2", role="author"), "member.set"),
+    ("DELETE", f"{_TT}/members/{{user}}"): (_of_user(f"{T}/members/author-2"), "member.removed"),
 }
 """For every route by which people change something: what to send, and the action of the row that it leaves."""
 
@@ -243,7 +272,7 @@ async def test_a_change_leaves_one_row_with_who_what_and_from_where(
 
     [row] = await new_rows(api, before)
     assert (row.actor, row.action, row.result, row.address) == ("token:bootstrap", action, "done", ADDRESS)
-    assert row.team_id is not None
+    assert (row.team_id is None) == route[1].startswith("/v1/users"), "users belong to the platform"
 
 
 async def test_what_a_known_caller_may_not_do_leaves_one_row_each(api: Api) -> None:
@@ -349,7 +378,7 @@ async def test_no_secret_is_in_any_row(api: Api, north: EnrolledAgent) -> None:
         path, body = await prepare(office)
         answer = await office(method, path, **body)
         made = answer.json() if answer.content else {}
-        shown += [made[field].partition(".")[2] for field in ("token", "secret") if made.get(field)]
+        shown += [made[field].rpartition(".")[2] for field in ("token", "secret", "link") if made.get(field)]
     pasted = await api.make_api_token("viewer")
     shown.append(pasted.partition(".")[2])
     await api.as_person("DELETE", f"{T}/api-tokens/{pasted}")

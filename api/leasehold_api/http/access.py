@@ -19,6 +19,7 @@ from leasehold_api.errors import ApiError, ForbiddenError
 from leasehold_api.fleet.roles import includes
 from leasehold_api.http.authentication import Authentication
 from leasehold_api.http.house import house
+from leasehold_api.http.pages.forms import checked_form
 from leasehold_api.http.pages.session import signed_in, visitor
 from leasehold_protocol.v1.fleet import Role
 from leasehold_protocol.v1.message import Name
@@ -74,6 +75,16 @@ ACCESS: dict[tuple[str, str], Requirement] = {
     ("POST", "/oauth/revoke"): _OPEN,
     ("POST", "/oauth/introspect"): _OPEN,
     # ── pages ──
+    ("GET", "/"): _SIGNED_IN,
+    ("GET", "/sign-in"): _PAGE,
+    ("POST", "/sign-in"): _PAGE,
+    ("GET", "/sign-in/provider"): _PAGE,
+    ("GET", "/sign-in/callback"): _PAGE,
+    ("POST", "/sign-out"): _SIGNED_IN,
+    ("GET", "/welcome"): _PAGE,
+    ("POST", "/welcome"): _PAGE,
+    ("POST", "/sessions/{session}/end"): _SIGNED_IN,
+    ("POST", "/sessions/end-all"): _SIGNED_IN,
     ("GET", "/static/{name}"): _OPEN,
     ("GET", "/oauth/authorize"): _SIGNED_IN,
     ("POST", "/oauth/authorize"): _SIGNED_IN,
@@ -105,6 +116,17 @@ ACCESS: dict[tuple[str, str], Requirement] = {
     ("GET", "/v1/teams"): _PERSON,
     ("POST", "/v1/teams"): _PLATFORM_ADMIN,
     ("GET", "/v1/audit"): _PLATFORM_ADMIN,
+    ("GET", "/v1/users"): _PLATFORM_ADMIN,
+    ("POST", "/v1/users"): _PLATFORM_ADMIN,
+    ("GET", "/v1/users/{user}"): _PLATFORM_ADMIN,
+    ("DELETE", "/v1/users/{user}"): _PLATFORM_ADMIN,
+    ("POST", "/v1/users/{user}/lock"): _PLATFORM_ADMIN,
+    ("POST", "/v1/users/{user}/unlock"): _PLATFORM_ADMIN,
+    ("POST", "/v1/users/{user}/reset"): _PLATFORM_ADMIN,
+    ("PUT", "/v1/users/{user}/platform-admin"): _PLATFORM_ADMIN,
+    ("GET", f"{_T}/members"): _VIEWER,
+    ("PUT", f"{_T}/members/{{user}}"): _ADMIN,
+    ("DELETE", f"{_T}/members/{{user}}"): _ADMIN,
     ("GET", f"{_T}/audit"): _ADMIN,
     ("GET", f"{_T}/sites"): _VIEWER,
     ("GET", f"{_T}/sites/{{site}}"): _VIEWER,
@@ -231,6 +253,8 @@ def check_every_route_is_listed(app: FastAPI) -> None:
             wrong.append(f"{method} {path} is not in the table")
         elif (enforced.kind, enforced.role) != (needed.kind, needed.role):
             wrong.append(f"{method} {path} needs {_words(needed)} but enforces {_words(enforced)}")
+        elif needed.kind in _PAGES and method != "GET" and not _checks_its_form(route):
+            wrong.append(f"{method} {path} is a page and does not check its form")
     if wrong:
         raise RuntimeError("routes and the table in leasehold_api.http.access differ: " + "; ".join(wrong))
 
@@ -243,6 +267,7 @@ def _routes(app: FastAPI) -> Iterator[tuple[str, str, Any]]:
                 yield method, str(context.path), context.original_route
 
 
+_PAGES = {Kind.PAGE, Kind.SIGNED_IN}
 _KINDS: dict[Any, Requirement] = {
     agent_caller: _AGENT,
     task_caller: _TASK,
@@ -260,6 +285,10 @@ def _enforced_by(route: APIRoute) -> Requirement:
         if dependency.call in _KINDS:
             return _KINDS[dependency.call]
     return _OPEN
+
+
+def _checks_its_form(route: APIRoute) -> bool:
+    return any(dependency.call is checked_form for dependency in route.dependant.dependencies)
 
 
 def _words(requirement: Requirement) -> str:

@@ -18,6 +18,7 @@ from leasehold_api.fleet.presence import PresenceStore
 from leasehold_api.fleet.registry import Registry
 from leasehold_api.http.authentication import Authentication
 from leasehold_api.http.refusals import Refusals
+from leasehold_api.http.sign_in_rates import SignInRates
 from leasehold_api.leases.claimed import LeaseStore
 from leasehold_api.leases.dispatch import Dispatch
 from leasehold_api.leases.offer import Offers
@@ -54,6 +55,7 @@ class House:
     user_code_rates: Rates
     people: People
     nonces: Nonces
+    sign_in_rates: SignInRates
     # who and where
     registry: Registry
     presence: PresenceStore

@@ -159,7 +159,7 @@ def standing_of_user(connection: Connection, user_id: str) -> UserStanding | Non
     return UserStanding(
         id=row.id,
         name=row.name,
-        is_platform_admin=row.is_platform_admin,
+        is_platform_admin=row.is_platform_admin or row.is_admin_by_groups,
         token_epoch=row.token_epoch,
         locked_because=None if row.locked_at is None else row.locked_because or "no reason was given",
         memberships=found,

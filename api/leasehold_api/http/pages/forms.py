@@ -38,6 +38,8 @@ async def checked_form(request: Request) -> dict[str, str]:
 
 
 CheckedForm = Annotated[dict[str, str], Depends(checked_form)]
+CHECKED = [Depends(checked_form)]
+"""For routes that need no field of their form."""
 
 
 def _check_origin(request: Request) -> None:

@@ -16,6 +16,7 @@ from leasehold_api.errors import ApiError
 from leasehold_api.http.pages import cookies
 from leasehold_api.http.pages.addresses import sign_in_path
 from leasehold_api.http.pages.session import session_of
+from leasehold_api.http.pages.user_agents import browser_name
 
 _ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?", re.ASCII)
 
@@ -37,6 +38,7 @@ _templates = jinja2.Environment(
     lstrip_blocks=True,
 )
 _templates.filters["when"] = _when
+_templates.filters["browser_name"] = browser_name
 _templates.filters["machine_time"] = _machine_time
 
 

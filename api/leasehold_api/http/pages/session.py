@@ -78,6 +78,9 @@ async def signed_in(request: Request) -> BrowserSession:
 
 Visitor = Annotated[BrowserSession | None, Depends(visitor)]
 SignedIn = Annotated[BrowserSession, Depends(signed_in)]
+SIGNED_IN = [Depends(signed_in)]
+ANYBODY = [Depends(visitor)]
+"""For routes that don't ask whether somebody is signed in."""
 
 
 def is_page(request: Request) -> bool:

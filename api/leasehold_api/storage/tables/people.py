@@ -17,6 +17,7 @@ users = Table(
     Column("subject", Text),
     Column("password_hash", Text),
     Column("is_platform_admin", Boolean, nullable=False, server_default=text("false")),
+    Column("is_admin_by_groups", Boolean, nullable=False, server_default=text("false")),
     # Raised to end every session and token at once.
     Column("token_epoch", Integer, nullable=False, server_default=text("0")),
     Column("locked_at", Double),

@@ -128,6 +128,14 @@ class Api:
         allowed = "/" if kind == "variables" else ""
         return "/".join(["/v1/teams", _segment(self._team), kind, *(_segment(name, allowed) for name in names)])
 
+    def of_users(self, *names: str) -> str:
+        """Return the path of something that belongs to a user, each segment quoted.
+
+        Raises:
+            WrongInputError: if one of the names can't be one.
+        """
+        return "/".join(["/v1/users", *(_segment(name) for name in names)])
+
     async def get(self, path: str, answer: type[M], query: Query | None = None) -> M:
         """Read one object."""
         return self._read(await self._request("GET", path, query=query), answer)
@@ -148,6 +156,10 @@ class Api:
             method, path, content=body.model_dump_json(by_alias=True).encode(), media_type="application/json"
         )
         return self._read(response, answer)
+
+    async def create(self, path: str, answer: type[M]) -> M:
+        """Ask for something to be made, and read what it is."""
+        return self._read(await self._request("POST", path), answer)
 
     async def post(self, path: str, body: Message | None = None) -> None:
         """Ask for something whose answer says nothing new."""

@@ -15,12 +15,14 @@ from leasehold.cli.commands import (
     connections,
     dags,
     logs,
+    members,
     runs,
     service_clients,
     sign_in,
     sites,
     teams,
     tokens,
+    users,
     variables,
 )
 from leasehold.cli.options import examples
@@ -104,6 +106,8 @@ def _add_commands() -> None:
         ("api-tokens", api_tokens),
         ("service-clients", service_clients),
         ("teams", teams),
+        ("users", users),
+        ("members", members),
         ("audit", audit),
     ):
         app.add_typer(part.app, name=name, rich_help_panel=MANAGE)

@@ -13,6 +13,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.add_column("users", sa.Column("is_admin_by_groups", sa.Boolean(), nullable=False, server_default=sa.text("false")))
     op.create_table(
         "browser_sessions",
         sa.Column("id", sa.Text(), primary_key=True),
@@ -58,3 +59,4 @@ def downgrade() -> None:
     op.drop_table("pending_sign_ins")
     op.drop_table("sign_in_links")
     op.drop_table("browser_sessions")
+    op.drop_column("users", "is_admin_by_groups")
