@@ -18,6 +18,7 @@ _EXAMPLES = """\
 examples:
   edge-agent enroll https://leasehold.example.com --token-file token.txt
   leasehold tokens issue north | edge-agent enroll https://leasehold.example.com --token-file -
+  edge-agent enroll https://leasehold.example.com --device
   edge-agent run
   edge-agent status --json
   edge-agent attempts log ATTEMPT
@@ -121,15 +122,28 @@ def _add_enroll(commands: Commands) -> None:
     enroll.formatter_class = argparse.RawDescriptionHelpFormatter
     enroll.epilog = (
         "The token is taken from --token-file (- is standard input), --token, or the variable\n"
-        "LEASEHOLD_AGENT_ENROLMENT_TOKEN. Prefer the file: other users can see a command's arguments.\n"
+        "LEASEHOLD_AGENT_ENROLMENT_TOKEN. Prefer the file: other users can see a command's arguments.\n\n"
+        "Without a token:\n"
+        "  edge-agent enroll URL --device     a person approves the code that is shown\n"
+        "  edge-agent enroll URL --prepare    prints the key's thumbprint; an operator registers it,\n"
+        "  edge-agent enroll URL              then this lets the key in\n"
     )
     enroll.add_argument("url", metavar="URL", help="the API's address, like https://leasehold.example.com")
     token = enroll.add_mutually_exclusive_group()
+    token.add_argument("--device", action="store_true", help="show a code that a person approves, and wait for that")
+    token.add_argument(
+        "--prepare", action="store_true", help="only make the key and print its thumbprint, for an operator to register"
+    )
     token.add_argument("--token", metavar="TOKEN", help="the token itself, -, file://PATH or fd://N")
     token.add_argument("--token-file", metavar="FILE", help="a file with the token, -, file://PATH or fd://N")
     enroll.add_argument("--name", help="this agent's name in its site (default: the host's name)")
-    enroll.add_argument("--key-store", choices=["auto", "keyring", "file"], help="where the key is kept")
-    enroll.add_argument("--ca-file", metavar="FILE", help="PEM file of your own certificate authorities")
+    _add_new_key(enroll)
+    _add_json(enroll)
+
+
+def _add_new_key(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--key-store", choices=["auto", "keyring", "file"], help="where the key is kept")
+    parser.add_argument("--ca-file", metavar="FILE", help="PEM file of your own certificate authorities")
 
 
 def _add_attempts(commands: Commands) -> None:
@@ -141,11 +155,23 @@ def _add_attempts(commands: Commands) -> None:
 
 
 def _add_identity(commands: Commands) -> None:
-    identity = commands.add_parser("identity", help="show who this agent is, or give it a new key")
+    identity = commands.add_parser("identity", help="show who this agent is, give it a new key, or move it")
     actions = identity.add_subparsers(dest="action", required=True, metavar="ACTION")
     _add_json(_add(actions, "show", "identity:show", "show client id, key, store, age and the next rotation"))
     rotate = _add(actions, "rotate", "identity:rotate", "replace the key now; work goes on")
     rotate.add_argument("--ca-file", metavar="FILE", help="PEM file of your own certificate authorities")
+    move = _add(actions, "move", "moving:move", "hand this machine's stopped agent over to another machine's key")
+    move.epilog = "example: edge-agent identity move --to THUMBPRINT (as edge-agent identity receive printed it)"
+    move.add_argument("--to", required=True, metavar="THUMBPRINT", help="the key that was made on the new machine")
+    move.add_argument("--force", action="store_true", help="also when attempts here are lost by it; they are named")
+    move.add_argument("--ca-file", metavar="FILE", help="PEM file of your own certificate authorities")
+    receive = _add(
+        actions, "receive", "moving:receive", "make a key for an agent that moves here; the second time, take it over"
+    )
+    receive.epilog = "example: edge-agent identity receive https://leasehold.example.com"
+    receive.add_argument("url", metavar="URL", help="the API's address")
+    _add_new_key(receive)
+    _add_json(receive)
 
 
 def _add_json(parser: argparse.ArgumentParser) -> None:

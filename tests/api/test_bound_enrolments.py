@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from sqlalchemy import select
 
 from leasehold_api import clock
@@ -28,3 +29,17 @@ class TestSqlEnrolments(EnrolmentContract):
     async def transact(self, api: Api, enrolment: NewEnrolment, *, fails: bool = False) -> None:
         operation: Any = issuing(enrolment, fails=fails)
         await SqlAuthorityStorage(api.database, Plans()).transact(operation)
+
+
+def test_one_that_would_let_in_anybody_can_not_be_made() -> None:
+    with pytest.raises(ValueError, match="secret or a key"):
+        NewEnrolment(
+            id="enr_0123456789ab",
+            secret_sha256=None,
+            bound_jkt=None,
+            site_id="s",
+            team_id="t",
+            created_by="x",
+            created_at=0.0,
+            expires_at=0.0,
+        )

@@ -45,6 +45,7 @@ class ModelApi:
         self.closed_to_locked: set[str] = set()
         """Paths that answer as they do to an agent that is locked."""
         self.proposed: list[str] = []
+        self.takes_approvals = False
         self.poll_wait_s = 20.0
         self.tokens_given = 0
         self.url = ""
@@ -89,6 +90,7 @@ class ModelApi:
             ("GET", "/.well-known/oauth-authorization-server", self._metadata),
             ("POST", "/oauth/register", self._register),
             ("POST", "/oauth/token", self._token),
+            ("POST", "/oauth/device", self._device),
             ("PUT", "/v1/agent/key", self._key),
             ("POST", "/v1/agent/hello", self._hello),
             ("POST", "/v1/agent/leases", self._lease),
@@ -115,9 +117,16 @@ class ModelApi:
 
     async def _metadata(self, request: Request) -> Response:
         url = str(request.base_url).rstrip("/")
+        device = {"device_authorization_endpoint": f"{url}/oauth/device"} if self.takes_approvals else {}
         return JSONResponse(
             {"issuer": url, "registration_endpoint": f"{url}/oauth/register", "token_endpoint": f"{url}/oauth/token"}
+            | device
         )
+
+    async def _device(self, request: Request) -> Response:
+        address = f"{str(request.base_url).rstrip('/')}/device"
+        code = {"device_code": "dev-1", "user_code": "WDJB-MJHT", "verification_uri": address, "interval": 0}
+        return JSONResponse(code | {"expires_in": 600})
 
     async def _register(self, request: Request) -> Response:
         if request.headers["authorization"] != f"Bearer {TOKEN}":
@@ -127,6 +136,8 @@ class ModelApi:
         return JSONResponse(answer | {"jwks": body["jwks"]}, 201)
 
     async def _token(self, request: Request) -> Response:
+        if b"device_code" in await request.body():
+            return JSONResponse({"access_token": TOKEN, "token_type": "DPoP", "expires_in": 600})
         self.tokens_given += 1
         return JSONResponse({"access_token": f"at-{self.tokens_given}", "token_type": "DPoP", "expires_in": 600})
 

@@ -336,3 +336,54 @@ async def test_an_identity_that_is_not_there_is_said_to_be_missing(tmp_path: Pat
     for action in ("show", "rotate"):
         ended = await edge_agent("identity", action, "--state-dir", str(tmp_path))
         assert ended.code == Exit.NOT_ENROLLED
+
+
+async def test_enrolling_by_approval_shows_code_and_fingerprint_and_never_the_token(api: ModelApi, state: str) -> None:
+    api.takes_approvals = True
+
+    ended = await edge_agent("enroll", api.url, "--device", "--state-dir", state)
+    shown = json.loads((await edge_agent("identity", "show", "--json", "--state-dir", state)).out)
+
+    assert ended.code == Exit.OK, ended.err
+    assert "WDJB-MJHT" in ended.err
+    assert f"{api.url}/device" in ended.err
+    assert shown["key_fingerprint"] in ended.err
+    assert "Enrolled as" in ended.out
+    assert not any(TOKEN.encode() in path.read_bytes() for path in files_under(state))
+    assert TOKEN not in ended.out + ended.err
+
+
+async def test_an_api_that_takes_no_approvals_is_said_to_take_none(api: ModelApi, state: str) -> None:
+    ended = await edge_agent("enroll", api.url, "--device", "--state-dir", state)
+
+    assert ended.code == Exit.REFUSED
+    assert "--prepare" in ended.err
+
+
+async def test_a_key_is_prepared_without_a_request_and_the_same_one_each_time(api: ModelApi, state: str) -> None:
+    first, second = [await edge_agent("enroll", api.url, "--prepare", "--json", "--state-dir", state) for _ in range(2)]
+    for_people = await edge_agent("enroll", api.url, "--prepare", "--state-dir", state)
+
+    prepared = json.loads(first.out)
+    assert first.out == second.out
+    assert f"leasehold agents preregister {prepared['key_thumbprint']} --site SITE" in for_people.out
+    assert api.requests == []
+
+
+async def test_without_token_and_without_a_prepared_key_the_ways_in_are_named(api: ModelApi, state: str) -> None:
+    ended = await edge_agent("enroll", api.url, "--state-dir", state)
+
+    assert ended.code == Exit.USAGE
+    assert all(way in ended.err for way in ("--token-file", "--device", "--prepare"))
+
+
+@pytest.mark.parametrize("to", ["", "x", "SHA256:ABCD-EFGH", "A" * 44])
+async def test_moving_to_what_is_no_thumbprint_changes_nothing(api: ModelApi, state: str, to: str) -> None:
+    await edge_agent("enroll", api.url, "--token", TOKEN, "--state-dir", state)
+    api.requests.clear()
+
+    ended = await edge_agent("identity", "move", "--to", to, "--state-dir", state)
+
+    assert ended.code == Exit.USAGE
+    assert "identity receive" in ended.err
+    assert api.requests == []

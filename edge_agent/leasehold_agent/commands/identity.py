@@ -9,26 +9,19 @@ import sys
 import time
 from argparse import Namespace
 from datetime import UTC, datetime
-from functools import partial
 
 from leasehold_agent.agent_lock import exclusive
-from leasehold_agent.clock import ServerClock
 from leasehold_agent.commands.settings import settings_from
+from leasehold_agent.commands.signed_in import signed_in
 from leasehold_agent.config import Settings
 from leasehold_agent.control import order_rotation
 from leasehold_agent.errors import LinkError
 from leasehold_agent.exits import Exit, OperatorError
-from leasehold_agent.identity.access import CachedToken
-from leasehold_agent.identity.enrolment import load_key, load_keys
-from leasehold_agent.identity.generation import next_generation
+from leasehold_agent.identity.enrolment import load_key
 from leasehold_agent.identity.key_store import StoreUnreachableError
-from leasehold_agent.identity.oauth import TokenRequests
 from leasehold_agent.identity.record import Identity, enrolled
 from leasehold_agent.identity.rotation import KeyRotation
-from leasehold_agent.link.api import Api
-from leasehold_agent.link.http import Http
-from leasehold_agent.link.session import Session
-from leasehold_agent.version import agent_version
+from leasehold_protocol.fingerprint import fingerprint
 
 _DAY_S = 86400.0
 
@@ -48,6 +41,7 @@ def show(arguments: Namespace) -> Exit:
             "team": identity.team,
             "api_url": identity.api_url,
             "key_thumbprint": key.thumbprint,
+            "key_fingerprint": fingerprint(key.thumbprint),
             "key_store": identity.key_store,
             "key_age_s": None if age_s is None else round(age_s),
             "next_rotation_at": due.isoformat(timespec="seconds"),
@@ -60,6 +54,7 @@ def show(arguments: Namespace) -> Exit:
         f"agent      {identity.name} · site {identity.site} · team {identity.team}\n"
         f"API        {identity.api_url}\n"
         f"key        {key.thumbprint}\n"
+        f"           {fingerprint(key.thumbprint)}\n"
         f"kept in    the {identity.key_store} store\n"
         f"age        {age}; the agent makes itself a new key after {due:%Y-%m-%d %H:%M} UTC\n"
     )
@@ -92,26 +87,17 @@ def _rotate_here(settings: Settings) -> str:
 
 
 async def _rotate(settings: Settings, identity: Identity) -> str:
-    keys, store = load_keys(identity, settings.state_dir, os.environ)
-    clock = ServerClock()
-    http = Http(identity.api_url, clock=clock, version=agent_version(), ca_file=settings.ca_file)
-    tokens = TokenRequests(
-        http,
-        keys,
-        client_id=identity.client_id,
-        issuer=identity.issuer,
-        clock=clock,
-        generation=partial(next_generation, settings.state_dir),
-    )
-    access = CachedToken(tokens.access_token)
-    api = Api(http, Session(http, keys, access, clock))
-    rotation = KeyRotation(
-        identity, keys, store, settings.state_dir, propose=api.propose_key, tokens=tokens, access=access
-    )
-    try:
+    async with signed_in(settings, identity) as agent:
+        rotation = KeyRotation(
+            identity,
+            agent.keys,
+            agent.store,
+            settings.state_dir,
+            propose=agent.api.propose_key,
+            tokens=agent.tokens,
+            access=agent.access,
+        )
         return await rotation.rotate()
-    finally:
-        await http.close()
 
 
 def _failed(cause: str) -> OperatorError:

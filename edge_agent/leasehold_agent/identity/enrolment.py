@@ -18,10 +18,28 @@ from leasehold_agent.identity.key_in_use import KeyInUse
 from leasehold_agent.identity.key_store import KeyMissingError, KeyStore, StoreUnreachableError
 from leasehold_agent.identity.oauth import discover, register
 from leasehold_agent.identity.proven import Sender
-from leasehold_agent.identity.record import Identity, PendingIdentity, read_record, write_record
+from leasehold_agent.identity.record import (
+    Identity,
+    MovedIdentity,
+    PendingIdentity,
+    gone,
+    read_record,
+    write_record,
+)
 from leasehold_agent.identity.store_choice import choose_store, open_store
 
+_KEY_UNKNOWN = "key_unknown"
 _OUR_FAULT = {"invalid_client_metadata", "invalid_dpop_proof"}
+
+
+class KeyUnknownError(OperatorError):
+    """The API does not know this key: nobody let it in yet."""
+
+
+def has_begun(state_dir: Path, api_url: str) -> bool:
+    """Say whether a key waits here to be let in at this API."""
+    record = read_record(state_dir)
+    return isinstance(record, PendingIdentity) and record.api_url == api_url
 
 
 def load_key(identity: Identity | PendingIdentity, state_dir: Path, environ: Mapping[str, str]) -> AgentKey:
@@ -83,6 +101,8 @@ def begin(
             f"This agent is enrolled already: {record.name} of site {record.site} at {record.api_url}.",
             "Use another --state-dir for a second agent. To start over, have an admin lock it and empty this one.",
         )
+    if isinstance(record, MovedIdentity):
+        raise gone(record)
     if record is not None and record.api_url == api_url:
         return record, load_key(record, state_dir, environ), f"the {record.key_store} store, from an earlier try"
     try:
@@ -104,7 +124,7 @@ async def finish(
     http: Sender,
     pending: PendingIdentity,
     key: AgentKey,
-    token: EnrolmentToken,
+    token: EnrolmentToken | None,
     state_dir: Path,
     *,
     name: str,
@@ -118,13 +138,13 @@ async def finish(
     """
     try:
         # First who is there at all: a token is sent to nobody but a Leasehold API.
-        issuer = await discover(http)
+        metadata = await discover(http)
         answer = await register(http, key, token, name=name, version=version, clock=clock)
     except LinkError as error:
-        raise explain(error, pending.api_url, token) from error
+        raise explain(error, pending.api_url, token, key.thumbprint) from error
     identity = Identity(
         api_url=pending.api_url,
-        issuer=issuer,
+        issuer=metadata.issuer,
         client_id=answer.client_id,
         name=answer.client_name,
         site=answer.site,
@@ -138,7 +158,7 @@ async def finish(
     return identity
 
 
-def explain(error: LinkError, api_url: str, token: EnrolmentToken) -> OperatorError:
+def explain(error: LinkError, api_url: str, token: EnrolmentToken | None, thumbprint: str) -> OperatorError:
     """Return what to tell the operator when enrolling failed."""
     if isinstance(error, UnavailableError):
         return OperatorError(Exit.UNREACHABLE, f"{api_url} can't be used: {error}.", _CURES[error.trouble])
@@ -151,6 +171,14 @@ def explain(error: LinkError, api_url: str, token: EnrolmentToken) -> OperatorEr
             Exit.REFUSED, f"The API refused the registration: {error}.", "Check --name, and this machine's clock."
         )
     detail = error.detail if isinstance(error, RefusedError) and error.detail else str(error)
+    if token is None:
+        kind = KeyUnknownError if isinstance(error, RefusedError) and error.code == _KEY_UNKNOWN else OperatorError
+        return kind(
+            Exit.TOKEN_REFUSED,
+            f"The API did not let this agent's key in: {detail.rstrip('.')}.",
+            f"An operator registers it: leasehold agents preregister {thumbprint} --site SITE. Or use a token: "
+            "--token-file FILE",
+        )
     return OperatorError(
         Exit.TOKEN_REFUSED,
         f"The enrolment token {token.public_id} was refused: {detail.rstrip('.')}.",

@@ -59,6 +59,11 @@ def _what_is_wrong(token: str) -> str:
     return "it has a character that no token has"
 
 
+def is_given(flag: str | None, file: str | None, environ: Mapping[str, str]) -> bool:
+    """Say whether there is a token in one of the places that ``find`` looks at."""
+    return flag is not None or file is not None or bool(environ.get(VARIABLE))
+
+
 def find(flag: str | None, file: str | None, environ: Mapping[str, str]) -> EnrolmentToken:
     """Return the token from ``--token``, ``--token-file`` or the environment, in this order.
 
@@ -77,7 +82,7 @@ def find(flag: str | None, file: str | None, environ: Mapping[str, str]) -> Enro
         Exit.USAGE,
         "No enrolment token was given.",
         f"Pass --token-file FILE (or - for standard input), --token, or set {VARIABLE}. "
-        "An operator makes one with: leasehold tokens issue SITE",
+        "An operator makes one with: leasehold tokens issue SITE. Without a token: --device, or --prepare.",
     )
 
 

@@ -28,10 +28,14 @@ _ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - 
 _CLOCK_MATTERS_S = 5.0
 
 
-class _Metadata(BaseModel):
+class ServerMetadata(BaseModel):
+    """What the agent needs of the authorization server's metadata (RFC 8414)."""
+
     issuer: str
     registration_endpoint: str
     token_endpoint: str
+    device_authorization_endpoint: str | None = None
+    """None: it lets no agent in by a person's approval."""
 
 
 class _TokenAnswer(BaseModel):
@@ -48,8 +52,8 @@ class Granted:
     lasts_s: float
 
 
-async def discover(http: Sender) -> str:
-    """Return the API's issuer from its metadata (RFC 8414), which also proves that it is a Leasehold API.
+async def discover(http: Sender) -> ServerMetadata:
+    """Return what the API says about itself, which also proves that it is a Leasehold API.
 
     Raises:
         UnavailableError: what answers is something else, or nothing answers.
@@ -57,7 +61,7 @@ async def discover(http: Sender) -> str:
     answer = await http.send(Call(method="GET", url=METADATA_PATH, timeout_s=15.0))
     if answer.status == 404:
         raise UnavailableError(Trouble.NOT_THE_API, "it has no OAuth metadata (404)")
-    return decoded(_Metadata, check(answer)).issuer
+    return decoded(ServerMetadata, check(answer))
 
 
 async def register(

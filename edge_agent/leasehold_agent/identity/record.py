@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from leasehold_agent.durable import write_durably
 from leasehold_agent.exits import Exit, OperatorError
@@ -50,13 +50,39 @@ class Identity(BaseModel):
     """A key that was replaced and is still to be deleted from the store."""
     rotate_key_every_s: float = 30 * 86400.0
     """What the API said last."""
+    moving_to: str | None = None
+    """It is, or may be, handed over to this key on another machine: it never starts here again."""
+
+
+class MovedIdentity(BaseModel):
+    """An agent that goes on on another machine."""
+
+    model_config = ConfigDict(frozen=True)
+
+    state: Literal["moved"] = "moved"
+    api_url: str
+    client_id: str
+    name: str
+    site: str
+    team: str
+    moved_to: str
+    """Thumbprint of the key that it was handed over to."""
+    moved_at: float
+    """Seconds since 1970."""
+    key_store: StoreKind
+    keyring_backend: str | None = None
+    keys_left: list[str]
+    """Names of its keys in the store that are still to be deleted."""
+
+
+Record = Identity | PendingIdentity | MovedIdentity
 
 
 class _File(BaseModel):
-    root: Identity | PendingIdentity
+    root: Record = Field(discriminator="state")
 
 
-def read_record(state_dir: Path) -> Identity | PendingIdentity | None:
+def read_record(state_dir: Path) -> Record | None:
     """Return what is recorded, or none when this agent never began to enrol.
 
     Raises:
@@ -77,15 +103,23 @@ def read_record(state_dir: Path) -> Identity | PendingIdentity | None:
         ) from error
 
 
-def enrolled(state_dir: Path) -> Identity:
-    """Return the recorded identity.
+def enrolled(state_dir: Path, *, even_moving: bool = False) -> Identity:
+    """Return the recorded identity; one that is about to move only where that is asked for.
 
     Raises:
-        OperatorError: this agent is not enrolled.
+        OperatorError: this agent is not enrolled, or goes on elsewhere.
     """
     record = read_record(state_dir)
     if isinstance(record, Identity):
+        if record.moving_to is not None and not even_moving:
+            raise OperatorError(
+                Exit.NOT_ENROLLED,
+                "This agent is being moved to another machine.",
+                f"Finish that: edge-agent identity move --to {record.moving_to}",
+            )
         return record
+    if isinstance(record, MovedIdentity):
+        raise gone(record)
     began = "an enrolment began here but did not finish" if record else f"there is no identity in {state_dir}"
     raise OperatorError(
         Exit.NOT_ENROLLED,
@@ -94,6 +128,15 @@ def enrolled(state_dir: Path) -> Identity:
     )
 
 
-def write_record(state_dir: Path, record: Identity | PendingIdentity) -> None:
+def gone(record: MovedIdentity) -> OperatorError:
+    """Return what to tell where an agent was before it moved."""
+    return OperatorError(
+        Exit.NOT_ENROLLED,
+        f"This agent, {record.name} of site {record.site}, was moved to another machine.",
+        "It goes on there. For a new agent on this machine use another --state-dir, or empty this one.",
+    )
+
+
+def write_record(state_dir: Path, record: Record) -> None:
     """Record durably who this agent is."""
     write_durably(state_dir / _FILE, record.model_dump_json(indent=2).encode() + b"\n")

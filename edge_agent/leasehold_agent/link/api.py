@@ -13,7 +13,7 @@ from leasehold_agent.errors import Trouble, UnavailableError
 from leasehold_agent.identity.key import AgentKey
 from leasehold_agent.link.http import Http
 from leasehold_agent.link.session import Session
-from leasehold_protocol.v1.agents import Hello, HelloAnswer
+from leasehold_protocol.v1.agents import AgentKeys, HandOver, Hello, HelloAnswer
 from leasehold_protocol.v1.context import UploadAnswer, UploadRequest, XComWrite
 from leasehold_protocol.v1.leases import (
     LeaseAnswer,
@@ -48,6 +48,10 @@ class Api:
     async def propose_key(self, key: AgentKey) -> None:
         """Make ``key`` good for this agent too; its first use at the token endpoint retires the other."""
         await self._session.propose(Call(method="PUT", url="/v1/agent/key", headers=_JSON), key)
+
+    async def hand_over(self, thumbprint: str) -> None:
+        """Hand this agent over to the key on another machine that has this thumbprint."""
+        await self._post("/v1/agent/handover", HandOver(thumbprint=thumbprint), AgentKeys)
 
     async def lease(self, request: LeaseRequest) -> LeaseAnswer:
         """Wait for work. An empty answer when the wait was over first."""

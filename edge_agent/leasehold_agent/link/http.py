@@ -135,8 +135,10 @@ def _unavailable(error: Exception) -> UnavailableError:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error, what caused it, and (happy eyeballs group several) each of their parts."""
-    while error is not None:
+    """Yield an error, what caused it, and (happy eyeballs group several) each of their parts; each of a circle once."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         yield error
         if isinstance(error, BaseExceptionGroup):
             for part in error.exceptions:

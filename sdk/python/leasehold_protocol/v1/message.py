@@ -7,6 +7,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.types import AwareDatetime
 
+from leasehold_protocol.fingerprint import THUMBPRINT_PATTERN
+
 Json = Any
 """A JSON value. ``Any``, because validating deeply would copy every result that passes through."""
 
@@ -28,8 +30,8 @@ Audience = Annotated[str, StringConstraints(pattern=r"^[!#-\[\]-~]{1,255}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """SHA-256 in lower-case hexadecimal."""
 
-Thumbprint = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$")]
-"""The SHA-256 of a public key (RFC 7638) in base64url: 43 characters, of the last of which only four bits count."""
+Thumbprint = Annotated[str, StringConstraints(pattern=THUMBPRINT_PATTERN)]
+"""The SHA-256 of a public key (RFC 7638) in base64url, 43 characters."""
 
 Labels = dict[Name, Annotated[str, StringConstraints(max_length=256)]]
 """Labels as the server keeps them; values are text, compared as what they look like (version, size, number)."""

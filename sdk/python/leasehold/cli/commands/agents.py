@@ -7,14 +7,24 @@ from typing import Annotated
 import typer
 
 from leasehold.cli import screen
-from leasehold.cli.amounts import show_size, show_when
+from leasehold.cli.amounts import parse_duration, show_size, show_when
 from leasehold.cli.api import Api, rows
-from leasehold.cli.errors import ConflictError, NotFoundError
+from leasehold.cli.errors import ConflictError, NotFoundError, WrongInputError
 from leasehold.cli.options import JsonOption, RunningOption, TeamOption, examples, group
-from leasehold.cli.session import ask
-from leasehold_protocol.v1.fleet import Agent, AgentList, LockRequest, RunningAttempts
+from leasehold.cli.session import ask, ask_as, signed_in
+from leasehold_protocol.fingerprint import fingerprint, is_thumbprint
+from leasehold_protocol.v1.fleet import (
+    Agent,
+    AgentList,
+    EnrolmentToken,
+    KeyRegistrationRequest,
+    LockRequest,
+    RunningAttempts,
+)
 
 app = group("Agents: the processes at the sites that do the work.")
+
+LONGEST_REGISTRATION_S = 90 * 86400
 
 AgentName = Annotated[str, typer.Argument(help="The agent's name or id.", metavar="AGENT")]
 
@@ -115,6 +125,48 @@ def unlock(agent: AgentName, *, team: TeamOption = None) -> None:
         return found
 
     screen.say(f"Agent {ask(work, team=team).name} is unlocked.")
+
+
+@app.command(
+    "preregister",
+    epilog=examples(
+        "leasehold agents preregister 0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I --site plant",
+        "leasehold agents preregister 0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I --site plant --expires 30d",
+    ),
+)
+def preregister(
+    thumbprint: Annotated[
+        str,
+        typer.Argument(help="The key's thumbprint, as edge-agent enroll --prepare printed it.", metavar="THUMBPRINT"),
+    ],
+    *,
+    site: Annotated[str, typer.Option(help="The site whose agent it becomes.", metavar="SITE")],
+    expires: Annotated[str, typer.Option(help="How long it may enrol, at most 90d.", metavar="DURATION")] = "7d",
+    note: Annotated[str, typer.Option(metavar="TEXT", help="Whom it is for, to recognise it in the list.")] = "",
+    team: TeamOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Let in the agent that has a key, once, without any token. Listed and revoked with: leasehold tokens"""
+    if not is_thumbprint(thumbprint):
+        raise WrongInputError(
+            f"{thumbprint!r} is not the thumbprint of a key.",
+            "At the site, edge-agent enroll --prepare prints it: 43 letters, digits, - or _. Copy it whole.",
+        )
+    seconds = parse_duration(expires).total_seconds()
+    if seconds > LONGEST_REGISTRATION_S:
+        raise WrongInputError(f"A key may be registered for 90d at most, not {expires}.")
+    session = signed_in(team)
+
+    async def work(api: Api) -> EnrolmentToken:
+        request = KeyRegistrationRequest(thumbprint=thumbprint, expires_in_s=seconds, note=note)
+        return await api.send("POST", api.of_team("sites", site, "preregistrations"), request, EnrolmentToken)
+
+    registered = ask_as(session, work)
+    if json:
+        screen.write_json(registered)
+        return
+    screen.say(f"The key {fingerprint(thumbprint)} may enrol at {registered.site}, as {registered.id}.")
+    screen.say(f"At the site: edge-agent enroll {session.url}")
 
 
 async def _all(api: Api) -> list[Agent]:

@@ -14,6 +14,7 @@ from leasehold.cli.issued_tokens import OutputOption, QuietOption, TokenId, hand
 from leasehold.cli.issued_tokens import revoke as revoke_token
 from leasehold.cli.options import JsonOption, TeamOption, examples, group
 from leasehold.cli.session import ask, ask_as, signed_in
+from leasehold_protocol.fingerprint import fingerprint
 from leasehold_protocol.v1.fleet import EnrolmentToken, EnrolmentTokenList, EnrolmentTokenRequest, IssuedEnrolmentToken
 
 app = group("Enrolment tokens: each lets one edge agent in, once.")
@@ -75,7 +76,7 @@ def list_tokens(*, team: TeamOption = None, json: JsonOption = False) -> None:
         return
     now = screen.now()
     screen.table(
-        ["id", "site", "state", "ends", "issued by", "used by", "note"],
+        ["id", "site", "state", "ends", "issued by", "used by", "only for key", "note"],
         [
             (
                 token.id,
@@ -84,6 +85,7 @@ def list_tokens(*, team: TeamOption = None, json: JsonOption = False) -> None:
                 show_when(token.expires_at, now=now),
                 token.created_by,
                 token.used_by or "",
+                fingerprint(token.key_thumbprint)[:16] + "…" if token.key_thumbprint else "",
                 token.note,
             )
             for token in tokens
