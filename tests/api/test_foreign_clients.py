@@ -93,9 +93,7 @@ def browse(person: Person, address: str, page: str) -> requests.Response:
     form = fields_of(asked) | {"answer": "allow"}  # type: ignore[arg-type]  # both have .text
     headers = {"Sec-Fetch-Site": "same-origin"}
     path = page.removeprefix(address).partition("?")[0]
-    return requests.post(
-        address + path, data=form, cookies=cookies, headers=headers, timeout=20, allow_redirects=False
-    )
+    return requests.post(address + path, data=form, cookies=cookies, headers=headers, timeout=20, allow_redirects=False)
 
 
 @pytest.fixture

@@ -66,6 +66,7 @@ async def rows(pages: AsyncIterator[ListPage[R]]) -> list[R]:
 class TokenSource(Protocol):
     """Gives the token for each request; ``credentials`` has the kinds."""
 
+    def is_ready(self) -> bool: ...
     def current(self) -> str: ...
     def instead_of(self, refused: str) -> str | None: ...
 
@@ -78,8 +79,9 @@ class _Bearer(httpx.Auth):
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """Send the request, perhaps twice."""
-        # In a thread: a token that is about to end is renewed first, by a request of its own.
-        token = await asyncio.to_thread(self._source.current)
+        # In a thread when it is about to end: it is renewed first, by a request of its own.
+        source = self._source
+        token = source.current() if source.is_ready() else await asyncio.to_thread(source.current)
         request.headers["Authorization"] = f"Bearer {token}"
         response = yield request
         can_be_sent_again = isinstance(request.stream, httpx.ByteStream)

@@ -20,6 +20,10 @@ LOCK_FILE = "refresh.lock"
 class Credentials(Protocol):
     """Gives the token for the next request."""
 
+    def is_ready(self) -> bool:
+        """Say whether ``current`` answers at once, without asking anybody."""
+        ...
+
     def current(self) -> str:
         """Return a token that is good now, as far as this machine knows."""
         ...
@@ -34,6 +38,10 @@ class ApiToken:
 
     def __init__(self, token: str) -> None:
         self._token = token
+
+    def is_ready(self) -> bool:
+        """It always is."""
+        return True
 
     def current(self) -> str:
         """Return it."""
@@ -53,9 +61,13 @@ class SignedInPerson:
         self._url = url
         self._directory = directory
 
+    def is_ready(self) -> bool:
+        """Say whether the access token is good for a while."""
+        return self._kept.is_fresh(now=time.time())
+
     def current(self) -> str:
         """Return the access token, a new one if it is about to end."""
-        if not self._kept.is_fresh(now=time.time()):
+        if not self.is_ready():
             self._renew(self._kept.access_token)
         return self._kept.access_token
 
