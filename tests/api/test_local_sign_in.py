@@ -148,7 +148,8 @@ async def test_a_password_is_hashed_anew_when_the_parameters_changed(api: Api) -
     assert (await browser.get("/")).status_code == 200
 
 
-async def test_names_and_addresses_that_try_without_end_have_to_wait(api: Api) -> None:
+async def test_names_and_addresses_that_try_without_end_have_to_wait(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    at(monkeypatch, clock.now())
     browser = browser_at(api.app)
     answers = [(await browser.sign_in("author-9", "not the right one")).status_code for _ in range(12)]
 

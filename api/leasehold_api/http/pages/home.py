@@ -10,7 +10,7 @@ from leasehold_api.http.house import house
 from leasehold_api.http.pages import cookies
 from leasehold_api.http.pages.forms import CHECKED
 from leasehold_api.http.pages.rendering import page, redirect
-from leasehold_api.http.pages.session import SignedIn
+from leasehold_api.http.pages.session import SIGNED_IN, SignedIn
 
 router = APIRouter(include_in_schema=False)
 
@@ -22,7 +22,7 @@ async def home(request: Request, visitor: SignedIn) -> Response:
     return page(request, "home.html", sessions=sessions)
 
 
-@router.post("/sessions/{session}/end", dependencies=CHECKED)
+@router.post("/sessions/{session}/end", dependencies=[*SIGNED_IN, *CHECKED])
 async def end_session(request: Request, visitor: SignedIn, session: str) -> Response:
     """End one of the person's sessions."""
     await house(request).people.sessions.end(
@@ -31,7 +31,7 @@ async def end_session(request: Request, visitor: SignedIn, session: str) -> Resp
     return redirect(request, "/")
 
 
-@router.post("/sessions/end-all", dependencies=CHECKED)
+@router.post("/sessions/end-all", dependencies=[*SIGNED_IN, *CHECKED])
 async def end_all(request: Request, visitor: SignedIn) -> Response:
     """End every session and every token of the person, this one included."""
     by = By(actor=visitor.actor, at=clock.now(), address=visitor.address)
