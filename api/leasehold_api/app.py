@@ -32,8 +32,10 @@ from leasehold_api.http import (
     dags,
     health,
     oauth,
+    oauth_tokens,
     problems,
     runs,
+    service_clients,
     sites,
     task_context,
     task_xcoms,
@@ -47,18 +49,24 @@ from leasehold_api.http.bodies import BoundedBodies
 from leasehold_api.http.description import describe
 from leasehold_api.http.handing_nonces import HandsOutNonces
 from leasehold_api.http.house import House
+from leasehold_api.http.pages import authorize, devices
+from leasehold_api.http.pages import errors as page_errors
+from leasehold_api.http.people_routers import PEOPLE
 from leasehold_api.http.refusals import Refusals
+from leasehold_api.http.sign_in_rates import SignInRates
 from leasehold_api.leases.dispatch import Dispatch
 from leasehold_api.leases.offer import Offers
 from leasehold_api.leases.parking import Parking
 from leasehold_api.leases.timekeeper import Timekeeper
 from leasehold_api.oauth.access_tokens import AccessTokens
+from leasehold_api.oauth.approvals import Approvals
 from leasehold_api.oauth.id_tokens import IdTokens
 from leasehold_api.oauth.keys import SigningKeys
 from leasehold_api.oauth.nonces import PURPOSE, Nonces
+from leasehold_api.oauth.people_tokens import PeopleTokens
 from leasehold_api.oauth.rates import Rates
 from leasehold_api.oauth.replays import UsedProofs
-from leasehold_api.oauth.server import Authority
+from leasehold_api.oauth.server import Authority, IssuedTokens
 from leasehold_api.oauth.task_tokens import TaskTokens
 from leasehold_api.objects.blobs import DirectoryBlobs
 from leasehold_api.objects.logs import DirectoryLogs
@@ -79,9 +87,11 @@ from leasehold_api.storage.sql_identity import SqlIdentities
 from leasehold_api.storage.sql_keys import SqlSigningKeys
 from leasehold_api.storage.sql_leases import SqlLeases
 from leasehold_api.storage.sql_oauth import SqlAuthorityStorage
+from leasehold_api.storage.sql_people import people_on
 from leasehold_api.storage.sql_presence import SqlPresence
 from leasehold_api.storage.sql_references import SqlReferenceLog
 from leasehold_api.storage.sql_runs import SqlRuns
+from leasehold_api.storage.sql_service_clients import SqlServiceClients
 from leasehold_api.storage.sql_sites import SqlSites
 from leasehold_api.storage.sql_teams import SqlTeams
 from leasehold_api.storage.sql_tokens import SqlApiTokens, SqlEnrolmentTokens
@@ -98,6 +108,9 @@ KEYS_EVERY_S = 120
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,
     oauth.router,
+    oauth_tokens.router,
+    authorize.router,
+    devices.router,
     agent_link.router,
     agent_keys.router,
     attempts.router,
@@ -106,12 +119,14 @@ ROUTERS: tuple[APIRouter, ...] = (
     teams.router,
     sites.router,
     tokens.router,
+    service_clients.router,
     agents.router,
     connections.router,
     variables.router,
     dags.router,
     runs.router,
     audit.router,
+    *PEOPLE,
 )
 
 
@@ -125,6 +140,7 @@ def make_app(house: House | None = None) -> FastAPI:
         redoc_url=None,
     )
     problems.install(app)
+    page_errors.install(app)
     for router in ROUTERS:
         app.include_router(router)
     check_every_route_is_listed(app)
@@ -173,6 +189,7 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> House:
     scheduler.add_job(_refresh_keys, "interval", seconds=KEYS_EVERY_S, args=[keys], coalesce=True)
     scheduler.start()
     stack.callback(scheduler.shutdown, wait=False)
+    stack.push_async_callback(house.people.close)
     stack.push_async_callback(house.timekeeper.close)
     stack.push_async_callback(house.audit_sealer.close)
     house.timekeeper.look()
@@ -231,7 +248,9 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
         return DirectoryBlobs(settings.state_dir / "blobs" / team_id)
 
     access_tokens = AccessTokens(issuer=issuer, keys=keys)
+    people_tokens = PeopleTokens(issuer=issuer, keys=keys)
     task_tokens = TaskTokens(issuer=issuer, keys=keys)
+    authority_storage = SqlAuthorityStorage(database, plans)
     parking = Parking()
     log_watch = Watch()
     trail = SqlTrail(database)
@@ -241,16 +260,24 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
             SqlCallers(database),
             public_url=issuer,
             access_tokens=access_tokens,
+            people_tokens=people_tokens,
             task_tokens=task_tokens,
             used_proofs=UsedProofs(),
             nonces=foundations.nonces,
         ),
         authority=Authority(
-            SqlAuthorityStorage(database, plans), issuer=issuer, access_tokens=access_tokens, task_tokens=task_tokens
+            authority_storage,
+            issuer=issuer,
+            tokens=IssuedTokens(access=access_tokens, people=people_tokens, task=task_tokens),
         ),
+        approvals=Approvals(authority_storage),
         signing_keys=keys,
         id_tokens=IdTokens(SqlIdentities(database), issuer=issuer, keys=keys),
         enrolment_rates=Rates(),
+        device_rates=Rates(burst=30, per_s=0.5),
+        user_code_rates=Rates(burst=20, per_s=0.1),
+        people=people_on(database, settings),
+        sign_in_rates=SignInRates(),
         nonces=foundations.nonces,
         registry=Registry(
             teams=SqlTeams(database),
@@ -259,6 +286,7 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
             agent_keys=SqlAgentKeys(database),
             enrolment_tokens=SqlEnrolmentTokens(database),
             api_tokens=SqlApiTokens(database),
+            service_clients=SqlServiceClients(database),
         ),
         presence=presence,
         dags=SqlDags(database),

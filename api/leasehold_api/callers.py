@@ -14,6 +14,7 @@ class PersonKind(StrEnum):
 
     API_TOKEN = "token"  # noqa: S105 - a kind, not a secret
     USER = "user"
+    CLIENT = "client"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

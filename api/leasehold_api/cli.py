@@ -14,6 +14,8 @@ import typer
 from leasehold_api import __version__
 from leasehold_api.config import Settings, SettingsError
 from leasehold_api.key_commands import app as keys_app
+from leasehold_api.people_commands import check_oidc
+from leasehold_api.people_commands import users as users_app
 from leasehold_api.terminal import (
     EXIT_DATABASE,
     EXIT_FAILED,
@@ -36,6 +38,8 @@ app = typer.Typer(
 audit = typer.Typer(help="The audit trail.", no_args_is_help=True)
 app.add_typer(audit, name="audit")
 app.add_typer(keys_app, name="keys")
+app.add_typer(users_app, name="users")
+app.command("check-oidc")(check_oidc)
 
 
 @app.command()
@@ -148,12 +152,15 @@ def _serve(settings: Settings) -> None:
     import uvloop
     from sqlalchemy.exc import SQLAlchemyError
 
+    from leasehold_api.fleet.bootstrap import TOKEN_FILE
     from leasehold_api.logs import configure
     from leasehold_api.serving import PortInUseError, listen, serve
     from leasehold_api.storage.migrate import NewerDatabaseError
 
     configure(settings.log_level)
     log = logging.getLogger("leasehold_api")
+    if settings.local_sign_in and sys.stderr.isatty() and not (settings.state_dir / TOKEN_FILE).exists():
+        console.print("The first start. To sign in with a browser: leasehold-api users bootstrap-link", highlight=False)
     try:
         listener = listen(settings)
     except PortInUseError as error:

@@ -81,6 +81,36 @@ class Settings(BaseSettings):
         default=None,
         description="Another address of AWS Secrets Manager, of a VPC endpoint. `https://` unless it is loopback.",
     )
+    local_sign_in: bool = Field(
+        default=True, description="People may sign in with a name and a password that are kept here."
+    )
+    oidc_issuer: str | None = Field(
+        default=None,
+        description="The OIDC provider that people sign in at, exactly as it names itself. `https://` unless it is "
+        "loopback. docs/howto/sign-in.md has an example.",
+    )
+    oidc_client_id: str | None = Field(default=None, min_length=1, description="How the provider knows this service.")
+    oidc_client_secret_file: Path | None = Field(
+        default=None,
+        description="The file with the secret for the provider; read again each time. Without it this service is a "
+        "public client: PKCE alone ties the code to it.",
+    )
+    oidc_scopes: str = Field(
+        default="openid profile email",
+        pattern=r"^openid( [!#-\[\]-~]+)*$",
+        description="What the provider is asked for, separated by spaces, `openid` first.",
+    )
+    oidc_groups_claim: str = Field(default="groups", min_length=1, description="The claim with somebody's groups.")
+    oidc_name_claim: str = Field(
+        default="preferred_username",
+        min_length=1,
+        description="The claim with the name that others see; where it is missing `email` is, then `sub`.",
+    )
+    oidc_roles: list[str] = Field(
+        default=[],
+        description="What groups may do: `group=team:role`, or `group=*:platform-admin`. While it is empty everybody "
+        "whom the provider lets in gets an account without any role; otherwise one of these groups is needed.",
+    )
     poll_wait_s: float = Field(
         default=50.0, ge=0.1, le=50, description="How long an agent's request for work may wait."
     )
@@ -110,6 +140,21 @@ class Settings(BaseSettings):
         if parts.scheme == "http" and not _is_loopback(parts.hostname):
             raise ValueError("http:// is for loopback only: tokens would travel in the clear; use https://")
         return value.rstrip("/")
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _is_safe_to_the_letter(cls, value: str | None) -> str | None:
+        # A slash at its end is part of an issuer's name.
+        cls._is_safe(value)
+        return value
+
+    @model_validator(mode="after")
+    def _has_a_way_to_sign_in(self) -> Settings:
+        if (self.oidc_issuer is None) != (self.oidc_client_id is None):
+            raise ValueError("oidc_issuer and oidc_client_id go together: set both or none")
+        if self.oidc_issuer is None and not self.local_sign_in:
+            raise ValueError("local_sign_in is off and there is no oidc_issuer: nobody could sign in")
+        return self
 
     @model_validator(mode="after")
     def _has_vaults_token(self) -> Settings:

@@ -10,10 +10,11 @@ from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
 from typing import Literal
 
-Prefix = Literal["enr", "lht"]
-"""``enr``: an enrolment token. ``lht``: an API token."""
+Prefix = Literal["enr", "lht", "lnk", "lha", "lhd", "lhr", "lhs"]
+"""``enr``: an enrolment token. ``lht``: an API token. ``lnk``: the code of a sign-in link. Of OAuth, ``lha``: an
+authorization code, ``lhd``: a device code, ``lhr``: a refresh token, ``lhs``: a service client's secret."""
 
-_SHAPE = re.compile(r"(?P<id>(?:enr|lht)_[0-9a-f]{12})\.(?P<secret>[A-Za-z0-9_-]{43})", re.ASCII)
+_SHAPE = re.compile(r"(?P<id>(?:enr|lnk|lh[tadrs])_[0-9a-f]{12})\.(?P<secret>[A-Za-z0-9_-]{43})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

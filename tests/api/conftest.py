@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,6 +27,19 @@ def fresh_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     state_dir = tmp_path_factory.mktemp("fresh") / "state"
     asyncio.run(start_once(state_dir))
     return state_dir
+
+
+Opener = Callable[..., AbstractAsyncContextManager[Api]]
+
+
+@pytest.fixture
+def opened(fresh_state: Path, tmp_path: Path) -> Opener:
+    """Return what opens an API that was never used before, with settings of the test's choice."""
+
+    def opened(**settings: Any) -> AbstractAsyncContextManager[Api]:
+        return open_api(shutil.copytree(fresh_state, tmp_path / "state"), **settings)
+
+    return opened
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -100,6 +101,33 @@ async def _live_api_token(office: Office) -> Prepared:
     return f"{T}/api-tokens/{token.partition('.')[0]}", {}
 
 
+async def _service_client(_office: Office) -> Prepared:
+    return f"{T}/service-clients", {"json": {"name": f"ci-{secrets.token_hex(4)}", "role": "author"}}
+
+
+async def _known_service_client(office: Office) -> str:
+    path, body = await _service_client(office)
+    return f"{path}/{(await office('POST', path, **body)).json()['id']}"
+
+
+async def _lockable_client(office: Office) -> Prepared:
+    return f"{await _known_service_client(office)}/lock", {"json": {"reason": "its secret leaked"}}
+
+
+async def _locked_client(office: Office) -> Prepared:
+    path, body = await _lockable_client(office)
+    await office("POST", path, **body)
+    return path.replace("/lock", "/unlock"), {}
+
+
+async def _client_with_secret(office: Office) -> Prepared:
+    return f"{await _known_service_client(office)}/secret", {}
+
+
+async def _removable_client(office: Office) -> Prepared:
+    return await _known_service_client(office), {}
+
+
 async def _connection(_office: Office) -> Prepared:
     fields = {"conn_type": "postgres", "host": "db", "login": "reader", "password": PASSWORD, "sites": ["north"]}
     return f"{T}/connections/plant_db", {"json": fields}
@@ -149,7 +177,25 @@ async def _locked_site(office: Office) -> Prepared:
     return f"{T}/sites/cellar/unlock", {}
 
 
+async def _user(_office: Office) -> Prepared:
+    return "/v1/users", {"json": {"name": "author-1", "roles": {"default": "author"}}}
+
+
+def _of_user(what: str, *, locked: bool = False, **body: Any) -> Callable[[Office], Awaitable[Prepared]]:
+    async def prepare(office: Office) -> Prepared:
+        if (await office.api.as_person("GET", _U)).status_code == 200:
+            await office("DELETE", _U)  # an earlier route's
+        await office("POST", "/v1/users", json={"name": "author-2"})
+        if locked:
+            await office("POST", "/v1/users/author-2/lock", json={"reason": "left"})
+        await office("PUT", f"{T}/members/author-2", json={"role": "viewer"})
+        return what, {"json": body} if body else {}
+
+    return prepare
+
+
 _TT = "/v1/teams/{team}"
+_U = "/v1/users/author-2"
 PREPARED: dict[tuple[str, str], tuple[Callable[[Office], Awaitable[Prepared]], str]] = {
     ("POST", "/v1/teams"): (_team, "team.created"),
     ("PUT", f"{_TT}/sites/{{site}}"): (_site, "site.created"),
@@ -163,6 +209,11 @@ PREPARED: dict[tuple[str, str], tuple[Callable[[Office], Awaitable[Prepared]], s
     ("POST", f"{_TT}/agents/{{agent}}/unlock"): (_locked_agent, "agent.unlocked"),
     ("POST", f"{_TT}/api-tokens"): (_api_token, "api_token.issued"),
     ("DELETE", f"{_TT}/api-tokens/{{token}}"): (_live_api_token, "api_token.revoked"),
+    ("POST", f"{_TT}/service-clients"): (_service_client, "service_client.created"),
+    ("POST", f"{_TT}/service-clients/{{client}}/lock"): (_lockable_client, "service_client.locked"),
+    ("POST", f"{_TT}/service-clients/{{client}}/unlock"): (_locked_client, "service_client.unlocked"),
+    ("POST", f"{_TT}/service-clients/{{client}}/secret"): (_client_with_secret, "service_client.secret_rotated"),
+    ("DELETE", f"{_TT}/service-clients/{{client}}"): (_removable_client, "service_client.removed"),
     ("PUT", f"{_TT}/connections/{{connection}}"): (_connection, "connection.created"),
     ("DELETE", f"{_TT}/connections/{{connection}}"): (_known_connection, "connection.deleted"),
     ("PUT", f"{_TT}/variables/{{key:path}}"): (_variable, "variable.created"),
@@ -171,6 +222,17 @@ PREPARED: dict[tuple[str, str], tuple[Callable[[Office], Awaitable[Prepared]], s
     ("POST", f"{_TT}/dags"): (_dag, "dag.deployed"),
     ("POST", f"{_TT}/dags/{{dag}}/runs"): (_run, "run.triggered"),
     ("POST", f"{_TT}/runs/{{run}}/cancel"): (_running_run, "run.cancelled"),
+    ("POST", "/v1/users"): (_user, "user.invited"),
+    ("POST", "/v1/users/{user}/lock"): (_of_user(f"{_U}/lock", reason="left"), "user.locked"),
+    ("POST", "/v1/users/{user}/unlock"): (_of_user(f"{_U}/unlock", locked=True), "user.unlocked"),
+    ("POST", "/v1/users/{user}/reset"): (_of_user(f"{_U}/reset"), "user.reset"),
+    ("PUT", "/v1/users/{user}/platform-admin"): (
+        _of_user(f"{_U}/platform-admin", is_platform_admin=True),
+        "user.platform_admin",
+    ),
+    ("DELETE", "/v1/users/{user}"): (_of_user(_U), "user.deleted"),
+    ("PUT", f"{_TT}/members/{{user}}"): (_of_user(f"{T}/members/author-2", role="author"), "member.set"),
+    ("DELETE", f"{_TT}/members/{{user}}"): (_of_user(f"{T}/members/author-2"), "member.removed"),
 }
 """For every route by which people change something: what to send, and the action of the row that it leaves."""
 
@@ -210,7 +272,7 @@ async def test_a_change_leaves_one_row_with_who_what_and_from_where(
 
     [row] = await new_rows(api, before)
     assert (row.actor, row.action, row.result, row.address) == ("token:bootstrap", action, "done", ADDRESS)
-    assert row.team_id is not None
+    assert (row.team_id is None) == route[1].startswith("/v1/users"), "users belong to the platform"
 
 
 async def test_what_a_known_caller_may_not_do_leaves_one_row_each(api: Api) -> None:
@@ -311,20 +373,20 @@ async def test_a_refused_enrolment_leaves_a_row(api: Api) -> None:
 
 async def test_no_secret_is_in_any_row(api: Api, north: EnrolledAgent) -> None:
     office = Office(api, north)
-    secrets = [PASSWORD, api.admin_token.partition(".")[2], north.token]
+    shown = [PASSWORD, api.admin_token.partition(".")[2], north.token]
     for (method, _), (prepare, _) in PREPARED.items():
         path, body = await prepare(office)
         answer = await office(method, path, **body)
-        if "token" in (made := answer.json() if answer.content else {}):
-            secrets.append(made["token"].partition(".")[2])
+        made = answer.json() if answer.content else {}
+        shown += [made[field].rpartition(".")[2] for field in ("token", "secret", "link") if made.get(field)]
     pasted = await api.make_api_token("viewer")
-    secrets.append(pasted.partition(".")[2])
+    shown.append(pasted.partition(".")[2])
     await api.as_person("DELETE", f"{T}/api-tokens/{pasted}")
     await api.client.post("/oauth/token", data={"client_assertion": north.key.assertion(north.id, ISSUER)})
 
     everything = "\n".join(str(tuple(row)) for row in await rows(api))
     assert pasted.partition(".")[0] in everything
-    assert [secret for secret in secrets if secret in everything] == []
+    assert [secret for secret in shown if secret in everything] == []
 
 
 def test_roles_that_may_read_the_trail_are_admins_only() -> None:

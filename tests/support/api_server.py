@@ -243,9 +243,9 @@ class Api:
 
 
 @asynccontextmanager
-async def open_api(state_dir: Path, *, database_url: str | None = None) -> AsyncIterator[Api]:
+async def open_api(state_dir: Path, *, database_url: str | None = None, **more: Any) -> AsyncIterator[Api]:
     """Run the API in this process, without a socket, on a database of its own."""
-    settings = Settings(state_dir=state_dir, database_url=database_url, public_url=ISSUER)
+    settings = Settings(state_dir=state_dir, database_url=database_url, **{"public_url": ISSUER, **more})
     async with open_house(settings) as house:
         app = _app(house)
         second = Database(make_engine(settings.database()), publish=lambda _signals: None)

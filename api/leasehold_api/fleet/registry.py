@@ -7,6 +7,7 @@ from typing import Protocol
 
 from leasehold_api.acting import By, Slice, Team
 from leasehold_api.callers import AgentCaller
+from leasehold_api.fleet.service_clients import ServiceClientStore
 from leasehold_api.opaque_tokens import OpaqueToken
 from leasehold_protocol.v1.agents import AgentKeys
 from leasehold_protocol.v1.fleet import (
@@ -199,3 +200,4 @@ class Registry:
     agent_keys: AgentKeyStore
     enrolment_tokens: EnrolmentTokenStore
     api_tokens: ApiTokenStore
+    service_clients: ServiceClientStore

@@ -24,6 +24,8 @@ class AgentStanding:
     locked_because: str | None
     is_finishing: bool
     """It is locked, and may bring what it holds to an end."""
+    is_token_revoked: bool = False
+    """The one token that was shown was ended before its time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +56,34 @@ class UserStanding:
     """By the team's name; of several roles in one team the highest."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignInStanding:
+    """An application that works for a person, as both stand at this moment."""
+
+    user: UserStanding
+    expires_at: float
+    ended_because: str | None
+    is_token_revoked: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceClientStanding:
+    """A service client as it stands at this moment."""
+
+    id: str
+    name: str
+    membership: Membership
+    token_epoch: int
+    expires_at: float | None
+    locked_because: str | None
+    is_token_revoked: bool
+
+
 class Callers(Protocol):
     """Where callers are looked up: one indexed query each."""
 
-    async def agent(self, agent_id: str) -> AgentStanding | None:
-        """Return an agent's standing."""
+    async def agent(self, agent_id: str, *, jti: str) -> AgentStanding | None:
+        """Return the standing of an agent, and of the token with this ``jti``."""
         ...
 
     async def api_token(self, token_id: str) -> StoredApiToken | None:
@@ -67,6 +92,14 @@ class Callers(Protocol):
 
     async def user(self, user_id: str) -> UserStanding | None:
         """Return a person's standing."""
+        ...
+
+    async def signed_in(self, sign_in_id: str, *, jti: str) -> SignInStanding | None:
+        """Return the standing of a sign-in, of its person, and of the token with this ``jti``."""
+        ...
+
+    async def service_client(self, client_id: str, *, jti: str) -> ServiceClientStanding | None:
+        """Return the standing of a service client, and of the token with this ``jti``."""
         ...
 
     async def team_id(self, name: str) -> str | None:

@@ -19,6 +19,8 @@ from leasehold_api.errors import ApiError, ForbiddenError
 from leasehold_api.fleet.roles import includes
 from leasehold_api.http.authentication import Authentication
 from leasehold_api.http.house import house
+from leasehold_api.http.pages.forms import checked_form
+from leasehold_api.http.pages.session import signed_in, visitor
 from leasehold_protocol.v1.fleet import Role
 from leasehold_protocol.v1.message import Name
 
@@ -32,6 +34,8 @@ class Kind(StrEnum):
     PERSON = "person"  # any valid API token
     PLATFORM_ADMIN = "platform_admin"
     TEAM = "team"  # an API token of the team in the path, with at least a role; or the platform admin's
+    PAGE = "page"  # any browser; forms need the CSRF token of their page
+    SIGNED_IN = "signed_in"  # a browser with a session; others are sent to sign in
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ _OPEN = Requirement(Kind.OPEN)
 _AGENT = Requirement(Kind.AGENT)
 _FINISHING_AGENT = Requirement(Kind.AGENT, while_finishing=True)
 _TASK = Requirement(Kind.TASK)
+_PAGE = Requirement(Kind.PAGE)
+_SIGNED_IN = Requirement(Kind.SIGNED_IN)
 _PERSON = Requirement(Kind.PERSON)
 _PLATFORM_ADMIN = Requirement(Kind.PLATFORM_ADMIN)
 _VIEWER = Requirement(Kind.TEAM, Role.VIEWER)
@@ -65,6 +71,25 @@ ACCESS: dict[tuple[str, str], Requirement] = {
     ("GET", "/oauth/jwks.json"): _OPEN,
     ("POST", "/oauth/register"): _OPEN,
     ("POST", "/oauth/token"): _OPEN,
+    ("POST", "/oauth/device_authorization"): _OPEN,
+    ("POST", "/oauth/revoke"): _OPEN,
+    ("POST", "/oauth/introspect"): _OPEN,
+    # ── pages ──
+    ("GET", "/"): _SIGNED_IN,
+    ("GET", "/sign-in"): _PAGE,
+    ("POST", "/sign-in"): _PAGE,
+    ("GET", "/sign-in/provider"): _PAGE,
+    ("GET", "/sign-in/callback"): _PAGE,
+    ("POST", "/sign-out"): _SIGNED_IN,
+    ("GET", "/welcome"): _PAGE,
+    ("POST", "/welcome"): _PAGE,
+    ("POST", "/sessions/{session}/end"): _SIGNED_IN,
+    ("POST", "/sessions/end-all"): _SIGNED_IN,
+    ("GET", "/static/{name}"): _OPEN,
+    ("GET", "/oauth/authorize"): _SIGNED_IN,
+    ("POST", "/oauth/authorize"): _SIGNED_IN,
+    ("GET", "/device"): _SIGNED_IN,
+    ("POST", "/device"): _SIGNED_IN,
     # ── agents ──
     ("POST", "/v1/agent/hello"): _FINISHING_AGENT,
     ("POST", "/v1/agent/leases"): _AGENT,
@@ -91,6 +116,17 @@ ACCESS: dict[tuple[str, str], Requirement] = {
     ("GET", "/v1/teams"): _PERSON,
     ("POST", "/v1/teams"): _PLATFORM_ADMIN,
     ("GET", "/v1/audit"): _PLATFORM_ADMIN,
+    ("GET", "/v1/users"): _PLATFORM_ADMIN,
+    ("POST", "/v1/users"): _PLATFORM_ADMIN,
+    ("GET", "/v1/users/{user}"): _PLATFORM_ADMIN,
+    ("DELETE", "/v1/users/{user}"): _PLATFORM_ADMIN,
+    ("POST", "/v1/users/{user}/lock"): _PLATFORM_ADMIN,
+    ("POST", "/v1/users/{user}/unlock"): _PLATFORM_ADMIN,
+    ("POST", "/v1/users/{user}/reset"): _PLATFORM_ADMIN,
+    ("PUT", "/v1/users/{user}/platform-admin"): _PLATFORM_ADMIN,
+    ("GET", f"{_T}/members"): _VIEWER,
+    ("PUT", f"{_T}/members/{{user}}"): _ADMIN,
+    ("DELETE", f"{_T}/members/{{user}}"): _ADMIN,
     ("GET", f"{_T}/audit"): _ADMIN,
     ("GET", f"{_T}/sites"): _VIEWER,
     ("GET", f"{_T}/sites/{{site}}"): _VIEWER,
@@ -109,6 +145,12 @@ ACCESS: dict[tuple[str, str], Requirement] = {
     ("GET", f"{_T}/api-tokens"): _ADMIN,
     ("POST", f"{_T}/api-tokens"): _ADMIN,
     ("DELETE", f"{_T}/api-tokens/{{token}}"): _ADMIN,
+    ("GET", f"{_T}/service-clients"): _ADMIN,
+    ("POST", f"{_T}/service-clients"): _ADMIN,
+    ("POST", f"{_T}/service-clients/{{client}}/lock"): _ADMIN,
+    ("POST", f"{_T}/service-clients/{{client}}/unlock"): _ADMIN,
+    ("POST", f"{_T}/service-clients/{{client}}/secret"): _ADMIN,
+    ("DELETE", f"{_T}/service-clients/{{client}}"): _ADMIN,
     ("GET", f"{_T}/connections"): _VIEWER,
     ("GET", f"{_T}/connections/{{connection}}"): _VIEWER,
     ("PUT", f"{_T}/connections/{{connection}}"): _ADMIN,
@@ -211,6 +253,8 @@ def check_every_route_is_listed(app: FastAPI) -> None:
             wrong.append(f"{method} {path} is not in the table")
         elif (enforced.kind, enforced.role) != (needed.kind, needed.role):
             wrong.append(f"{method} {path} needs {_words(needed)} but enforces {_words(enforced)}")
+        elif needed.kind in _PAGES and method != "GET" and not _checks_its_form(route):
+            wrong.append(f"{method} {path} is a page and does not check its form")
     if wrong:
         raise RuntimeError("routes and the table in leasehold_api.http.access differ: " + "; ".join(wrong))
 
@@ -223,11 +267,14 @@ def _routes(app: FastAPI) -> Iterator[tuple[str, str, Any]]:
                 yield method, str(context.path), context.original_route
 
 
+_PAGES = {Kind.PAGE, Kind.SIGNED_IN}
 _KINDS: dict[Any, Requirement] = {
     agent_caller: _AGENT,
     task_caller: _TASK,
     person_caller: _PERSON,
     platform_admin: _PLATFORM_ADMIN,
+    visitor: _PAGE,
+    signed_in: _SIGNED_IN,
 }
 
 
@@ -238,6 +285,10 @@ def _enforced_by(route: APIRoute) -> Requirement:
         if dependency.call in _KINDS:
             return _KINDS[dependency.call]
     return _OPEN
+
+
+def _checks_its_form(route: APIRoute) -> bool:
+    return any(dependency.call is checked_form for dependency in route.dependant.dependencies)
 
 
 def _words(requirement: Requirement) -> str:

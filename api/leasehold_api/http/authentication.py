@@ -12,23 +12,21 @@ from leasehold_api import clock
 from leasehold_api.callers import AgentCaller, Membership, PersonCaller, PersonKind, TaskCaller, TeamCaller
 from leasehold_api.errors import ApiError, NotFoundError, UnauthenticatedError
 from leasehold_api.fleet.standing import AgentStanding, Callers
+from leasehold_api.http.credentials import credential
 from leasehold_api.http.handing_nonces import hand_out_nonce
+from leasehold_api.http.persons import Persons
 from leasehold_api.oauth.access_tokens import AccessTokens
 from leasehold_api.oauth.keys import SignatureError
 from leasehold_api.oauth.nonces import RENEWED_AFTER_S, Nonces
+from leasehold_api.oauth.people_tokens import PeopleTokens
 from leasehold_api.oauth.proofs import NonceWantedError, Proof, ProofError, ReplayedProofError, read_proof
 from leasehold_api.oauth.replays import UsedProofs
 from leasehold_api.oauth.task_tokens import TaskTokens
-from leasehold_api.opaque_tokens import OpaqueToken, parse
 from leasehold_protocol.v1.fleet import Role
 from leasehold_protocol.v1.problems import ProblemCode
 
 _CHALLENGE = {"WWW-Authenticate": 'DPoP algs="ES256"'}
 _NONCE_CHALLENGE = {"WWW-Authenticate": 'DPoP error="use_dpop_nonce", algs="ES256"'}
-_BEARER_CHALLENGE = {"WWW-Authenticate": "Bearer"}
-
-
-USE_NOTED_EVERY_S = 60.0
 
 
 class Authentication:
@@ -40,6 +38,7 @@ class Authentication:
         *,
         public_url: str,
         access_tokens: AccessTokens,
+        people_tokens: PeopleTokens,
         task_tokens: TaskTokens,
         used_proofs: UsedProofs,
         nonces: Nonces,
@@ -51,6 +50,7 @@ class Authentication:
         self._task_tokens = task_tokens
         self._used_proofs = used_proofs
         self._nonces = nonces
+        self._persons = Persons(callers, people_tokens, check_proof=self._check_proof)
 
     def proof(self, request: Request, *, access_token: str | None, now: float, needs_nonce: bool = False) -> Proof:
         """Return the request's proof of possession, and count it as used.
@@ -110,7 +110,7 @@ class Authentication:
         except SignatureError as error:
             raise _unauthenticated(f"{error}; get an access token at /oauth/token") from error
         self._check(request, token, jkt=claims.jkt, expires_at=claims.expires_at, now=now)
-        standing = await self._standing(claims.agent_id, while_finishing=while_finishing)
+        standing = await self._standing(claims.agent_id, claims.jti, while_finishing=while_finishing)
         if claims.epoch != standing.token_epoch or claims.jkt != standing.jkt:
             raise _unauthenticated("this access token was ended; get a new one at /oauth/token")
         return AgentCaller(
@@ -139,7 +139,7 @@ class Authentication:
             raise _unauthenticated(f"{error}; use the task token that came with the lease") from error
         self._check(request, token, jkt=claims.jkt, expires_at=claims.expires_at, now=now)
         # A task that its agent may finish needs what it declared.
-        standing = await self._standing(claims.agent_id, while_finishing=True)
+        standing = await self._standing(claims.agent_id, claims.jti, while_finishing=True)
         if claims.jkt != standing.jkt:
             raise _unauthenticated("the agent's key was rotated: get a new task token at /oauth/token")
         return TaskCaller(
@@ -161,34 +161,9 @@ class Authentication:
         """Return the person or program that calls.
 
         Raises:
-            UnauthenticatedError: if there is no valid API token.
+            UnauthenticatedError: if there is no valid API token or access token.
         """
-        now = clock.now()
-        shown = _api_token(request)
-        request.state.shown_token = shown.id
-        stored = await self._callers.api_token(shown.id)
-        if stored is None or not shown.has_digest(stored.sha256):
-            raise _no_person("the API token is not known here: check that it was copied whole and is for this server")
-        if stored.revoked_at is not None:
-            raise _no_person("the API token was revoked: ask an admin of the team for a new one")
-        if stored.expires_at is not None and now >= stored.expires_at:
-            raise _no_person(
-                "the API token has expired: ask an admin of the team for a new one", ProblemCode.TOKEN_EXPIRED
-            )
-        if stored.last_used_at is None or now - stored.last_used_at >= USE_NOTED_EVERY_S:
-            await self._callers.api_token_used(stored.id, now=now)
-        person = PersonCaller(
-            kind=PersonKind.API_TOKEN,
-            id=stored.id,
-            name=stored.name,
-            is_platform_admin=stored.membership is None,
-            memberships={} if stored.membership is None else {stored.membership.team: stored.membership},
-            expires_at=stored.expires_at,
-            address=request.client.host if request.client else None,
-        )
-        # For the audit trail: whom a refusal further in was told.
-        request.state.person = person
-        return person
+        return await self._persons.person(request)
 
     async def in_team(self, request: Request, team: str) -> TeamCaller:
         """Return the caller in the team it names.
@@ -204,6 +179,10 @@ class Authentication:
         request.state.team_id = membership.team_id
         return TeamCaller(person=person, team_id=membership.team_id, team=team, role=membership.role)
 
+    async def team_id(self, name: str) -> str | None:
+        """Return the id of a team, for pages that let people choose among theirs."""
+        return await self._callers.team_id(name)
+
     async def _membership(self, person: PersonCaller, team: str) -> Membership | None:
         if not person.is_platform_admin:
             return person.memberships.get(team)
@@ -211,6 +190,13 @@ class Authentication:
         return None if team_id is None else Membership(team_id=team_id, team=team, role=Role.ADMIN)
 
     def _check(self, request: Request, token: str, *, jkt: str, expires_at: float, now: float) -> None:
+        self._check_proof(request, token, jkt=jkt, now=now)
+        if now >= expires_at:
+            raise UnauthenticatedError(
+                "the token has expired; get a new one", code=ProblemCode.TOKEN_EXPIRED, headers=_CHALLENGE
+            )
+
+    def _check_proof(self, request: Request, token: str, *, jkt: str, now: float) -> None:
         try:
             proof = self.proof(request, access_token=token, now=now)
         except ReplayedProofError as error:
@@ -226,13 +212,9 @@ class Authentication:
                 code=ProblemCode.DPOP_INVALID,
                 headers=_CHALLENGE,
             )
-        if now >= expires_at:
-            raise UnauthenticatedError(
-                "the token has expired; get a new one", code=ProblemCode.TOKEN_EXPIRED, headers=_CHALLENGE
-            )
 
-    async def _standing(self, agent_id: str, *, while_finishing: bool) -> AgentStanding:
-        standing = await self._callers.agent(agent_id)
+    async def _standing(self, agent_id: str, jti: str, *, while_finishing: bool) -> AgentStanding:
+        standing = await self._callers.agent(agent_id, jti=jti)
         if standing is None:
             raise _unauthenticated("this agent was removed; enrol it again with a new enrolment token")
         if standing.locked_because is not None and not (while_finishing and standing.is_finishing):
@@ -241,24 +223,16 @@ class Authentication:
                 "An operator of the team can unlock it.",
                 code=ProblemCode.AGENT_LOCKED,
             )
+        if standing.is_token_revoked:
+            raise _unauthenticated("this token was revoked; get a new one at /oauth/token")
         return standing
 
 
-def _credential(request: Request) -> tuple[str, str]:
-    """Return (scheme in lower case, the rest) of the one ``Authorization`` header.
-
-    Of two, a proxy in front of us may have looked at the other one.
-    """
-    shown = request.headers.getlist("authorization")
-    scheme, _, credential = (shown[0] if len(shown) == 1 else "").partition(" ")
-    return scheme.lower(), credential
-
-
 def _bound_token(request: Request) -> str:
-    scheme, token = _credential(request)
+    scheme, token = credential(request)
     match scheme:
         case "dpop" if token:
-            return token.strip()
+            return token
         case "bearer":
             raise UnauthenticatedError(
                 "this route takes no bearer token: send 'Authorization: DPoP <token>' with a DPoP proof (RFC 9449)",
@@ -269,21 +243,15 @@ def _bound_token(request: Request) -> str:
             raise _unauthenticated("send 'Authorization: DPoP <token>' with a DPoP proof (RFC 9449)")
 
 
-def _api_token(request: Request) -> OpaqueToken:
-    scheme, text = _credential(request)
-    token = parse(text.strip(), "lht") if scheme == "bearer" else None
-    if token is None:
-        raise _no_person("send 'Authorization: Bearer lht_…' with an API token")
-    return token
-
-
 def _yours(person: PersonCaller) -> str:
-    return "your API token" if person.kind is PersonKind.API_TOKEN else "your account"
+    match person.kind:
+        case PersonKind.API_TOKEN:
+            return "your API token"
+        case PersonKind.CLIENT:
+            return "your service client"
+        case PersonKind.USER:
+            return "your account"
 
 
 def _unauthenticated(detail: str) -> UnauthenticatedError:
     return UnauthenticatedError(detail, headers=_CHALLENGE)
-
-
-def _no_person(detail: str, code: ProblemCode | None = None) -> UnauthenticatedError:
-    return UnauthenticatedError(detail, code=code, headers=_BEARER_CHALLENGE)

@@ -18,11 +18,13 @@ from leasehold_api.fleet.presence import PresenceStore
 from leasehold_api.fleet.registry import Registry
 from leasehold_api.http.authentication import Authentication
 from leasehold_api.http.refusals import Refusals
+from leasehold_api.http.sign_in_rates import SignInRates
 from leasehold_api.leases.claimed import LeaseStore
 from leasehold_api.leases.dispatch import Dispatch
 from leasehold_api.leases.offer import Offers
 from leasehold_api.leases.parking import Parking
 from leasehold_api.leases.timekeeper import Timekeeper
+from leasehold_api.oauth.approvals import Approvals
 from leasehold_api.oauth.id_tokens import IdTokens
 from leasehold_api.oauth.keys import SigningKeys
 from leasehold_api.oauth.nonces import Nonces
@@ -30,6 +32,7 @@ from leasehold_api.oauth.rates import Rates
 from leasehold_api.oauth.server import Authority
 from leasehold_api.objects.blobs import BlobsOf
 from leasehold_api.objects.logs import LogStore
+from leasehold_api.people.people import People
 from leasehold_api.runs.catalog import RunStore
 from leasehold_api.telemetry.attempts import AttemptStore
 from leasehold_api.telemetry.delivery import Delivery
@@ -44,10 +47,15 @@ class House:
     # who may call
     authentication: Authentication
     authority: Authority
+    approvals: Approvals
     signing_keys: SigningKeys
     id_tokens: IdTokens
     enrolment_rates: Rates
+    device_rates: Rates
+    user_code_rates: Rates
+    people: People
     nonces: Nonces
+    sign_in_rates: SignInRates
     # who and where
     registry: Registry
     presence: PresenceStore

@@ -10,6 +10,8 @@ from starlette.exceptions import HTTPException
 
 from leasehold_api.errors import ApiError, InvalidRequestError
 from leasehold_api.http.house import house
+from leasehold_api.http.pages.rendering import error_page
+from leasehold_api.http.pages.session import is_page
 from leasehold_protocol.v1.problems import PROBLEM_MEDIA_TYPE, FieldError, ProblemCode
 
 log = logging.getLogger(__name__)
@@ -28,13 +30,13 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(ApiError)
     async def refused(request: Request, error: ApiError) -> Response:
         await house(request).refusals.of_request(request, error)
-        return _answer(error)
+        return error_page(request, error) if is_page(request) else _answer(error)
 
     @app.exception_handler(RequestValidationError)
     async def misshapen(request: Request, error: RequestValidationError) -> Response:
         explained = _explain(error)
         await house(request).refusals.of_request(request, explained)
-        return _answer(explained)
+        return error_page(request, explained) if is_page(request) else _answer(explained)
 
     @app.exception_handler(HTTPException)
     async def framework(request: Request, error: HTTPException) -> Response:
@@ -47,7 +49,8 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def bug(request: Request, error: Exception) -> Response:
         log.error("unexpected error", extra={"route": request.url.path}, exc_info=error)
-        return _answer(ApiError("this is a bug of the API; its log has the details"))
+        shown = ApiError("this is a bug of the API; its log has the details")
+        return error_page(request, shown) if is_page(request) else _answer(shown)
 
 
 def _answer(error: ApiError) -> Response:

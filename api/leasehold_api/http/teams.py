@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1", tags=["teams"])
 Person = Annotated[PersonCaller, Depends(person_caller)]
 PlatformAdmin = Annotated[PersonCaller, Depends(platform_admin)]
 
-_KINDS = {PersonKind.API_TOKEN: "api_token", PersonKind.USER: "user"}
+_KINDS = {PersonKind.API_TOKEN: "api_token", PersonKind.USER: "user", PersonKind.CLIENT: "service_client"}
 
 
 @router.get("/whoami", response_model=WhoAmI)

@@ -19,6 +19,7 @@ class AgentClaims:
     """What a verified access token says."""
 
     agent_id: str
+    jti: str
     jkt: str
     epoch: int
     """The agent's ``token_epoch`` when it was issued; a lower one than the agent's has been ended."""
@@ -64,6 +65,7 @@ class AccessTokens:
         try:
             return AgentClaims(
                 agent_id=str(claims["sub"]),
+                jti=str(claims["jti"]),
                 jkt=str(claims["cnf"]["jkt"]),
                 epoch=int(claims["epoch"]),
                 expires_at=float(claims["exp"]),

@@ -23,7 +23,7 @@ ASSERTION_TYPE = "client-authentication+jwt"
 LONGEST_LIFE_S = 60.0
 LEEWAY_S = 15.0
 _MOST_GENERATION = 2**62
-_AGENT_ID = re.compile(r"agt_[0-9a-f]{1,40}")
+_CLIENT_ID = re.compile(r"(?:agt|svc)_[0-9a-f]{1,40}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,14 +149,14 @@ def read_claims(claims: Mapping[str, Any], *, issuer: str, now: float) -> Assert
     return Assertion(generation=Generation(number=number, jti=jti, issued_at=issued_at), expires_at=expires_at)
 
 
-def claimed_agent(assertion: str) -> str | None:
+def claimed_client(assertion: str) -> str | None:
     """Return whom an assertion is about, unproved: to say in the audit trail for whom somebody was refused."""
     try:
         payload = assertion.split(".")[1]
         subject = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["sub"]
     except (ValueError, IndexError, KeyError, TypeError, RecursionError):
         return None
-    return subject if isinstance(subject, str) and _AGENT_ID.fullmatch(subject) else None
+    return subject if isinstance(subject, str) and _CLIENT_ID.fullmatch(subject) else None
 
 
 def unknown_agent() -> RefusalError:

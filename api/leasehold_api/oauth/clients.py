@@ -20,9 +20,13 @@ class AgentClient:
         """Return the agent's id."""
         return self.agent.id
 
-    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
-        """Agents authenticate with their key, and only at the token endpoint."""
-        return method == AUTH_METHOD and endpoint == "token"
+    def check_client_secret(self, _secret: str) -> bool:
+        """It has none, so none is right."""
+        return False
+
+    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:  # noqa: ARG002 - Authlib's signature
+        """Agents authenticate with their key."""
+        return method == AUTH_METHOD
 
     def check_grant_type(self, grant_type: str) -> bool:
         """Say whether agents may use a grant."""

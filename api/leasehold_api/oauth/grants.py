@@ -1,4 +1,4 @@
-"""The two grants: an access token for an agent (client_credentials), a task token for a lease (RFC 8693)."""
+"""The grants of programs: an access token for an agent or a service client, a task token for a lease (RFC 8693)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from typing import Any, cast
 
 from leasehold_api.oauth.access_tokens import LIFETIME_S
 from leasehold_api.oauth.authlib_parts import BaseGrant, ClientCredentialsGrant, TokenEndpointMixin
+from leasehold_api.oauth.client_authentication import ASSERTION, BY_SECRET
 from leasehold_api.oauth.clients import AUTH_METHOD, AgentClient
 from leasehold_api.oauth.keys import SignatureError
+from leasehold_api.oauth.people_store import ServiceAccount
 from leasehold_api.oauth.refusals import RefusalError
+from leasehold_api.oauth.scopes import SCOPES, granted, unknown_in
+from leasehold_api.oauth.service_clients import ServiceClient, check_is_open
 from leasehold_api.oauth.store import EnrolledAgent, HeldLease
 from leasehold_api.oauth.task_tokens import scopes_for
 from leasehold_protocol.v1.leases import parse_attempt_id
@@ -18,16 +22,38 @@ TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a token type
 
 
-class AgentCredentialsGrant(ClientCredentialsGrant):  # type: ignore[misc]  # Authlib has no type information
-    """``client_credentials``: an agent shows its assertion and proof, and gets an access token."""
+class CredentialsGrant(ClientCredentialsGrant):  # type: ignore[misc]  # Authlib has no type information
+    """``client_credentials``: an agent shows its assertion and proof, a service client its secret or assertion."""
 
-    TOKEN_ENDPOINT_AUTH_METHODS = (AUTH_METHOD,)
+    TOKEN_ENDPOINT_AUTH_METHODS = (ASSERTION, *BY_SECRET)
 
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
-        """Return the access token, bound to the agent's key."""
+        """Return the access token; an agent's is always bound to its key, a service client's when it proves one."""
+        if isinstance(self.request.client, ServiceClient):
+            return self._for_service_client(self.request.client.account)
         agent = _proven(self)
         token = self.server.access_tokens.issue(agent, jti=secrets.token_urlsafe(12), now=self.server.now)
         return _token_answer(self, token, LIFETIME_S)
+
+    def _for_service_client(self, account: ServiceAccount) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
+        server, scope = self.server, self.request.payload.scope
+        check_is_open(account, now=server.now)
+        if unknown := unknown_in(scope or ""):
+            raise RefusalError("invalid_scope", f"there is no scope {unknown[0]}; there are: {' '.join(SCOPES)}")
+        allowed = granted(scope, roles=[account.role], is_platform_admin=False)
+        token = server.people_tokens.issue(
+            subject=account.id,
+            client_id=account.id,
+            sign_in_id=None,
+            scope=allowed,
+            epoch=account.token_epoch,
+            jkt=server.proof_jkt,
+            jti=secrets.token_urlsafe(12),
+            now=server.now,
+        )
+        server.store.people.service_account_used(account.id, now=server.now)
+        kind = "DPoP" if server.proof_jkt else "Bearer"
+        return _token_answer(self, token, LIFETIME_S, kind=kind, scope=allowed)
 
 
 class TaskTokenGrant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]  # Authlib has no type information
@@ -93,7 +119,11 @@ class TaskTokenGrant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]  # Au
 
 def _proven(grant: Any) -> EnrolledAgent:
     """Return the agent that assertion and proof speak for. The first use of a key it proposed retires the other."""
-    client = cast("AgentClient", grant.request.client)
+    client = grant.request.client
+    if not isinstance(client, AgentClient):
+        raise RefusalError("unauthorized_client", "only agents get tokens this way")
+    if grant.server.proof_jkt is None:
+        raise RefusalError("invalid_dpop_proof", "send exactly one DPoP header with a proof of possession (RFC 9449)")
     if grant.server.proof_jkt != client.proven_jkt:
         raise RefusalError("invalid_dpop_proof", "the DPoP proof must be made with the key that signed the assertion")
     if client.agent.jkt != client.proven_jkt:
@@ -102,7 +132,7 @@ def _proven(grant: Any) -> EnrolledAgent:
 
 
 def _token_answer(
-    grant: Any, token: str, expires_in: float, **more: str
+    grant: Any, token: str, expires_in: float, *, kind: str = "DPoP", **more: str
 ) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
-    body = {"access_token": token, "token_type": "DPoP", "expires_in": int(expires_in), **more}
+    body = {"access_token": token, "token_type": kind, "expires_in": int(expires_in), **more}
     return 200, body, grant.TOKEN_RESPONSE_HEADER

@@ -6,8 +6,14 @@ from typing import Any
 
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 
-from leasehold_api.oauth.clients import GRANT_TYPES
+from leasehold_api.oauth.client_authentication import ASSERTION, EVERY_METHOD
 from leasehold_api.oauth.id_tokens import CLAIMS as ID_TOKEN_CLAIMS
+from leasehold_api.oauth.scopes import SCOPES
+from leasehold_api.oauth.server import GRANTS
+from leasehold_api.oauth.service_clients import ALGORITHMS
+from leasehold_api.oauth.token_endpoints import INTROSPECTION_METHODS, REVOCATION_METHODS
+
+_ASSERTION_ALGORITHMS = sorted({name for names in ALGORITHMS.values() for name in names})
 
 
 def metadata(issuer: str) -> dict[str, Any]:
@@ -19,20 +25,34 @@ def metadata(issuer: str) -> dict[str, Any]:
     document = AuthorizationServerMetadata(
         {
             "issuer": issuer,
+            "authorization_endpoint": f"{issuer}/oauth/authorize",
             "token_endpoint": f"{issuer}/oauth/token",
+            "device_authorization_endpoint": f"{issuer}/oauth/device_authorization",
+            "revocation_endpoint": f"{issuer}/oauth/revoke",
+            "introspection_endpoint": f"{issuer}/oauth/introspect",
             "registration_endpoint": f"{issuer}/oauth/register",
             "jwks_uri": f"{issuer}/oauth/jwks.json",
-            "grant_types_supported": list(GRANT_TYPES),
-            "response_types_supported": [],
-            "token_endpoint_auth_methods_supported": ["private_key_jwt"],
-            "token_endpoint_auth_signing_alg_values_supported": ["ES256"],
+            "scopes_supported": list(SCOPES),
+            "grant_types_supported": [grant.GRANT_TYPE for grant in GRANTS],
+            "response_types_supported": ["code"],
+            "response_modes_supported": ["query"],
+            "code_challenge_methods_supported": ["S256"],
+            "authorization_response_iss_parameter_supported": True,
             "dpop_signing_alg_values_supported": ["ES256"],
+            **_methods("token", EVERY_METHOD),
+            **_methods("revocation", REVOCATION_METHODS),
+            **_methods("introspection", INTROSPECTION_METHODS),
         }
     )
-    document.validate_issuer()
-    document.validate_token_endpoint()
-    document.validate_registration_endpoint()
+    document.validate()
     return dict(document)
+
+
+def _methods(endpoint: str, methods: tuple[str, ...]) -> dict[str, list[str]]:
+    named = {f"{endpoint}_endpoint_auth_methods_supported": list(methods)}
+    if ASSERTION in methods:
+        named[f"{endpoint}_endpoint_auth_signing_alg_values_supported"] = _ASSERTION_ALGORITHMS
+    return named
 
 
 def openid_configuration(issuer: str) -> dict[str, Any]:

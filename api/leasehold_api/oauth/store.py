@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from leasehold_api.oauth.generations import Generation
+from leasehold_api.oauth.people_store import PeopleStore
 from leasehold_protocol.v1.manifest import TaskEntry
 
 T = TypeVar("T")
@@ -126,6 +127,11 @@ class AuditEntry:
 
 class AuthorityStore(Protocol):
     """One transaction."""
+
+    @property
+    def people(self) -> PeopleStore:
+        """The same transaction, as far as people and service clients are concerned."""
+        ...
 
     def enrolment_token(self, token_id: str) -> StoredEnrolmentToken | None:
         """Return an enrolment token by its public id."""

@@ -19,6 +19,7 @@ class TaskClaims:
     """What a verified task token says."""
 
     agent_id: str
+    jti: str
     site_id: str
     team_id: str
     team: str
@@ -125,6 +126,7 @@ class TaskTokens:
         try:
             return TaskClaims(
                 agent_id=str(claims["act"]["sub"]),
+                jti=str(claims["jti"]),
                 site_id=str(claims["site_id"]),
                 team_id=str(claims["team_id"]),
                 team=str(claims["team"]),

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, exists, select, update
 
 from leasehold_api.callers import Membership
 from leasehold_api.fleet.roles import highest
-from leasehold_api.fleet.standing import AgentStanding, StoredApiToken, UserStanding
+from leasehold_api.fleet.standing import (
+    AgentStanding,
+    ServiceClientStanding,
+    SignInStanding,
+    StoredApiToken,
+    UserStanding,
+)
 from leasehold_api.storage.database import Database
 from leasehold_api.storage.sql_locks import SITE_LOCK, lock_of
-from leasehold_api.storage.tables import agents, api_tokens, memberships, sites, teams, users
+from leasehold_api.storage.tables import (
+    agents,
+    api_tokens,
+    memberships,
+    oauth_sign_ins,
+    revoked_jtis,
+    service_clients,
+    sites,
+    teams,
+    users,
+)
 from leasehold_protocol.v1.fleet import Role
 
+_IS_REVOKED = exists().where(revoked_jtis.c.jti == bindparam("jti")).label("is_token_revoked")
 _AGENT = (
     select(
         agents.c.id,
@@ -26,6 +43,7 @@ _AGENT = (
         *SITE_LOCK,
         sites.c.name.label("site"),
         teams.c.name.label("team"),
+        _IS_REVOKED,
     )
     .join(sites, sites.c.id == agents.c.site_id)
     .join(teams, teams.c.id == agents.c.team_id)
@@ -42,6 +60,12 @@ _MEMBERSHIPS = (
     .join(teams, teams.c.id == memberships.c.team_id)
     .where(memberships.c.user_id == bindparam("id"))
 )
+_SIGN_IN = select(oauth_sign_ins, _IS_REVOKED).where(oauth_sign_ins.c.id == bindparam("id"))
+_CLIENT = (
+    select(service_clients, teams.c.name.label("team"), _IS_REVOKED)
+    .join(teams, teams.c.id == service_clients.c.team_id)
+    .where(service_clients.c.id == bindparam("id"))
+)
 _TEAM = select(teams.c.id).where(teams.c.name == bindparam("name"))
 
 
@@ -51,9 +75,10 @@ class SqlCallers:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def agent(self, agent_id: str) -> AgentStanding | None:
-        """Return an agent's standing."""
-        row = await self._database.look_up(lambda connection: connection.execute(_AGENT, {"id": agent_id}).first())
+    async def agent(self, agent_id: str, *, jti: str) -> AgentStanding | None:
+        """Return the standing of an agent and of its token."""
+        shown = {"id": agent_id, "jti": jti}
+        row = await self._database.look_up(lambda connection: connection.execute(_AGENT, shown).first())
         if row is None:
             return None
         return AgentStanding(
@@ -67,6 +92,7 @@ class SqlCallers:
             token_epoch=row.token_epoch,
             locked_because=lock_of(row).because,
             is_finishing=lock_of(row).is_finishing,
+            is_token_revoked=row.is_token_revoked,
         )
 
     async def api_token(self, token_id: str) -> StoredApiToken | None:
@@ -88,7 +114,27 @@ class SqlCallers:
 
     async def user(self, user_id: str) -> UserStanding | None:
         """Return a person's standing."""
-        return await self._database.read(lambda connection: _user(connection, user_id))
+        return await self._database.read(lambda connection: standing_of_user(connection, user_id))
+
+    async def signed_in(self, sign_in_id: str, *, jti: str) -> SignInStanding | None:
+        """Return the standing of a sign-in, of its person and of its token."""
+        return await self._database.read(lambda connection: _signed_in(connection, sign_in_id, jti))
+
+    async def service_client(self, client_id: str, *, jti: str) -> ServiceClientStanding | None:
+        """Return the standing of a service client and of its token."""
+        shown = {"id": client_id, "jti": jti}
+        row = await self._database.look_up(lambda connection: connection.execute(_CLIENT, shown).first())
+        if row is None:
+            return None
+        return ServiceClientStanding(
+            id=row.id,
+            name=row.name,
+            membership=Membership(team_id=row.team_id, team=row.team, role=Role(row.role)),
+            token_epoch=row.token_epoch,
+            expires_at=row.expires_at,
+            locked_because=None if row.locked_at is None else row.locked_because or "no reason was given",
+            is_token_revoked=row.is_token_revoked,
+        )
 
     async def team_id(self, name: str) -> str | None:
         """Return the id of a team."""
@@ -101,7 +147,8 @@ class SqlCallers:
         )
 
 
-def _user(connection: Connection, user_id: str) -> UserStanding | None:
+def standing_of_user(connection: Connection, user_id: str) -> UserStanding | None:
+    """Return a person's standing, within a query."""
     row = connection.execute(_USER, {"id": user_id}).first()
     if row is None:
         return None
@@ -112,8 +159,22 @@ def _user(connection: Connection, user_id: str) -> UserStanding | None:
     return UserStanding(
         id=row.id,
         name=row.name,
-        is_platform_admin=row.is_platform_admin,
+        is_platform_admin=row.is_platform_admin or row.is_admin_by_groups,
         token_epoch=row.token_epoch,
         locked_because=None if row.locked_at is None else row.locked_because or "no reason was given",
         memberships=found,
+    )
+
+
+def _signed_in(connection: Connection, sign_in_id: str, jti: str) -> SignInStanding | None:
+    row = connection.execute(_SIGN_IN, {"id": sign_in_id, "jti": jti}).first()
+    user = None if row is None else standing_of_user(connection, row.user_id)
+    if row is None or user is None:
+        return None
+    is_over = row.ended_at is not None
+    return SignInStanding(
+        user=user,
+        expires_at=row.expires_at,
+        ended_because=(row.ended_because or "no reason was given") if is_over else None,
+        is_token_revoked=row.is_token_revoked,
     )

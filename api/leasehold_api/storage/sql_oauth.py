@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 from sqlalchemy import Row, Select, delete, insert, or_, select, update
 
 from leasehold_api.oauth.generations import Generation
+from leasehold_api.oauth.people_store import PeopleStore
 from leasehold_api.oauth.store import (
     AuditEntry,
     AuthorityStore,
@@ -24,6 +25,7 @@ from leasehold_api.storage.database import Database
 from leasehold_api.storage.plans import Plans
 from leasehold_api.storage.sql_agent_keys import promote, take_over
 from leasehold_api.storage.sql_locks import SITE_LOCK, lock_agent, lock_of
+from leasehold_api.storage.sql_people_tokens import SqlPeopleStore
 from leasehold_api.storage.tables import (
     agents,
     connection_grants,
@@ -67,6 +69,7 @@ class SqlAuthorityStore:
     def __init__(self, tx: Transaction, plans: Plans) -> None:
         self._tx = tx
         self._plans = plans
+        self.people: PeopleStore = SqlPeopleStore(tx)
 
     def enrolment_token(self, token_id: str) -> StoredEnrolmentToken | None:
         """Return an enrolment token by its public id."""

@@ -13,7 +13,7 @@ from leasehold_api.audit.trail import Refusal, Wanted
 from leasehold_api.clock import instant
 from leasehold_api.storage import sql_audit
 from leasehold_api.storage.database import Database
-from leasehold_api.storage.tables import agents, api_tokens, audit, enrolment_tokens
+from leasehold_api.storage.tables import agents, api_tokens, audit, enrolment_tokens, service_clients
 from leasehold_api.storage.writer import Transaction
 from leasehold_protocol.v1.audit import AuditRow
 from leasehold_protocol.v1.message import Json
@@ -33,7 +33,7 @@ _SEAL = (
     .where(audit.c.id == bindparam("row_id"), audit.c.seq.is_(None))
     .values(seq=bindparam("new_seq"), previous_hash=bindparam("new_previous"), hash=bindparam("new_hash"))
 )
-_OWNERS = {"lht": api_tokens, "enr": enrolment_tokens, "agt": agents}
+_OWNERS = {"lht": api_tokens, "enr": enrolment_tokens, "agt": agents, "svc": service_clients}
 
 
 class SqlTrail:

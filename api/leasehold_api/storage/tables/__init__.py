@@ -13,7 +13,21 @@ from leasehold_api.storage.tables.fleet import (
     teams,
     used_jtis,
 )
-from leasehold_api.storage.tables.people import memberships, users
+from leasehold_api.storage.tables.oauth import (
+    oauth_codes,
+    oauth_devices,
+    oauth_refresh_tokens,
+    oauth_sign_ins,
+    revoked_jtis,
+    service_clients,
+)
+from leasehold_api.storage.tables.people import (
+    browser_sessions,
+    memberships,
+    pending_sign_ins,
+    sign_in_links,
+    users,
+)
 from leasehold_api.storage.tables.schema import metadata
 from leasehold_api.storage.tables.work import (
     attempts,
@@ -33,6 +47,7 @@ __all__ = [
     "api_tokens",
     "attempts",
     "audit",
+    "browser_sessions",
     "bundles",
     "connection_grants",
     "connections",
@@ -42,8 +57,16 @@ __all__ = [
     "memberships",
     "metadata",
     "metric_points",
+    "oauth_codes",
+    "oauth_devices",
+    "oauth_refresh_tokens",
+    "oauth_sign_ins",
+    "pending_sign_ins",
     "placements",
+    "revoked_jtis",
     "runs",
+    "service_clients",
+    "sign_in_links",
     "signing_keys",
     "site_placements",
     "sites",

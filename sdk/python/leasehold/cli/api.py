@@ -1,12 +1,13 @@
 """The API as the command sees it: one request, one typed answer, or one error that says what to do.
 
-The only module that knows the HTTP client.
+Beside ``authority`` the only module that knows the HTTP client.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import TracebackType
@@ -19,6 +20,7 @@ from pydantic import ValidationError
 from leasehold.cli.answers import NOT_THE_API, refusal
 from leasehold.cli.errors import UnreachableError, WrongInputError
 from leasehold_protocol.v1.message import Message, Page
+from leasehold_protocol.v1.problems import Problem, ProblemCode
 
 M = TypeVar("M", bound=Message)
 P = TypeVar("P", bound=Page)
@@ -61,17 +63,54 @@ async def rows(pages: AsyncIterator[ListPage[R]]) -> list[R]:
     return [row async for page in pages for row in page.items]
 
 
+class TokenSource(Protocol):
+    """Gives the token for each request; ``credentials`` has the kinds."""
+
+    def is_ready(self) -> bool: ...
+    def current(self) -> str: ...
+    def instead_of(self, refused: str) -> str | None: ...
+
+
+class _Bearer(httpx.Auth):
+    """Sends a token along, and once another when the API says that it has ended."""
+
+    def __init__(self, source: TokenSource) -> None:
+        self._source = source
+
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        """Send the request, perhaps twice."""
+        # In a thread when it is about to end: it is renewed first, by a request of its own.
+        source = self._source
+        token = source.current() if source.is_ready() else await asyncio.to_thread(source.current)
+        request.headers["Authorization"] = f"Bearer {token}"
+        response = yield request
+        can_be_sent_again = isinstance(request.stream, httpx.ByteStream)
+        if response.status_code != HTTPStatus.UNAUTHORIZED or not can_be_sent_again:
+            return
+        if not _says_expired(await response.aread()):
+            return
+        another = await asyncio.to_thread(self._source.instead_of, token)
+        if another is not None:
+            request.headers["Authorization"] = f"Bearer {another}"
+            yield request
+
+
+def _says_expired(body: bytes) -> bool:
+    try:
+        return Problem.model_validate_json(body).code is ProblemCode.TOKEN_EXPIRED
+    except ValidationError:
+        return False
+
+
 class Api:
     """One API, called as one caller for one team. An async context manager: connections close with it."""
 
-    def __init__(self, *, url: str, token: str | None, team: str = "default") -> None:
+    def __init__(self, *, url: str, credentials: TokenSource, team: str = "default") -> None:
         self.url = url
         self._team = team
         headers = {"User-Agent": "leasehold-cli", "Accept": "application/json"}
-        if token is not None:
-            headers["Authorization"] = f"Bearer {token}"
         timeout = httpx.Timeout(ANSWER_S, connect=CONNECT_S)
-        self._http = httpx.AsyncClient(base_url=url, headers=headers, timeout=timeout)
+        self._http = httpx.AsyncClient(base_url=url, headers=headers, timeout=timeout, auth=_Bearer(credentials))
 
     async def __aenter__(self) -> Self:
         return self
@@ -90,6 +129,14 @@ class Api:
         # Keys of variables may have a slash inside; in any other place it would lead to another route.
         allowed = "/" if kind == "variables" else ""
         return "/".join(["/v1/teams", _segment(self._team), kind, *(_segment(name, allowed) for name in names)])
+
+    def of_users(self, *names: str) -> str:
+        """Return the path of something that belongs to a user, each segment quoted.
+
+        Raises:
+            WrongInputError: if one of the names can't be one.
+        """
+        return "/".join(["/v1/users", *(_segment(name) for name in names)])
 
     async def get(self, path: str, answer: type[M], query: Query | None = None) -> M:
         """Read one object."""
@@ -111,6 +158,10 @@ class Api:
             method, path, content=body.model_dump_json(by_alias=True).encode(), media_type="application/json"
         )
         return self._read(response, answer)
+
+    async def create(self, path: str, answer: type[M]) -> M:
+        """Ask for something to be made, and read what it is."""
+        return self._read(await self._request("POST", path), answer)
 
     async def post(self, path: str, body: Message | None = None) -> None:
         """Ask for something whose answer says nothing new."""

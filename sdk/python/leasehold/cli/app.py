@@ -15,11 +15,14 @@ from leasehold.cli.commands import (
     connections,
     dags,
     logs,
+    members,
     runs,
+    service_clients,
     sign_in,
     sites,
     teams,
     tokens,
+    users,
     variables,
 )
 from leasehold.cli.options import examples
@@ -69,6 +72,7 @@ def _add_commands() -> None:
         rich_help_panel=YOU,
         epilog=examples(
             "leasehold login https://leasehold.example.org",
+            "leasehold login https://leasehold.example.org --browser",
             "leasehold login http://127.0.0.1:8420 --token-file leasehold-state/bootstrap.token",
         ),
     )(sign_in.login)
@@ -100,7 +104,10 @@ def _add_commands() -> None:
         ("connections", connections),
         ("variables", variables),
         ("api-tokens", api_tokens),
+        ("service-clients", service_clients),
         ("teams", teams),
+        ("users", users),
+        ("members", members),
         ("audit", audit),
     ):
         app.add_typer(part.app, name=name, rich_help_panel=MANAGE)

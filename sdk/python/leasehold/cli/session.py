@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from leasehold.cli.api import Api
+from leasehold.cli.credentials import ApiToken, Credentials, SignedInPerson
 from leasehold.cli.errors import CliError, NotSignedInError, WrongInputError
-from leasehold.cli.profile import DEFAULT_TEAM, Environment, checked_url, load_profile
+from leasehold.cli.kept_sign_in import read_sign_in
+from leasehold.cli.profile import DEFAULT_TEAM, Environment, Profile, checked_url, load_profile
 from leasehold.cli.token_store import recorded_store
 
 T = TypeVar("T")
@@ -23,12 +25,12 @@ class Session:
     """Where the person is signed in, for the length of one command."""
 
     url: str
-    token: str = field(repr=False)
+    credentials: Credentials = field(repr=False)
     team: str
 
     def api(self) -> Api:
         """Return the API of this session, not yet connected."""
-        return Api(url=self.url, token=self.token, team=self.team)
+        return Api(url=self.url, credentials=self.credentials, team=self.team)
 
 
 def signed_in(team: str | None = None) -> Session:
@@ -49,13 +51,20 @@ def signed_in(team: str | None = None) -> Session:
         )
     url = checked_url(url)
     token = _token_from(environment)
-    if token is None:
-        kind = profile.token_store if profile else "file"
-        token = recorded_store(kind, environment.config_dir).get(url)
-    if token is None:
-        raise NotSignedInError(f"You are not signed in at {url}.", f"leasehold login {url}")
+    credentials = ApiToken(token) if token is not None else _kept(environment, profile, url)
     remembered = profile.team if profile and profile.url == url else DEFAULT_TEAM
-    return Session(url=url, token=token, team=team or environment.team or remembered)
+    return Session(url=url, credentials=credentials, team=team or environment.team or remembered)
+
+
+def _kept(environment: Environment, profile: Profile | None, url: str) -> Credentials:
+    store = recorded_store(profile.token_store if profile else "file", environment.config_dir)
+    text = store.get(url)
+    if text is None:
+        raise NotSignedInError(f"You are not signed in at {url}.", f"leasehold login {url}")
+    kept = read_sign_in(text)
+    if kept is None:
+        return ApiToken(text)
+    return SignedInPerson(kept, store=store, url=url, directory=environment.config_dir)
 
 
 def _token_from(environment: Environment) -> str | None:

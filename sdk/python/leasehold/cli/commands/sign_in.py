@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import Annotated, Literal
 
 import typer
@@ -11,7 +10,11 @@ import typer
 from leasehold.cli import screen
 from leasehold.cli.amounts import show_when
 from leasehold.cli.api import Api
+from leasehold.cli.authority import Authority
+from leasehold.cli.credentials import ApiToken
+from leasehold.cli.entering import enter_with_browser, enter_with_code
 from leasehold.cli.errors import CliError, NotSignedInError, WrongInputError
+from leasehold.cli.kept_sign_in import KeptSignIn, read_sign_in
 from leasehold.cli.options import JsonOption, TeamOption
 from leasehold.cli.profile import (
     DEFAULT_TEAM,
@@ -35,8 +38,10 @@ def login(
     ],
     token_file: Annotated[
         str | None,
-        typer.Option("--token-file", help="Read the API token from this file; - is standard input.", metavar="PATH|-"),
+        typer.Option("--token-file", help="Read an API token from this file; - is standard input.", metavar="PATH|-"),
     ] = None,
+    *,
+    browser: Annotated[bool, typer.Option("--browser", help="Open the browser of this machine, type no code.")] = False,
     team: TeamOption = None,
     store: Annotated[
         StoreChoice,
@@ -47,36 +52,62 @@ def login(
         ),
     ] = "auto",
 ) -> None:
-    """Sign in: check the token with the API, and remember both.
+    """Sign in, and remember where.
 
-    The token is asked for when no file is named. It is never taken from the command line, where others on this
-    machine could read it.
+    Shows an address and a code: open the one in a browser, type the other there, and this command goes on. With
+    --browser it opens the browser itself. Programs sign in with an API token, from a file; it is never taken from the
+    command line, where others on this machine could read it.
     """
     url = checked_url(url)
     environment = Environment.read(os.environ)
-    token = _token(token_file or environment.token_file)
-    me = ask_as(Session(url=url, token=token, team=DEFAULT_TEAM), _whoami)
+    source = token_file or environment.token_file
+    if source is not None and browser:
+        raise WrongInputError("--browser and a token file do not go together.", "Leave one of them out.")
+    chosen = _store(store, environment)
+    kept = _enter(url, browser=browser) if source is None else checked_token(read_secret(source))
+    token = kept if isinstance(kept, str) else kept.access_token
+    me = ask_as(Session(url=url, credentials=ApiToken(token), team=DEFAULT_TEAM), _whoami)
     chosen_team = team or me.team or DEFAULT_TEAM
-    kept = _store(store, environment)
-    kept.put(url, token)
-    save_profile(environment.config_dir, Profile(url=url, team=chosen_team, token_store=kept.kind))
+    chosen.put(url, kept if isinstance(kept, str) else kept.text)
+    save_profile(environment.config_dir, Profile(url=url, team=chosen_team, token_store=chosen.kind))
     screen.say(f"Signed in at {url} as {me.name} ({_role(me)}), team {chosen_team}.")
-    screen.say(f"The token is kept in {kept.describe()}.", stderr=True)
+    screen.say(f"The token is kept in {chosen.describe()}.", stderr=True)
+
+
+def _enter(url: str, *, browser: bool) -> KeptSignIn:
+    with Authority(url) as authority:
+        authority.check_address()
+        return enter_with_browser(authority) if browser else enter_with_code(authority)
 
 
 def logout() -> None:
-    """Forget the token and the address. The token itself stays good: an admin can revoke it."""
+    """Sign out: end the sign-in at the API, and forget it here. An API token stays good: an admin can revoke it."""
     environment = Environment.read(os.environ)
     profile = load_profile(environment.config_dir)
     if profile is None:
         screen.say("You were not signed in.")
         return
     try:
-        recorded_store(profile.token_store, environment.config_dir).drop(profile.url)
+        kept = recorded_store(profile.token_store, environment.config_dir)
+        _give_back(profile.url, read_sign_in(kept.get(profile.url) or ""))
+        kept.drop(profile.url)
     except CliError as error:
         screen.tell_error(error)
     profile_file(environment.config_dir).unlink(missing_ok=True)
     screen.say(f"Signed out from {profile.url}.")
+
+
+def _give_back(url: str, kept: KeptSignIn | None) -> None:
+    if kept is None:
+        return
+    try:
+        with Authority(url) as authority:
+            authority.revoke(kept)
+    except CliError as error:
+        screen.tell_error(error)
+        screen.say(
+            "The sign-in could not be ended at the API: it ends by itself when it is not used for 30 days.", stderr=True
+        )
 
 
 def whoami(*, team: TeamOption = None, json: JsonOption = False) -> None:
@@ -92,8 +123,9 @@ def whoami(*, team: TeamOption = None, json: JsonOption = False) -> None:
             ("name", me.name),
             ("kind", me.kind),
             ("role", _role(me)),
+            *((f"role in {name}", role.value) for name, role in me.roles.items() if len(me.roles) > 1),
             ("team", session.team),
-            ("token ends", show_when(me.expires_at, now=screen.now())),
+            ("sign-in ends" if me.kind == "user" else "token ends", show_when(me.expires_at, now=screen.now())),
         ]
     )
 
@@ -103,17 +135,11 @@ async def _whoami(api: Api) -> WhoAmI:
 
 
 def _role(me: WhoAmI) -> str:
-    if me.role is None:
-        return "platform admin" if me.team is None else "no role"
-    return me.role.value
-
-
-def _token(source: str | None) -> str:
-    if source is not None:
-        return checked_token(read_secret(source))
-    if not sys.stdin.isatty():
-        raise WrongInputError("Where is the token?", "--token-file PATH, or --token-file - for standard input.")
-    return checked_token(str(typer.prompt("API token", hide_input=True)))
+    if me.role is not None:
+        return me.role.value
+    if me.kind == "platform_admin":
+        return "platform admin"
+    return f"roles in {len(me.roles)} teams" if me.roles else "no role"
 
 
 def _store(choice: StoreChoice, environment: Environment) -> TokenStore:
