@@ -13,6 +13,7 @@ from leasehold_agent.attempts.hostlink import Ask
 from leasehold_agent.attempts.roster import Roster, StopOrder, Waiting
 from leasehold_agent.attempts.sdk import expose_sdk
 from leasehold_agent.attempts.supervisor import Supervisor
+from leasehold_agent.backoff import pauses
 from leasehold_agent.chores import Chores
 from leasehold_agent.clock import ServerClock, boottime
 from leasehold_agent.config import Settings
@@ -31,6 +32,7 @@ from leasehold_agent.identity.record import Identity
 from leasehold_agent.identity.rotation import KeyRotation
 from leasehold_agent.link.api import Api, TaskApi
 from leasehold_agent.link.http import Http
+from leasehold_agent.link.line_watch import LineWatch
 from leasehold_agent.link.pull import Pull
 from leasehold_agent.link.session import Session
 from leasehold_agent.recovery import survey
@@ -58,7 +60,13 @@ class Agent:
         self._once = once
         self._keys = keys
         self._clock = ServerClock()
-        self._http = Http(identity.api_url, clock=self._clock, version=version, ca_file=settings.ca_file)
+        self._http = Http(
+            identity.api_url,
+            clock=self._clock,
+            version=version,
+            ca_file=settings.ca_file,
+            keepalive_s=settings.keepalive_s,
+        )
         self._tokens = TokenRequests(
             self._http,
             keys,
@@ -141,6 +149,7 @@ class Agent:
                 self._spawn(StatusSocket(self._settings.state_dir, self._standing.snapshot).serve())
                 self._spawn(ControlSocket(self._settings.state_dir, self._rotation.rotate).serve())
                 self._spawn(self._desk.run())
+                self._spawn(LineWatch(self._http, pauses).run())
                 self._spawn(self._hosts.warm())
                 pulling = self._spawn(self._pull.run())
                 await self._until_told_to_stop()

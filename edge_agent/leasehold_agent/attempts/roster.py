@@ -114,6 +114,12 @@ class Roster:
         held = [AttemptOnDisk(attempt=one.attempt, state=_state(one)) for one in self._held.values()]
         return held + [AttemptOnDisk(attempt=one.attempt, state=one.state) for one in reversed(self.backlog)]
 
+    def has_late_outcomes(self, now: float) -> bool:
+        """Tell whether something here has ended, is not delivered, and its lease was over by ``now``."""
+        return any(
+            one.has_ended.is_set() and not one.outcome_is_in and one.deadline < now for one in self._held.values()
+        )
+
     def get(self, attempt: str) -> Held | None:
         """Return an attempt that is held."""
         return self._held.get(attempt)

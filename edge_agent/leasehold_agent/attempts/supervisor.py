@@ -132,6 +132,9 @@ class Supervisor:
 
     async def work_off_backlog(self) -> None:
         """Adopt what only waits to be delivered, a few at a time: memory does not grow with an outage."""
+        if self._roster.backlog:
+            # Their leases may be over and their tasks queued again: nobody shall do again what only waits to be told.
+            self._roster.pause("backlog", f"delivering {len(self._roster.backlog)} attempts that ended earlier first")
         while self._roster.backlog:
             if sum(held.found is not None for held in self._roster.held) >= MOST_FOUND:
                 await self._roster.changed()
@@ -139,6 +142,9 @@ class Supervisor:
             waiting = self._roster.backlog.popleft()
             held = self.adopt(self._directories.of(waiting.attempt), waiting.state)
             held.is_unwanted = waiting.attempt in self._roster.unwanted
+        while any(held.found and held.has_ended.is_set() and not held.outcome_is_in for held in self._roster.held):
+            await self._roster.changed()
+        self._roster.resume("backlog")
 
     async def _attend(self, held: Held, lease: Lease | None) -> None:
         """See one attempt through. What goes wrong with it stays with it."""

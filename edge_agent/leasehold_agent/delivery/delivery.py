@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from leasehold_agent.attempts.roster import Held, Phase, Roster
-from leasehold_agent.backoff import Backoff, persist
+from leasehold_agent.backoff import Backoff, pauses, persist
 from leasehold_agent.clock import utc_now
 from leasehold_agent.delivery.courier import Courier, TelemetryApi
 from leasehold_agent.delivery.outcomes import OutcomeDesk
@@ -66,7 +66,7 @@ class Delivery:
                 backoff.after_success()
             except UnavailableError as error:
                 held.grew.set()
-                await _set_within(held.has_ended, backoff.after_failure(error.retry_after_s))
+                await _pause_unless(held.has_ended, backoff.after_failure(error.retry_after_s), error.retry_after_s)
             except OSError as error:
                 held.trouble = str(error)
                 held.grew.set()
@@ -105,6 +105,7 @@ class Delivery:
         if courier.delivered.outcome is None:
             await self._deliver_outcome(held, courier)
         held.outcome_is_in = True
+        self._roster.move(held, Phase.DELIVERING)
         reach("agent.outcome.recorded.before-rest")
         if courier.delivered.is_refused:
             return
@@ -129,6 +130,16 @@ class Delivery:
         logger.info("outcome delivered", extra=facts)
         if courier.delivered.is_refused:
             logger.error("attempt kept on disk: refused", extra={"attempt": held.attempt, "reason": ack.reason})
+
+
+async def _pause_unless(event: asyncio.Event, seconds: float, asked_s: float | None) -> None:
+    """Wait for ``event``, at most so long, and no longer than until the API is back."""
+    waits = [asyncio.ensure_future(event.wait()), asyncio.ensure_future(pauses.wait(seconds, asked_s=asked_s))]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> bool:

@@ -26,9 +26,11 @@ from leasehold_protocol.v1.leases import (
 from leasehold_protocol.v1.message import Message
 from leasehold_protocol.v1.telemetry import LogAnswer, MetricAnswer, MetricBatch, MetricPoint
 
-POLL_TIMEOUT_S = 60.0
-"""How long the client waits for a long poll: longer than the server, shorter than is worth waiting for a dead line."""
-TRANSFER_TIMEOUT_S = 120.0
+POLL_GRACE_S = 10.0
+"""How much longer than the server the client waits for a long poll: 60 s at the default of 50."""
+TRANSFER_TIMEOUT_S = 60.0
+SHORTEST_TIMEOUT_S = 3.0
+"""No request is given less, however short the leases."""
 _COMPRESS_FROM = 1024
 _JSON = {"content-type": "application/json"}
 M = TypeVar("M", bound=Message)
@@ -56,14 +58,14 @@ class Api:
             url="/v1/agent/leases",
             headers=_JSON,
             body=request.model_dump_json().encode(),
-            timeout_s=max(POLL_TIMEOUT_S, request.wait_s + 10),
+            timeout_s=request.wait_s + POLL_GRACE_S,
         )
         answer = await self._session.send(call)
         return LeaseAnswer() if answer.status == 204 else decoded(LeaseAnswer, answer)
 
-    async def renew(self, request: RenewalRequest) -> RenewalAnswer:
-        """Renew every lease held."""
-        return await self._post("/v1/agent/renewals", request, RenewalAnswer)
+    async def renew(self, request: RenewalRequest, *, within_s: float = 15.0) -> RenewalAnswer:
+        """Renew every lease held. A dead connection must not cost a lease: the next try needs its time, too."""
+        return await self._post("/v1/agent/renewals", request, RenewalAnswer, timeout_s=within_s)
 
     async def outcomes(self, batch: OutcomeBatch) -> OutcomeAnswer:
         """Deliver endings; perhaps get the next leases."""
@@ -120,9 +122,10 @@ class Api:
         ours, theirs = urlsplit(self._http.absolute("/")), urlsplit(self._http.absolute(url))
         return (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc)
 
-    async def _post(self, url: str, message: Message, answer: type[M]) -> M:
+    async def _post(self, url: str, message: Message, answer: type[M], *, timeout_s: float = 15.0) -> M:
         body = message.model_dump_json(exclude_defaults=True).encode()
-        return decoded(answer, await self._session.send(Call(method="POST", url=url, headers=_JSON, body=body)))
+        call = Call(method="POST", url=url, headers=_JSON, body=body, timeout_s=max(SHORTEST_TIMEOUT_S, timeout_s))
+        return decoded(answer, await self._session.send(call))
 
 
 class TaskApi:

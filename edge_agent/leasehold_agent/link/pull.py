@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import Protocol
 
 from leasehold_agent.attempts.roster import Roster
-from leasehold_agent.backoff import LONGEST_S, Backoff
+from leasehold_agent.backoff import LONGEST_S, Backoff, pauses
 from leasehold_agent.clock import boottime
 from leasehold_agent.errors import LinkError, LockedError, RefusedError, UnavailableError
 from leasehold_protocol.v1.agents import Hello, HelloAnswer
 from leasehold_protocol.v1.leases import LeaseAnswer, LeaseRequest
 
+LATE_OUTCOMES_S = 10.0
+"""How long work may wait for outcomes that an outage held up."""
 SETTLED_AFTER_S = 4.0
 """After this long ``hello`` is said again when an answer was lost; the API leaves alone what is 3 s old or less."""
 logger = logging.getLogger(__name__)
@@ -70,9 +73,11 @@ class Pull:
                 await self.step()
             except LinkError as error:
                 self._owner.link_is(error)
-                await asyncio.sleep(self._wait_after(error))
+                asked_s = error.retry_after_s if isinstance(error, UnavailableError) else None
+                await pauses.wait(self._wait_after(error), asked_s=asked_s)
             else:
-                self._backoff.after_success()
+                if self._backoff.after_success():
+                    pauses.end()
                 self._owner.link_is(None)
 
     async def greet(self) -> None:
@@ -95,7 +100,8 @@ class Pull:
             self._again_at = None
             self.hello_is_due.set()
         if self.hello_is_due.is_set():
-            return await self.greet()
+            await self.greet()
+            return await self._let_late_outcomes_go_first()
         if self._roster.free == 0:
             return await self._something_to_do()
         asked_at = boottime()
@@ -106,6 +112,13 @@ class Pull:
             raise
         self._owner.leased(answer, asked_at)
         return None
+
+    async def _let_late_outcomes_go_first(self) -> None:
+        """After an outage, tell what ended in it before asking for work: its tasks may be queued again by now."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LATE_OUTCOMES_S):
+                while self._roster.has_late_outcomes(boottime()):
+                    await self._roster.changed()
 
     def answer_was_lost(self) -> None:
         """The answer that was lost may have had leases in it: ``hello`` tells the API that they are not here.

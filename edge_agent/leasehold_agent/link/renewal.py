@@ -16,6 +16,7 @@ from leasehold_agent.secret import Secret
 from leasehold_protocol.v1.leases import HeldLease, Renewal, RenewalAnswer, RenewalRequest, RenewalVerdict
 
 SHORTEST_EVERY_S = 1.0
+LONGEST_ANSWER_S = 15.0
 _MOST_LEASES = 1024
 logger = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ logger = logging.getLogger(__name__)
 class RenewalApi(Protocol):
     """What is needed of ``link.api.Api``."""
 
-    async def renew(self, request: RenewalRequest) -> RenewalAnswer: ...
+    async def renew(self, request: RenewalRequest, *, within_s: float = ...) -> RenewalAnswer: ...
 
 
 def renewal_every(held: Iterable[Held], wish_s: float) -> float:
@@ -44,7 +45,7 @@ async def renew(api: RenewalApi, roster: Roster, *, now: datetime) -> RenewalAns
     # No agent has more leases than this that live, and they are the newest.
     leases += [HeldLease(attempt=one.attempt) for one in islice(reversed(roster.backlog), _MOST_LEASES)]
     request = RenewalRequest(leases=leases[:_MOST_LEASES], paused_because=roster.paused_because, asked_at=now)
-    answer = await api.renew(request)
+    answer = await api.renew(request, within_s=renewal_every(held, LONGEST_ANSWER_S))
     reach("agent.renewal.answered.before-telling")
     for renewal in answer.leases:
         if one := roster.get(renewal.attempt):

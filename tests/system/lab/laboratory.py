@@ -33,13 +33,15 @@ _API_SETTINGS = {
 class Laboratory:
     """The place and its line; programs that were killed are started again."""
 
-    def __init__(self, place: Place, database_url: str) -> None:
+    def __init__(self, place: Place, database: str, database_url: str) -> None:
         self.place = place
+        self.database = database
         self._port = free_port()
         self.line = BadLine(self._port)
         self._settings = _API_SETTINGS | {"LEASEHOLD_API_DATABASE_URL": database_url}
         self.programs: dict[str, Program] = {}
         self._experiments = 0
+        self._known: set[str] = set()
 
     def open(self, *, api: Mapping[str, str] | None = None, agent: Mapping[str, str] | None = None) -> None:
         """Start everything, with more environment for the API or the agents if wanted."""
@@ -62,13 +64,29 @@ class Laboratory:
             argv = ("edge-agent", "run", "--state-dir", name, "--slots", "4")
             self.programs[name] = self.place.start(name, *argv, more=more)
 
-    def trigger(self, dag: str, records: Path) -> str:
+    def start_armed_api(self, more: Mapping[str, str]) -> None:
+        """Start an API that may die before it is healthy."""
+        argv = (
+            "leasehold-api",
+            "serve",
+            "--state-dir",
+            "api",
+            "--port",
+            str(self._port),
+            "--public-url",
+            self.line.url,
+        )
+        self.programs["api"] = self.place.start("api", *argv, more=self._settings | dict(more))
+
+    def trigger(self, dag: str, records: Path, *, meanwhile: Callable[[], object] = lambda: None) -> str:
         """Start a run, as soon as the API takes it: a request whose answer was lost may have started one as well."""
         started: list[str] = []
 
         def is_triggered() -> bool:
             with suppress(httpx.HTTPError, AssertionError):
                 started.append(self.place.trigger(dag, folder=str(records)))
+            if not started:
+                meanwhile()
             return bool(started)
 
         until(is_triggered, f"{dag} is triggered")
@@ -95,19 +113,33 @@ class Laboratory:
         self.repair()
         return self.rest([*runs, doomed], records)
 
-    def rest(self, runs: list[str], records: Path) -> History:
+    def rest(
+        self,
+        runs: list[str],
+        records: Path,
+        *,
+        meanwhile: Callable[[], object] = lambda: None,
+        patience_s: float = CALM_S,
+    ) -> History:
         """Wait until everything has ended, and gather."""
-        until(lambda: all(self._state(run) in FINAL for run in runs), "all runs have ended", patience_s=CALM_S)
+
+        def is_over() -> bool:
+            meanwhile()
+            runs.extend(run for run in self._unknown_runs() if run not in runs)
+            return all(self._state(run) in FINAL for run in runs)
+
+        until(is_over, "all runs have ended", patience_s=patience_s)
         left = f"{self.place.home}/*/attempts has emptied"
         with suppress(AssertionError):  # The checker will name what is left.
             until(lambda: not list(self.place.home.glob("*/attempts/*")), left, patience_s=CALM_S)
+        self._known.update(runs)
         return gather(self.place, runs, records)
 
     def repair(self) -> None:
         """Everything runs, and the line is good."""
         self.line.behave()
         for kind in ("api", "agent", "host", "zygote", "task"):
-            for pid in self._pids(kind):
+            for pid in self.pids(kind):
                 _signal(pid, signal.SIGCONT)
         for name in ("api", *AGENTS):
             self.start(name)
@@ -117,7 +149,7 @@ class Laboratory:
         if fault.does == "line":
             self.line.behave(LINE_FAULTS[fault.what])
             return self.line.behave
-        pids = self._pids(fault.what)
+        pids = self.pids(fault.what)
         if not pids:
             return None
         pid = pids[fault.which % len(pids)]
@@ -130,7 +162,8 @@ class Laboratory:
         self.programs[dead].ended()
         return lambda: self.start(dead)
 
-    def _pids(self, kind: str) -> list[int]:
+    def pids(self, kind: str) -> list[int]:
+        """Return the processes of a kind: one of those that plans name."""
         ours = sorted(self.place.processes())
         names = {pid: _comm(pid) for pid in ours}
         match kind:
@@ -145,6 +178,16 @@ class Laboratory:
             case _:
                 hosts = {pid for pid in ours if names[pid] == "attempt-host"}
                 return [pid for pid in ours if _parent(pid) in hosts]
+
+    def _unknown_runs(self) -> list[str]:
+        """Return runs whose trigger was answered into a dead connection; those that would never end are cancelled."""
+        with suppress(httpx.HTTPError, AssertionError):
+            recent = [run for run in self.place.get("runs")["items"] if run["run"] not in self._known]
+            for run in recent:
+                if run["dag"] == "cancelled" and run["state"] not in FINAL:
+                    self.place.cancel(run["run"])
+            return [run["run"] for run in recent]
+        return []
 
     def _state(self, run: str) -> str:
         with suppress(httpx.HTTPError, AssertionError):
@@ -165,12 +208,12 @@ class Laboratory:
 def open_laboratory(home: Path, *, database: str = "sqlite") -> Generator[Laboratory]:
     """Return a laboratory on a fresh database, not open yet; nothing of it is left afterwards."""
     with FRESH[database]() as url, open_place(home) as place:
-        laboratory = Laboratory(place, url)
+        laboratory = Laboratory(place, database, url)
         try:
             yield laboratory
         finally:
             for kind in ("api", "agent", "host", "zygote", "task"):
-                for pid in laboratory._pids(kind) if laboratory.programs else []:
+                for pid in laboratory.pids(kind) if laboratory.programs else []:
                     _signal(pid, signal.SIGCONT)
             laboratory.line.behave()
             place.close()

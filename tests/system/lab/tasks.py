@@ -5,8 +5,9 @@ A record's lines are ``begin``, ``tick`` and ``end``, each with the time on CLOC
 
 from __future__ import annotations
 
-LINES = 400
-POINTS = 50
+LINES = 200
+POINTS = 20
+LEASE_S = 20
 
 SOURCE = f'''\
 """Tasks of several kinds, each with a record of its own."""
@@ -17,7 +18,7 @@ import time
 from leasehold import context, dag, metrics, program, task, xcom
 
 LINES, POINTS = {LINES}, {POINTS}
-OPTIONS = {{"retries": 3, "retry_delay": "0s", "max_offline": "20s"}}
+OPTIONS = {{"retries": 3, "retry_delay": "0s", "max_offline": "{LEASE_S}s"}}
 
 
 class Record:
