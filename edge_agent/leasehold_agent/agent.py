@@ -173,6 +173,8 @@ class Agent:
             self._supervisor.adopt(found.directory, found.state)
         self._roster.backlog.extend(Waiting(found.directory.attempt, found.state) for found in on_disk.waiting)
         self._spawn(self._supervisor.work_off_backlog())
+        # An agent that died between an acknowledgement and the removal left what nobody else looks for.
+        self._spawn(self._chores.collect())
         for directory in on_disk.refused:
             logger.warning("refused attempt on disk", extra={"attempt": directory.attempt})
 

@@ -86,7 +86,8 @@ class BadLine:
     """The proxy. ``port`` is the API's, on the loopback address."""
 
     def __init__(self, port: int, *, tls: ssl.SSLContext | None = None, seed: int = 0) -> None:
-        self._target = port
+        self.target = port
+        """The API's port."""
         self._chance = random.Random(seed)
         self._behaviour = PASS
         self._scheme = "https" if tls else "http"
@@ -144,12 +145,12 @@ class BadLine:
     async def _connected(self, reader: asyncio.StreamReader, near: asyncio.StreamWriter) -> None:
         self.connections += 1
         try:
-            far_reader, far = await asyncio.open_connection("127.0.0.1", self._target)
+            far_reader, far = await asyncio.open_connection("127.0.0.1", self.target)
         except OSError:
             if self._behaviour.answer is not None:
                 with suppress(OSError):
                     await reader.read(CHUNK)
-                    near.write(self._behaviour.answer)
+                    near.write(self._behaviour.answer or b"")
                     await near.drain()
             near.transport.abort()
             return

@@ -40,11 +40,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             ):
                 laboratory.open()
                 for seed in seeds:
+                    if time.monotonic() - began > 60 * chosen.minutes:
+                        break
+                    counted["seeds"] += 1
                     broken |= _try(laboratory, seed, counted, chosen.keep)
                     for violation in broken.get(seed, []):
                         progress.console.print(f"seed {seed} on {database}: {violation}", markup=False)
                     progress.advance(bar)
-    _show(console, chosen.seeds, counted, broken, time.monotonic() - began)
+    _show(console, counted, broken, time.monotonic() - began)
     return 1 if broken else 0
 
 
@@ -67,8 +70,8 @@ def _try(laboratory: Laboratory, seed: int, counted: Counter[str], keep: Path | 
     return {seed: violations} if violations else {}
 
 
-def _show(console: Console, seeds: int, counted: Counter[str], broken: dict[int, list[str]], took_s: float) -> None:
-    table = Table(title=f"{seeds} seeds in {took_s:.0f} s", title_justify="left")
+def _show(console: Console, counted: Counter[str], broken: dict[int, list[str]], took_s: float) -> None:
+    table = Table(title=f"{counted['seeds']} seeds in {took_s:.0f} s", title_justify="left")
     table.add_column("what")
     table.add_column("times", justify="right")
     for name, times in sorted(counted.items()):
@@ -84,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, default=20, help="how many experiments")
     parser.add_argument("--seed", type=int, default=int(os.environ.get("SEED", "1")), help="the first one's seed")
     parser.add_argument("--database", choices=["sqlite", "postgresql"], help="only this one; else in turn")
+    parser.add_argument("--minutes", type=float, default=1e6, help="begin no more after so long")
     parser.add_argument("--keep", type=Path, help="a folder for the programs' logs of seeds that broke the promise")
     return parser
 
