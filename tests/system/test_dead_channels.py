@@ -6,6 +6,7 @@ Needs a network namespace; where none can be made, these tests are skipped.
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import subprocess
 import sys
@@ -22,7 +23,8 @@ from leasehold_api.config import Settings
 from leasehold_api.serving import listen
 
 NEAR, FAR = "10.213.77.1", "10.213.77.2"
-NAMESPACE = "lh-dead"
+NAMESPACE = f"lh-dead-{os.getpid()}"
+NEAR_LINK, FAR_LINK = f"lhn{os.getpid()}", f"lhf{os.getpid()}"
 PATIENCE_S = 60.0
 """Far longer than two keep-alives of a second; the kernel's own idea is two hours."""
 SILENT_SERVER = f"""
@@ -57,7 +59,7 @@ class Network:
     def drop_everything(self) -> None:
         """From now on no packet comes through, and nobody is told."""
         # Its packets are nobody's at the far end, which does not forward either: they are dropped in silence.
-        run("ip", "-n", NAMESPACE, "addr", "del", f"{FAR}/30", "dev", "lh-far")
+        run("ip", "-n", NAMESPACE, "addr", "del", f"{FAR}/30", "dev", FAR_LINK)
 
 
 @pytest.fixture
@@ -69,15 +71,17 @@ def network() -> Iterator[Network]:
     except subprocess.CalledProcessError as error:
         pytest.skip(f"no network namespace can be made here: {error.stderr.decode().strip()}")
     try:
-        run("ip", "link", "add", "lh-near", "type", "veth", "peer", "name", "lh-far", "netns", NAMESPACE)
-        run("ip", "addr", "add", f"{NEAR}/30", "dev", "lh-near")
-        run("ip", "link", "set", "lh-near", "up")
-        for command in (("addr", "add", f"{FAR}/30", "dev", "lh-far"), ("link", "set", "lh-far", "up")):
+        run("ip", "link", "add", NEAR_LINK, "type", "veth", "peer", "name", FAR_LINK, "netns", NAMESPACE)
+        run("ip", "addr", "add", f"{NEAR}/30", "dev", NEAR_LINK)
+        run("ip", "link", "set", NEAR_LINK, "up")
+        for command in (("addr", "add", f"{FAR}/30", "dev", FAR_LINK), ("link", "set", FAR_LINK, "up")):
             run("ip", "-n", NAMESPACE, *command)
         yield Network()
     except subprocess.CalledProcessError as error:
         pytest.skip(f"no network can be made here: {error.stderr.decode().strip()}")
     finally:
+        # The namespace alone would take its end of the link with it, but only some time later.
+        subprocess.run(["ip", "link", "del", NEAR_LINK], check=False, capture_output=True)
         run("ip", "netns", "del", NAMESPACE)
 
 
