@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import TypeVar
 from urllib.parse import quote, urlsplit
 
-from leasehold_agent.calls import Call, check, decoded
+from leasehold_agent.calls import Call, check, decoded, done
 from leasehold_agent.errors import Trouble, UnavailableError
 from leasehold_agent.identity.key import AgentKey
 from leasehold_agent.link.http import Http
@@ -93,7 +93,8 @@ class Api:
         """Set one XCom, inline or by naming its upload."""
         url = f"/v1/attempts/{quote(attempt, safe='')}/xcoms/{quote(key, safe='/:')}"
         body = write.model_dump_json(exclude_unset=True).encode()
-        await self._session.send(Call(method="PUT", url=url, headers=_JSON, body=body, timeout_s=TRANSFER_TIMEOUT_S))
+        call = Call(method="PUT", url=url, headers=_JSON, body=body, timeout_s=TRANSFER_TIMEOUT_S)
+        done(await self._session.send(call))
 
     async def upload(self, attempt: str, request: UploadRequest, data: bytes) -> None:
         """Bring a large value where the API wants it; nothing is sent when it is there already."""
@@ -109,9 +110,9 @@ class Api:
             timeout_s=TRANSFER_TIMEOUT_S,
         )
         if self._is_the_apis(where):
-            await self._session.send(call)
-        else:
-            check(await self._http.send(call))
+            done(await self._session.send(call))
+        elif "html" in check(await self._http.send(call)).headers.get("content-type", ""):
+            raise UnavailableError(Trouble.NOT_THE_API, "a web page in place of the object store's answer")
 
     def bundle(self, sha256: str) -> AsyncIterator[bytes]:
         """Yield the bytes of a bundle."""
