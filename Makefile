@@ -7,7 +7,9 @@ READY := $(VENV)/.ready
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test check docs bench binary lock clean
+SEEDS ?= 20
+SEED ?= 1
+.PHONY: help setup demo up down test check docs bench chaos binary lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -47,6 +49,9 @@ docs: $(READY) ## make the documents that are made from the code
 
 bench: $(READY) ## measure, and print each figure beside the floor of the same run
 	@$(BIN)/python -m benchmarks
+
+chaos: $(READY) ## break everything at random, SEEDS times, beginning with SEED; prove that nothing is lost or doubled
+	@$(BIN)/python -m tests.system.lab --seeds $(SEEDS) --seed $(SEED)
 
 binary: $(READY) ## build the agent as a binary that needs no Python: dist/edge-agent
 	@$(BIN)/python packaging/build.py --if-changed

@@ -14,10 +14,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import floors, identity, starting, throughput, wire, writes
+from benchmarks import backlog, floors, identity, starting, throughput, wire, writes
 from benchmarks.figures import Figure
 
 PARTS: dict[str, Callable[..., list[Figure]]] = {
+    "backlog": backlog.measure,
     "identity": identity.measure,
     "starting": starting.measure,
     "throughput": throughput.measure,

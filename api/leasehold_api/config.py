@@ -122,6 +122,12 @@ class Settings(BaseSettings):
     agent_key_days: float = Field(
         default=30.0, gt=0, le=3650, description="The age in days at which agents make themselves a new key."
     )
+    keepalive_s: int = Field(
+        default=20,
+        ge=1,
+        le=3600,
+        description="A connection on which nothing comes back for twice this long is given up.",
+    )
     most_queued: int = Field(
         default=100_000, ge=1, description="Task instances of one team that may wait in the queue."
     )

@@ -33,6 +33,7 @@ def listen(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    _keep_alive(listener, settings.keepalive_s)
     try:
         listener.bind((settings.host, settings.port))
     except OSError as error:
@@ -44,6 +45,20 @@ def listen(settings: Settings) -> socket.socket:
         raise
     listener.set_inheritable(True)
     return listener
+
+
+def _keep_alive(listener: socket.socket, seconds: int) -> None:
+    """Let the kernel end connections whose other end vanished without a word; accepted ones inherit this."""
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    wanted = {
+        "TCP_KEEPIDLE": seconds,
+        "TCP_KEEPINTVL": seconds,
+        "TCP_KEEPCNT": 1,
+        "TCP_USER_TIMEOUT": 2000 * seconds,
+    }
+    for name, value in wanted.items():
+        if (option := getattr(socket, name, None)) is not None:  # Not every system has each of them.
+            listener.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 async def serve(settings: Settings, listener: socket.socket, *, ready: Callable[[str], None]) -> None:

@@ -10,9 +10,10 @@ from functools import partial
 from leasehold_agent.attempts.bundles import Bundles
 from leasehold_agent.attempts.directory import AttemptDirectories, Surroundings
 from leasehold_agent.attempts.hostlink import Ask
-from leasehold_agent.attempts.roster import Roster, StopOrder
+from leasehold_agent.attempts.roster import Roster, StopOrder, Waiting
 from leasehold_agent.attempts.sdk import expose_sdk
 from leasehold_agent.attempts.supervisor import Supervisor
+from leasehold_agent.backoff import pauses
 from leasehold_agent.chores import Chores
 from leasehold_agent.clock import ServerClock, boottime
 from leasehold_agent.config import Settings
@@ -31,6 +32,7 @@ from leasehold_agent.identity.record import Identity
 from leasehold_agent.identity.rotation import KeyRotation
 from leasehold_agent.link.api import Api, TaskApi
 from leasehold_agent.link.http import Http
+from leasehold_agent.link.line_watch import LineWatch
 from leasehold_agent.link.pull import Pull
 from leasehold_agent.link.session import Session
 from leasehold_agent.recovery import survey
@@ -58,7 +60,13 @@ class Agent:
         self._once = once
         self._keys = keys
         self._clock = ServerClock()
-        self._http = Http(identity.api_url, clock=self._clock, version=version, ca_file=settings.ca_file)
+        self._http = Http(
+            identity.api_url,
+            clock=self._clock,
+            version=version,
+            ca_file=settings.ca_file,
+            keepalive_s=settings.keepalive_s,
+        )
         self._tokens = TokenRequests(
             self._http,
             keys,
@@ -74,7 +82,7 @@ class Agent:
         self._directories = AttemptDirectories(settings.state_dir / "attempts")
         self._bundles = Bundles(settings.state_dir / "bundles", self._api.bundle)
         self._group = asyncio.TaskGroup()
-        self._standing = Standing(settings, identity, self._roster, version=version, once=once)
+        self._standing = Standing(settings, identity, self._roster, self._clock, version=version, once=once)
         self._pull = Pull(self._api, self._standing, self._roster)
         self._desk = OutcomeDesk(self._send_outcomes, self._standing.outcomes_answered, self._roster, boottime)
         self._supervisor = self._build_supervisor(version)
@@ -96,6 +104,7 @@ class Agent:
             bundles=self._bundles,
             rotation=self._rotation,
             settings=settings,
+            clock=self._clock,
         )
         self._shutdown = Shutdown(self._cancel_attempts)
 
@@ -140,6 +149,7 @@ class Agent:
                 self._spawn(StatusSocket(self._settings.state_dir, self._standing.snapshot).serve())
                 self._spawn(ControlSocket(self._settings.state_dir, self._rotation.rotate).serve())
                 self._spawn(self._desk.run())
+                self._spawn(LineWatch(self._http, pauses).run())
                 self._spawn(self._hosts.warm())
                 pulling = self._spawn(self._pull.run())
                 await self._until_told_to_stop()
@@ -147,7 +157,7 @@ class Agent:
                 await self._drain()
                 raise _FinishedError
         except* _FinishedError:
-            logger.info("agent ends", extra={"undelivered": len(self._roster.held)})
+            logger.info("agent ends", extra={"undelivered": len(self._roster.on_disk())})
         finally:
             self._chores.stop()
             await self._hosts.close()
@@ -159,8 +169,12 @@ class Agent:
 
     def _adopt_what_is_on_disk(self) -> None:
         on_disk = survey(self._directories)
-        for found in on_disk.open:
+        for found in on_disk.running:
             self._supervisor.adopt(found.directory, found.state)
+        self._roster.backlog.extend(Waiting(found.directory.attempt, found.state) for found in on_disk.waiting)
+        self._spawn(self._supervisor.work_off_backlog())
+        # An agent that died between an acknowledgement and the removal left what nobody else looks for.
+        self._spawn(self._chores.collect())
         for directory in on_disk.refused:
             logger.warning("refused attempt on disk", extra={"attempt": directory.attempt})
 
@@ -185,10 +199,10 @@ class Agent:
         patience = None if self._once and not self._shutdown.asked.is_set() else DELIVERY_PATIENCE_S
         try:
             async with asyncio.timeout(patience):
-                while self._roster.held:
+                while self._roster.held or self._roster.backlog:
                     await self._roster.changed()
         except TimeoutError:
-            logger.warning("left on disk for the next start", extra={"attempts": len(self._roster.held)})
+            logger.warning("left on disk for the next start", extra={"attempts": len(self._roster.on_disk())})
 
     async def _tell_the_api(self) -> None:
         """Say what is here, once: a lease that was on its way when the poll ended is free again at once by that."""
@@ -209,7 +223,7 @@ class Agent:
                 return await self._api.outcomes(batch)
             except UnavailableError:
                 if batch.free_slots:
-                    self._pull.hello_is_due.set()
+                    self._pull.answer_was_lost()
                 raise
 
     def _task_token(self, attempt: str) -> CachedToken:

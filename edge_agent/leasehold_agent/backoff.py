@@ -29,10 +29,49 @@ class Backoff:
         asked = min(retry_after_s or 0.0, _MAX_RETRY_AFTER_S)
         return asked + self._uniform(0.0, ceiling)
 
-    def after_success(self) -> None:
-        """Begin again with short waits."""
-        self._failures = 0
+    def after_success(self) -> bool:
+        """Begin again with short waits; returns whether there were failures."""
+        failed, self._failures = self._failures > 0, 0
+        return failed
 
+
+class Pauses:
+    """The waits before requests are made again, all of one process: they end together when the API is back."""
+
+    def __init__(self) -> None:
+        self._over = asyncio.Event()
+        self._begun = asyncio.Event()
+        self._open = 0
+
+    async def wait(self, seconds: float, *, asked_s: float | None = None) -> None:
+        """Wait ``seconds``, or until the API is back; in any case ``asked_s`` of them, which the API asked for."""
+        firm = min(seconds, asked_s or 0.0, _MAX_RETRY_AFTER_S)
+        await asyncio.sleep(firm)
+        self._open += 1
+        self._begun.set()
+        over = self._over
+        try:
+            async with asyncio.timeout(seconds - firm):
+                await over.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self._open -= 1
+            if not self._open:
+                self._begun.clear()
+
+    async def begun(self) -> None:
+        """Wait until somebody waits."""
+        await self._begun.wait()
+
+    def end(self) -> None:
+        """The API is back: end all waits."""
+        self._over.set()
+        self._over = asyncio.Event()
+
+
+pauses = Pauses()
+"""Of this process: it talks to one API."""
 
 T = TypeVar("T")
 
@@ -53,9 +92,9 @@ async def persist(ask: Callable[[], Awaitable[T]], *, backoff: Backoff | None = 
         try:
             answer = await ask()
         except UnavailableError as error:
-            await asyncio.sleep(waits.after_failure(error.retry_after_s))
+            await pauses.wait(waits.after_failure(error.retry_after_s), asked_s=error.retry_after_s)
         except TokenRejectedError:
-            await asyncio.sleep(waits.after_failure())
+            await pauses.wait(waits.after_failure())
         except LockedError:
             if not through_lock:
                 raise

@@ -19,6 +19,7 @@ from leasehold_agent.errors import (
 )
 
 _TOKEN_STATUS = 401
+_NO_CONTENT = 204
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -95,6 +96,17 @@ def decoded(model: type[M], answer: Answer) -> M:
         kind = answer.headers.get("content-type", "no content type")
         where = ".".join(str(part) for part in error.errors()[0]["loc"])
         raise UnavailableError(Trouble.NOT_THE_API, f"status {answer.status}, {kind}, {where or 'not JSON'}") from None
+
+
+def done(answer: Answer) -> None:
+    """Make sure that it was the API that took a request whose answer has no content.
+
+    Raises:
+        UnavailableError: it was not: a login page's 200 would pass for an acknowledgement, and what was sent be lost.
+    """
+    if answer.status != _NO_CONTENT:
+        kind = answer.headers.get("content-type", "no content type")
+        raise UnavailableError(Trouble.NOT_THE_API, f"status {answer.status} instead of {_NO_CONTENT}, {kind}")
 
 
 def retry_after(answer: Answer) -> float | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from leasehold_agent.attempts.bundles import Bundles
 from leasehold_agent.attempts.directory import AttemptDirectories
 from leasehold_agent.attempts.roster import Roster
+from leasehold_agent.clock import ServerClock
 from leasehold_agent.config import Settings
 from leasehold_agent.delivery.courier import is_covered
 from leasehold_agent.disk import low_water_reason
@@ -44,6 +45,7 @@ class Chores:
         bundles: Bundles,
         rotation: KeyRotation,
         settings: Settings,
+        clock: ServerClock,
     ) -> None:
         self._api = api
         self._roster = roster
@@ -52,6 +54,7 @@ class Chores:
         self._bundles = bundles
         self._rotation = rotation
         self._settings = settings
+        self._clock = clock
         self._renewed_at = time.monotonic()
         self._told: list[str] = []
         self._scheduler: AsyncIOScheduler | None = None
@@ -87,7 +90,7 @@ class Chores:
         """
         self._renewed_at = time.monotonic()
         reasons = self._roster.paused_because
-        answer = await renew(self._api, self._roster)
+        answer = await renew(self._api, self._roster, now=self._clock.utc())
         self._told = reasons
         self._standing.obey(answer.control)
 
@@ -98,7 +101,8 @@ class Chores:
         is_due = time.monotonic() - self._renewed_at >= every or self._standing.lock_is_news()
         if not self._standing.was_greeted.is_set() or not is_due:
             return
-        if not held and self._standing.is_polling and self._told == self._roster.paused_because:
+        is_idle = not held and not self._roster.backlog
+        if is_idle and self._standing.is_polling and self._told == self._roster.paused_because:
             return  # The poll that waits is the sign of life; another one would be traffic for nothing.
         try:
             await self.renew()
@@ -131,7 +135,7 @@ class Chores:
         await asyncio.to_thread(self._collect)
 
     def _collect(self) -> None:
-        ours = {held.attempt for held in self._roster.held}
+        ours = {one.attempt for one in self._roster.on_disk()}
         on_disk = [directory for directory in self._directories if directory.attempt not in ours]
         covered = [directory for directory in on_disk if is_covered(directory)]
         keep = self._settings.keep_attempts

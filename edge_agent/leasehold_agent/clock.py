@@ -33,6 +33,10 @@ class ServerClock:
         """Return the server's time as a Unix time."""
         return time.time() + self.ahead_s
 
+    def utc(self) -> datetime:
+        """Return the server's time."""
+        return datetime.fromtimestamp(self.now(), UTC)
+
     def learn(self, date: str | None, *, local: float) -> None:
         """Take in the ``Date`` header of an answer that arrived at the Unix time ``local`` (RFC 9110, 6.6.1)."""
         if date is None:

@@ -73,6 +73,8 @@ class Settings(BaseModel):
     """Allow http:// to another machine: everything, secrets too, then crosses the network in the clear."""
     key_store: Literal["auto", "keyring", "file"] = "auto"
     """Where a new key is kept."""
+    keepalive_s: int = Field(default=20, ge=1, le=3600)
+    """A connection on which nothing comes back for twice this long (s) is given up."""
     python: FilePath = Field(default_factory=default_python)
     """The interpreter that runs Python tasks."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from leasehold_agent.fault_points import reach
+
 
 def write_durably(path: Path, data: bytes, *, mode: int = 0o600) -> None:
     """Replace ``path`` by ``data``: write aside, fsync, rename, fsync the directory."""
@@ -17,7 +19,9 @@ def write_durably(path: Path, data: bytes, *, mode: int = 0o600) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+    reach("agent.file.written.before-rename")
     aside.replace(path)
+    reach("agent.file.renamed.before-directory-fsync")
     sync_directory(path.parent)
 
 

@@ -23,24 +23,32 @@ class Found:
 class OnDisk:
     """Every directory, by what is to be done with it."""
 
-    open: list[Found]
+    running: list[Found]
+    """Their hosts live: they need their agent at once."""
+    waiting: list[Found]
+    """Ended or lost, and not delivered; oldest first."""
     refused: list[AttemptDirectory]
     """The API can never record them; they wait for a person."""
     covered: list[AttemptDirectory]
     """Delivered whole, oldest first: they stay only as long as ``keep_attempts`` says."""
 
+    @property
+    def undelivered(self) -> list[Found]:
+        """What the API has not got all of yet."""
+        return [*self.running, *self.waiting]
+
 
 def survey(directories: Iterable[AttemptDirectory]) -> OnDisk:
     """Look at every attempt directory. Nothing is changed."""
-    found = OnDisk(open=[], refused=[], covered=[])
+    found = OnDisk(running=[], waiting=[], refused=[], covered=[])
     for directory in directories:
         state = directory.state()
         if state is AttemptState.RUNNING:
-            found.open.append(Found(directory=directory, state=state))
+            found.running.append(Found(directory=directory, state=state))
         elif read_delivered(directory.path).is_refused:
             found.refused.append(directory)
         elif is_covered(directory):
             found.covered.append(directory)
         else:
-            found.open.append(Found(directory=directory, state=state))
+            found.waiting.append(Found(directory=directory, state=state))
     return found

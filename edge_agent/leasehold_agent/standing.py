@@ -8,25 +8,32 @@ import os
 
 from leasehold_agent.attempts.roster import Held, Phase, Roster, StopOrder
 from leasehold_agent.attempts.supervisor import Supervisor
+from leasehold_agent.clock import ServerClock, boottime
 from leasehold_agent.config import Settings
 from leasehold_agent.errors import LinkError, LockedError, RefusedError, Trouble, UnavailableError
 from leasehold_agent.exits import Exit, OperatorError
+from leasehold_agent.fault_points import reach
 from leasehold_agent.identity.record import Identity
 from leasehold_agent.link.greeting import compose_hello, host_facts
 from leasehold_agent.status import AttemptStatus, Status
 from leasehold_protocol.v1.agents import AttemptVerdict, Hello, HelloAnswer
 from leasehold_protocol.v1.leases import Control, Lease, LeaseAnswer, OutcomeAnswer
 
+LATEST_LEASE_S = 12.0
+"""Longer on the way, an answer brings no leases: after 15 s the API takes one that no renewal names for lost."""
 logger = logging.getLogger(__name__)
 
 
 class Standing:
     """Takes what the API answers, passes it on to who it concerns, and remembers what there is to say."""
 
-    def __init__(self, settings: Settings, identity: Identity, roster: Roster, *, version: str, once: bool) -> None:
+    def __init__(
+        self, settings: Settings, identity: Identity, roster: Roster, clock: ServerClock, *, version: str, once: bool
+    ) -> None:
         self._settings = settings
         self._identity = identity
         self._roster = roster
+        self._clock = clock
         self._version = version
         self._once = once
         self._host = host_facts()
@@ -55,11 +62,12 @@ class Standing:
     def hello(self) -> Hello:
         """Return the greeting as of now."""
         return compose_hello(
-            self._roster.held,
+            self._roster.on_disk(),
             version=self._version,
             slots=1 if self._once else self._settings.slots,
             labels=self._settings.labels,
             host=self._host,
+            asked_at=self._clock.utc(),
         )
 
     def greeted(self, answer: HelloAnswer) -> None:
@@ -70,9 +78,12 @@ class Standing:
         self.rotate_key_every_s = answer.intervals.rotate_key_every_s
         self._roster.set_ceiling(answer.slots)
         for instruction in answer.attempts:
-            held = self._roster.get(instruction.attempt)
-            if held is not None and instruction.verdict is AttemptVerdict.DISCARD:
+            if instruction.verdict is not AttemptVerdict.DISCARD:
+                continue
+            if (held := self._roster.get(instruction.attempt)) is not None:
                 _discard(held)
+            else:
+                self._roster.unwanted.add(instruction.attempt)
         if not self.was_greeted.is_set():
             facts = {"agent": answer.agent, "site": answer.site, "slots": self._roster.slots, "api": answer.api_version}
             logger.info("connected", extra=facts)
@@ -81,17 +92,24 @@ class Standing:
 
     def leased(self, answer: LeaseAnswer, asked_at: float) -> None:
         """Take leases and control events."""
-        self._take(answer.leases, asked_at)
+        self._take(answer.leases, asked_at, answer.waited_s)
         self.obey(answer.control)
 
     def outcomes_answered(self, answer: OutcomeAnswer, asked_at: float) -> None:
         """Take the leases that came with the answer to outcomes."""
-        self._take(answer.leases, asked_at)
+        self._take(answer.leases, asked_at, answer.waited_s)
         self.obey(answer.control)
 
-    def _take(self, leases: list[Lease], asked_at: float) -> None:
+    def _take(self, leases: list[Lease], asked_at: float, waited_s: float | None) -> None:
         if self._supervisor is None:
             raise AssertionError("connect() comes before the first lease")
+        if leases and waited_s is not None and boottime() - asked_at - waited_s > LATEST_LEASE_S:
+            # The API may have taken them for lost by now, and given them to others.
+            logger.warning("leases came too late", extra={"leases": len(leases)})
+            self._hello_is_due.set()
+            return
+        if leases:
+            reach("agent.leases.answered.before-directory")
         for lease in leases:
             self._supervisor.take(lease, asked_at)
             self.took_a_lease.set()

@@ -92,7 +92,7 @@ def ask_running_agent(state_dir: Path) -> Status | None:
 def attempts_on_disk(state_dir: Path) -> list[AttemptStatus]:
     """Return what the disk says about attempts; only while no agent process runs, whose starts it could disturb."""
     on_disk = survey(AttemptDirectories(state_dir / "attempts"))
-    known = [(found.directory, found.state.value) for found in on_disk.open]
+    known = [(found.directory, found.state.value) for found in on_disk.undelivered]
     known += [(directory, "refused") for directory in on_disk.refused]
     known += [(directory, "delivered") for directory in on_disk.covered]
     return [

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from leasehold_agent.attempts.directory import AttemptDirectories, AttemptDirectory, Surroundings, UnsafeAttemptIdError
-from leasehold_agent.attempts.roster import Held, Phase, Roster
+from leasehold_agent.attempts.roster import Held, Phase, Roster, Waiting
 from leasehold_agent.attempts.task_questions import api_path, secrets_in
 from leasehold_agent.clock import utc_now
 from leasehold_agent.delivery.delivered import Delivered, write_delivered
 from leasehold_agent.errors import Trouble, UnavailableError
+from leasehold_agent.host import directory as host_directory
 from leasehold_agent.identity.access import CachedToken
 from leasehold_agent.identity.oauth import Granted
 from leasehold_agent.link.renewal import renewal_every, take_renewal
@@ -201,7 +202,7 @@ def test_after_a_crash_the_disk_says_what_runs_what_ended_and_what_is_lost(direc
 
         found = survey(directories)
 
-    assert {one.directory.attempt: one.state for one in found.open} == {
+    assert {one.directory.attempt: one.state for one in [*found.running, *found.waiting]} == {
         running.attempt: AttemptState.RUNNING,
         ended.attempt: AttemptState.ENDED,
         lost.attempt: AttemptState.LOST,
@@ -215,6 +216,37 @@ def test_a_lock_that_nobody_holds_is_no_life(directories: AttemptDirectories) ->
     (directory.path / "host.lock").touch()
 
     assert directory.state() is AttemptState.LOST
+
+
+def test_no_host_begins_while_an_attempt_is_written_off(directories: AttemptDirectories) -> None:
+    directory = create(directories, "ti-1.1")
+    late_host = host_directory.AttemptDirectory(directory.path)
+
+    with directory.seized() as is_seized:
+        with pytest.raises(host_directory.NotStartedError) as refused:
+            late_host.lock()
+        directory.write_ending(ENDED)
+
+    assert is_seized
+    assert refused.value.code == "running"
+    with pytest.raises(host_directory.NotStartedError, match="has ended"):
+        late_host.lock()
+
+
+def test_an_attempt_with_a_living_host_is_not_seized(directories: AttemptDirectories) -> None:
+    directory = create(directories, "ti-1.1")
+    with (directory.path / "host.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+        with directory.seized() as is_seized:
+            assert not is_seized
+
+
+def test_the_backlog_is_named_to_the_api_the_newest_first() -> None:
+    roster = Roster(1)
+    roster.backlog.extend(Waiting(f"ti-{n}.1", AttemptState.ENDED) for n in range(3))
+
+    assert [one.attempt for one in roster.on_disk()] == ["ti-2.1", "ti-1.1", "ti-0.1"]
 
 
 def test_an_ending_is_written_once(directories: AttemptDirectories) -> None:

@@ -10,7 +10,7 @@ import pytest
 import respx
 
 from leasehold_agent.backoff import Backoff, persist
-from leasehold_agent.calls import Answer, Call, check
+from leasehold_agent.calls import Answer, Call, check, done
 from leasehold_agent.clock import ServerClock
 from leasehold_agent.errors import (
     LeaseLostError,
@@ -298,3 +298,11 @@ async def test_tokens_go_to_the_api_and_never_to_an_object_store(http: Http) -> 
 
     assert "authorization" not in presigned.calls[0].request.headers
     assert presigned.calls[0].request.content == b"abc"
+
+
+@pytest.mark.parametrize("status", [200, 201])
+def test_a_login_page_is_no_acknowledgement(status: int) -> None:
+    with pytest.raises(UnavailableError):
+        done(Answer(status=status, headers={"content-type": "text/html"}, body=b"<html>sign in"))
+
+    done(Answer(status=204, headers={}, body=b""))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -10,6 +12,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from leasehold_api import __version__, clock
 from leasehold_api.callers import AgentCaller
 from leasehold_api.errors import ApiError
+from leasehold_api.fault_points import reach
 from leasehold_api.http.access import agent_caller
 from leasehold_api.http.answers import answer
 from leasehold_api.http.house import house
@@ -44,7 +47,8 @@ async def hello(request: Request, caller: Caller, body: Hello) -> Response:
         )
     now = clock.now()
     standing = await services.presence.hello(caller.agent_id, body, now=now)
-    attempts = await services.leases.resume(caller, body.attempts, now=now)
+    attempts = await services.leases.resume(caller, body.attempts, asked_at=_seconds(body.asked_at), now=now)
+    reach("api.hello.committed.before-answer")
     return answer(
         HelloAnswer(
             agent=caller.agent_id,
@@ -70,21 +74,25 @@ async def hello(request: Request, caller: Caller, body: Hello) -> Response:
 @router.post("/leases", response_model=LeaseAnswer, responses={204: {"description": "Nothing came within the wait"}})
 async def leases(request: Request, caller: Caller, body: LeaseRequest) -> Response:
     """Pull: take leases now, or as soon as there are any, or nothing after the wait."""
-    services = house(request)
+    services, began = house(request), time.monotonic()
     wait_s = min(body.wait_s, services.settings.poll_wait_s)
     handed = await _unless_gone(
         request, asyncio.ensure_future(services.dispatch.hand_out(caller, most=body.free_slots, wait_s=wait_s))
     )
+    if handed is not None and handed.claimed:
+        reach("api.claim.committed.before-answer")
     if handed is None or not (handed.claimed or handed.control):
         return Response(status_code=204)
-    return answer(LeaseAnswer(leases=_leases(request, caller, handed), control=handed.control))
+    leases = _leases(request, caller, handed)
+    return answer(LeaseAnswer(leases=leases, control=handed.control, waited_s=time.monotonic() - began))
 
 
 @router.post("/renewals", response_model=RenewalAnswer)
 async def renewals(request: Request, caller: Caller, body: RenewalRequest) -> Response:
     """Renew every lease held. Also the agent's sign of life."""
     services, now = house(request), clock.now()
-    renewed = await services.leases.renew(caller, list(body.leases), now=now)
+    renewed = await services.leases.renew(caller, list(body.leases), asked_at=_seconds(body.asked_at), now=now)
+    reach("api.renewal.committed.before-answer")
     await services.presence.paused(caller.agent_id, body.paused_because, now=now)
     items = []
     for lease in renewed:
@@ -99,17 +107,24 @@ async def renewals(request: Request, caller: Caller, body: RenewalRequest) -> Re
 @router.post("/outcomes", response_model=OutcomeAnswer)
 async def outcomes(request: Request, caller: Caller, body: OutcomeBatch) -> Response:
     """Deliver how attempts ended, and perhaps take the next leases in the same breath."""
-    services = house(request)
+    services, began = house(request), time.monotonic()
     acknowledged = await services.delivery.outcomes(caller, body.outcomes)
     handed = Handed(claimed=[], control=[])
     if body.free_slots and not caller.is_finishing:
         handed = await services.dispatch.hand_out(caller, most=body.free_slots, wait_s=0)
-    return answer(OutcomeAnswer(outcomes=acknowledged, leases=_leases(request, caller, handed), control=handed.control))
+    reach("api.outcome.durable.before-answer")
+    leases = _leases(request, caller, handed)
+    waited_s = time.monotonic() - began if leases else None
+    return answer(OutcomeAnswer(outcomes=acknowledged, leases=leases, control=handed.control, waited_s=waited_s))
 
 
 def _leases(request: Request, caller: AgentCaller, handed: Handed) -> list[Lease]:
     now = clock.now()
     return [house(request).offers.lease(caller, claimed, now=now) for claimed in handed.claimed]
+
+
+def _seconds(at: datetime | None) -> float | None:
+    return None if at is None else at.timestamp()
 
 
 async def _unless_gone(request: Request, waiting: asyncio.Future[Handed]) -> Handed | None:

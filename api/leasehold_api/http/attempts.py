@@ -9,6 +9,7 @@ from fastapi.responses import StreamingResponse
 
 from leasehold_api.callers import AgentCaller
 from leasehold_api.errors import ForbiddenError
+from leasehold_api.fault_points import reach
 from leasehold_api.http.access import agent_caller
 from leasehold_api.http.answers import answer
 from leasehold_api.http.house import house
@@ -49,7 +50,9 @@ async def append_log(
 @router.post("/attempts/{attempt}/metrics", response_model=MetricAnswer)
 async def add_metrics(request: Request, caller: Caller, attempt: str, body: MetricBatch) -> Response:
     """Store measurements; those that came before stay as they are."""
-    return answer(MetricAnswer(seq=await house(request).attempts.put_metrics(caller.agent_id, attempt, body.points)))
+    seq = await house(request).attempts.put_metrics(caller.agent_id, attempt, body.points)
+    reach("api.metrics.committed.before-answer")
+    return answer(MetricAnswer(seq=seq))
 
 
 @router.put("/attempts/{attempt}/xcoms/{key:path}", status_code=204)

@@ -7,6 +7,7 @@ import logging
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from leasehold_api.errors import ApiError, InvalidRequestError
 from leasehold_api.http.house import house
@@ -45,6 +46,12 @@ def install(app: FastAPI) -> None:
             detail = f"there is nothing at {request.url.path}; the routes are listed at /v1/openapi.json"
         code = _CODES.get(error.status_code, ProblemCode.INVALID_REQUEST)
         return _answer(ApiError(detail, code=code, headers=dict(error.headers or {})))
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(request: Request, error: ClientDisconnect) -> Response:  # noqa: ARG001 - the framework's signature
+        # Nobody is there to read it. What the request asked for was not begun, or is repeated safely.
+        log.info("the caller went away in the middle of its request", extra={"route": request.url.path})
+        return _answer(InvalidRequestError("the request was not sent to its end"))
 
     @app.exception_handler(Exception)
     async def bug(request: Request, error: Exception) -> Response:

@@ -49,8 +49,10 @@ class LeaseStore(Protocol):
         """Lease up to ``most`` queued task instances that the holder's site may run: by priority, then age."""
         ...
 
-    async def renew(self, holder: AgentCaller, held: list[HeldLease], *, now: float) -> list[RenewedLease]:
-        """Extend every lease the holder still has; say of each what became of it.
+    async def renew(
+        self, holder: AgentCaller, held: list[HeldLease], *, now: float, asked_at: float | None = None
+    ) -> list[RenewedLease]:
+        """Extend every lease the holder still has; say of each what became of it. ``asked_at`` is when it was asked.
 
         Leases of this holder that it does not name, and should know by now, never reached it: they are queued again.
         """
@@ -61,9 +63,13 @@ class LeaseStore(Protocol):
         ...
 
     async def resume(
-        self, holder: AgentCaller, on_disk: list[AttemptOnDisk], *, now: float
+        self, holder: AgentCaller, on_disk: list[AttemptOnDisk], *, now: float, asked_at: float | None = None
     ) -> list[AttemptInstruction]:
-        """Say what a returning agent shall do with the attempts it has; queue again what it has lost."""
+        """Say what a returning agent shall do with the attempts it has; queue again, at once, what it has lost.
+
+        Nothing else of the agent's is under way when it says hello, so with ``asked_at`` only leases given since, or in
+        the moment before (clocks differ), may be unknown to it and live.
+        """
         ...
 
     async def cancellations(self, agent_id: str) -> list[tuple[str, str]]:

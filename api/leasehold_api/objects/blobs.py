@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from leasehold_api.errors import ApiError, InvalidRequestError, NotFoundError
+from leasehold_api.fault_points import reach
 from leasehold_protocol.v1.problems import ProblemCode
 
 CHUNK_BYTES = 256 * 1024
@@ -94,8 +95,11 @@ class DirectoryBlobs:
 
 def _settle(incoming: IO[bytes], path: Path) -> None:
     incoming.flush()
+    reach("api.blob.written.before-fsync")
     os.fsync(incoming.fileno())
+    reach("api.blob.durable.before-rename")
     Path(incoming.name).replace(path)
+    reach("api.blob.renamed.before-answer")
     fsync_directory(path.parent)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from leasehold_api.errors import ApiError
+from leasehold_api.fault_points import reach
 from leasehold_api.objects.blobs import CHUNK_BYTES, fsync_directory
 from leasehold_protocol.v1.leases import parse_attempt_id
 from leasehold_protocol.v1.problems import ProblemCode
@@ -91,12 +92,14 @@ class DirectoryLogs:
                 _write_durably(file, fresh)
         if new:
             fsync_directory(path.parent)
+        reach("api.log.durable.before-answer")
         return size + len(fresh)
 
 
 def _write_durably(file: BinaryIO, data: bytes) -> None:
     file.write(data)
     file.flush()
+    reach("api.log.written.before-fsync")
     os.fsync(file.fileno())
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import Row, TextClause, bindparam, text
 
 from leasehold_api.callers import AgentCaller
 from leasehold_api.clock import instant
+from leasehold_api.fault_points import reach
 from leasehold_api.leases.claimed import Claimed
 from leasehold_api.signals import Signal, Topic
 from leasehold_api.storage.plans import Plans
@@ -92,6 +93,7 @@ def claim(tx: Transaction, plans: Plans, holder: AgentCaller, *, most: int, now:
             for row in rows
         ],
     )
+    reach("api.claim.applied.before-commit")
     return _describe(tx, plans, holder, rows, now=now)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Row, text
 
 from leasehold_api.callers import AgentCaller
+from leasehold_api.fault_points import reach
 from leasehold_api.runs.endings import Effort, Verdict, judge, taken_back
 from leasehold_api.signals import Signal, Topic
 from leasehold_api.storage.plans import Plans
@@ -72,6 +73,7 @@ def record(tx: Transaction, plans: Plans, holder: AgentCaller, outcome: Outcome,
         encoded = json.dumps(xcom.value, ensure_ascii=False, separators=(",", ":"))
         put_xcom(tx, instance, epoch, xcom.key, value=encoded, size=len(encoded.encode()), upload=None)
     _take_effect(tx, plans, standing, outcome, now=now)
+    reach("api.outcome.applied.before-commit")
     return answer(OutcomeVerdict.RECORDED).model_copy(update={"metric_seq": last_metric_seq(tx, instance, epoch)})
 
 

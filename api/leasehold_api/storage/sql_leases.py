@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, text
@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 
 ANSWER_LOST_AFTER_S = 15.0
 """A lease that its agent does not know after this long was in an answer that never arrived."""
+CLOCKS_DIFFER_S = 3.0
+"""How far an agent's idea of our clock may be off: it learns it from ``Date``, which has whole seconds."""
 
 _EXTEND = text("""
     UPDATE task_instances SET expires_at = :now + lease_length_s
@@ -57,10 +59,12 @@ _HELD = text("""
      WHERE t.agent_id = :agent AND t.state = 'running'
 """)
 
-_ATTEMPT = text("""
-    SELECT t.epoch, t.state, a.ending, a.assumed FROM task_instances t JOIN attempts a ON a.task_instance_id = t.id
-     WHERE t.id = :id AND a.epoch = :epoch AND a.agent_id = :agent
-""")
+_AT_A_TIME = 500
+_ATTEMPTS = text("""
+    SELECT t.id, t.epoch, t.state, a.epoch AS attempt_epoch
+      FROM task_instances t JOIN attempts a ON a.task_instance_id = t.id
+     WHERE t.id IN :ids AND a.agent_id = :agent
+""").bindparams(bindparam("ids", expanding=True))
 
 _RUN_FACTS = text('SELECT id, params, logical_date, "trigger" FROM runs WHERE id = :run')
 
@@ -92,9 +96,12 @@ class SqlLeases:
         """Lease up to ``most`` task instances; see the port."""
         return await self._database.write(lambda tx: claim(tx, self._plans, holder, most=most, now=now))
 
-    async def renew(self, holder: AgentCaller, held: list[HeldLease], *, now: float) -> list[RenewedLease]:
+    async def renew(
+        self, holder: AgentCaller, held: list[HeldLease], *, now: float, asked_at: float | None = None
+    ) -> list[RenewedLease]:
         """Extend what the holder has; see the port."""
-        return await self._database.write(lambda tx: self._renew(tx, holder, held, now))
+        given_before = min(now, asked_at or now) - ANSWER_LOST_AFTER_S
+        return await self._database.write(lambda tx: self._renew(tx, holder, held, now, given_before))
 
     async def complete(self, holder: AgentCaller, outcomes: list[Outcome], *, now: float) -> list[OutcomeAck]:
         """Record endings; see the port."""
@@ -106,10 +113,11 @@ class SqlLeases:
         return [_answer(outcome, write) for outcome, write in zip(outcomes, writes, strict=True)]
 
     async def resume(
-        self, holder: AgentCaller, on_disk: list[AttemptOnDisk], *, now: float
+        self, holder: AgentCaller, on_disk: list[AttemptOnDisk], *, now: float, asked_at: float | None = None
     ) -> list[AttemptInstruction]:
         """Say what a returning agent shall do; see the port."""
-        return await self._database.write(lambda tx: self._resume(tx, holder, on_disk, now))
+        given_before = now - ANSWER_LOST_AFTER_S if asked_at is None else min(now, asked_at) - CLOCKS_DIFFER_S
+        return await self._database.write(lambda tx: self._resume(tx, holder, on_disk, now, given_before))
 
     async def cancellations(self, agent_id: str) -> list[tuple[str, str]]:
         """Return what shall be cancelled; see the port."""
@@ -140,7 +148,9 @@ class SqlLeases:
     def _recording(self, holder: AgentCaller, outcome: Outcome, now: float) -> Callable[[Transaction], OutcomeAck]:
         return lambda tx: sql_endings.record(tx, self._plans, holder, outcome, now=now)
 
-    def _renew(self, tx: Transaction, holder: AgentCaller, held: list[HeldLease], now: float) -> list[RenewedLease]:
+    def _renew(
+        self, tx: Transaction, holder: AgentCaller, held: list[HeldLease], now: float, given_before: float
+    ) -> list[RenewedLease]:
         tx.run(_SEEN, {"agent": holder.agent_id, "now": now})
         wanted = [(lease, *_parse(lease.attempt)) for lease in held]
         ids = sorted({instance for _, instance, _ in wanted})
@@ -154,7 +164,8 @@ class SqlLeases:
                 renewed.append(RenewedLease(renewal=Renewal(attempt=lease.attempt, verdict=RenewalVerdict.LOST)))
             else:
                 renewed.append(self._renewed(tx, holder, lease, row))
-        self._give_up_unknown(tx, holder, {(instance, epoch) for _, instance, epoch in wanted}, now=now)
+        known = {(instance, epoch) for _, instance, epoch in wanted}
+        self._give_up_unknown(tx, holder, known, given_before=given_before, now=now)
         return renewed
 
     def _renewed(self, tx: Transaction, holder: AgentCaller, lease: HeldLease, row: Row[Any]) -> RenewedLease:
@@ -194,21 +205,29 @@ class SqlLeases:
         )
 
     def _give_up_unknown(
-        self, tx: Transaction, holder: AgentCaller, known: set[tuple[str, int]], *, now: float
+        self, tx: Transaction, holder: AgentCaller, known: set[tuple[str, int]], *, given_before: float, now: float
     ) -> None:
         for row in tx.run(_HELD, {"agent": holder.agent_id}).all():
-            if (row.id, row.epoch) not in known and row.leased_at < now - ANSWER_LOST_AFTER_S:
+            if (row.id, row.epoch) not in known and row.leased_at < given_before:
                 reason = "its agent does not have it (any more)"
                 sql_endings.assume(tx, self._plans, row.id, row.epoch, EndingKind.LOST, reason, now=now)
 
     def _resume(
-        self, tx: Transaction, holder: AgentCaller, on_disk: list[AttemptOnDisk], now: float
+        self,
+        tx: Transaction,
+        holder: AgentCaller,
+        on_disk: list[AttemptOnDisk],
+        now: float,
+        given_before: float,
     ) -> list[AttemptInstruction]:
         tx.run(_SEEN, {"agent": holder.agent_id, "now": now})
         instructions = [
-            AttemptInstruction(attempt=found.attempt, verdict=_instruct(tx, holder, found)) for found in on_disk
+            AttemptInstruction(attempt=found.attempt, verdict=verdict)
+            for start in range(0, len(on_disk), _AT_A_TIME)
+            for found, verdict in _instruct(tx, holder, on_disk[start : start + _AT_A_TIME])
         ]
-        self._give_up_unknown(tx, holder, {_parse(found.attempt) for found in on_disk}, now=now)
+        known = {_parse(found.attempt) for found in on_disk}
+        self._give_up_unknown(tx, holder, known, given_before=given_before, now=now)
         return instructions
 
 
@@ -228,9 +247,17 @@ def _answer(outcome: Outcome, write: asyncio.Future[OutcomeAck]) -> OutcomeAck:
     return OutcomeAck(attempt=outcome.attempt, verdict=OutcomeVerdict.REFUSED, reason=reason)
 
 
-def _instruct(tx: Transaction, holder: AgentCaller, found: AttemptOnDisk) -> AttemptVerdict:
-    instance, epoch = _parse(found.attempt)
-    row = tx.run(_ATTEMPT, {"id": instance, "epoch": epoch, "agent": holder.agent_id}).one_or_none()
+def _instruct(
+    tx: Transaction, holder: AgentCaller, on_disk: Sequence[AttemptOnDisk]
+) -> Iterator[tuple[AttemptOnDisk, AttemptVerdict]]:
+    wanted = [(found, *_parse(found.attempt)) for found in on_disk]
+    parameters = {"ids": sorted({instance for _, instance, _ in wanted}), "agent": holder.agent_id}
+    rows = {(row.id, row.attempt_epoch): row for row in tx.run(_ATTEMPTS, parameters)} if wanted else {}
+    for found, instance, epoch in wanted:
+        yield found, _verdict(found, epoch, rows.get((instance, epoch)))
+
+
+def _verdict(found: AttemptOnDisk, epoch: int, row: Row[Any] | None) -> AttemptVerdict:
     if row is None:
         return AttemptVerdict.DISCARD
     if found.state is AttemptState.RUNNING and row.state == "running" and row.epoch == epoch:

@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Engine, Executable, Result
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 
 from leasehold_api.errors import InvalidRequestError, UnavailableError
+from leasehold_api.fault_points import reach
 from leasehold_api.signals import Signal
 
 T = TypeVar("T")
@@ -135,6 +136,7 @@ class Writer:
                     continue
                 self._fail(group, error)
             else:
+                reach("api.commit.done.before-answer")
                 self._answer(group)
             return
 

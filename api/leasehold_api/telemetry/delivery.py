@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Callable
 
 from leasehold_api.callers import AgentCaller
 from leasehold_api.errors import ApiError, ConflictError, InvalidRequestError
+from leasehold_api.fault_points import reach
 from leasehold_api.leases.claimed import LeaseStore
 from leasehold_api.objects.blobs import BlobsOf
 from leasehold_api.objects.logs import LogStore
@@ -41,7 +43,10 @@ class Delivery:
     async def outcomes(self, holder: AgentCaller, outcomes: list[Outcome]) -> list[OutcomeAck]:
         """Record outcomes and store the log tails they carry; each is answered for itself."""
         acknowledged = await self._leases.complete(holder, outcomes, now=self._clock())
-        return [await self._with_log(outcome, ack) for outcome, ack in zip(outcomes, acknowledged, strict=True)]
+        reach("api.outcome.committed.before-log")
+        # Together, so that what they write to the database shares commits.
+        pairs = zip(outcomes, acknowledged, strict=True)
+        return await asyncio.gather(*(self._with_log(outcome, ack) for outcome, ack in pairs))
 
     async def log(
         self, agent_id: str, attempt: str, *, offset: int, data: bytes, length: int | None, sha256: str | None
@@ -71,6 +76,7 @@ class Delivery:
             if not await self._blobs_of(agent.team_id).has(body.upload):
                 raise ConflictError("the upload is not here yet: PUT its bytes first")
             await self._attempts.put_xcom(agent.agent_id, attempt, key, value=None, size=body.size, upload=body.upload)
+            reach("api.xcom.committed.before-answer")
             return
         text = json.dumps(body.value, ensure_ascii=False, separators=(",", ":"))
         size = len(text.encode())
@@ -101,6 +107,7 @@ class Delivery:
         if sha256 is not None and not await self._fits(attempt, data, offset=offset, size=size, sha256=sha256):
             await self._logs.clear(attempt)
             return LogAnswer(offset=0)
+        reach("api.log.whole.before-note")
         await self._attempts.note_log(attempt, size=size, complete=True)
         return LogAnswer(offset=size, complete=True)
 

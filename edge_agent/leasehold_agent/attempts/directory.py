@@ -7,7 +7,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from leasehold_agent.durable import sync_directory, write_durably
+from leasehold_agent.fault_points import reach
 from leasehold_protocol.v1.agents import AttemptState
 from leasehold_protocol.v1.leases import Ending, Lease, parse_attempt_id
 
@@ -63,6 +65,7 @@ class AttemptDirectory:
             OSError: the disk refuses.
         """
         self.path.mkdir(mode=0o700)
+        reach("agent.directory.made.before-lease")
         document = lease.model_dump(mode="json", exclude={"task_token", "task_token_expires_in_s"}, by_alias=True)
         document |= {
             "received_at": received_at.isoformat(),
@@ -83,7 +86,7 @@ class AttemptDirectory:
         # The lock first: a host writes its ending before it lets go of the lock.
         if self.is_held():
             return AttemptState.RUNNING
-        return AttemptState.ENDED if (self.path / "ending.json").exists() else AttemptState.LOST
+        return AttemptState.ENDED if self.has_ended() else AttemptState.LOST
 
     def is_held(self) -> bool:
         """A host is alive in it."""
@@ -99,6 +102,10 @@ class AttemptDirectory:
             return False
         finally:
             os.close(fd)
+
+    def has_ended(self) -> bool:
+        """There is an ending, readable or not."""
+        return (self.path / "ending.json").exists()
 
     def lease_facts(self) -> dict[str, object]:
         """Return what ``lease.json`` says; empty when it is not there (the power went while it was made)."""
@@ -124,16 +131,34 @@ class AttemptDirectory:
         except ValidationError:
             return None
 
+    @contextmanager
+    def seized(self) -> Generator[bool, None, None]:
+        """Hold ``host.lock`` in the host's place, unless a host is alive; tells which.
+
+        Meanwhile no host can begin: a zygote that was asked by an agent since dead may get to it any time.
+        """
+        fd = os.open(self.path / "host.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+        finally:
+            os.close(fd)
+
     def write_ending(self, ending: Ending) -> None:
-        """Write the ending of an attempt whose host did not: only once, and only when no host is alive."""
-        if not (self.path / "ending.json").exists():
+        """Write the ending of an attempt whose host did not, once; the directory must be ``seized``."""
+        if not self.has_ended():
             write_durably(self.path / "ending.json", ending.model_dump_json().encode())
 
     def remove(self) -> None:
         """Remove everything: renamed first, so that a crash leaves no half directory that looks like a loss."""
         doomed = self.path.with_name(f".gone-{self.attempt}")
         shutil.rmtree(doomed, ignore_errors=True)
+        reach("agent.directory.before-removal")
         self.path.rename(doomed)
+        reach("agent.directory.renamed.before-removal")
         shutil.rmtree(doomed, ignore_errors=True)
 
 

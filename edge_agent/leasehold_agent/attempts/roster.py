@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from leasehold_agent.attempts.directory import AttemptDirectory
 from leasehold_agent.identity.access import CachedToken
-from leasehold_protocol.v1.agents import AttemptState
+from leasehold_protocol.v1.agents import AttemptOnDisk, AttemptState
 
 
 class Phase(StrEnum):
@@ -80,13 +81,25 @@ class Held:
         self.ordered.set()
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An attempt that ended before this agent began, and has not had its turn to be delivered."""
+
+    attempt: str
+    state: AttemptState
+
+
 class Roster:
-    """The attempts held and the slots they take."""
+    """The attempts held and the slots they take; behind them, by name only, the backlog of those that only wait."""
 
     def __init__(self, slots: int) -> None:
         self._wish = slots
         self._ceiling = slots
         self._held: dict[str, Held] = {}
+        self.backlog: deque[Waiting] = deque()
+        """Oldest first."""
+        self.unwanted: set[str] = set()
+        """What of the backlog the API has no use for: it is removed when its turn comes."""
         self._reserved = 0
         self._paused: dict[str, str] = {}
         self._changed = asyncio.Event()
@@ -95,6 +108,17 @@ class Roster:
     def held(self) -> list[Held]:
         """Every attempt held, in the order in which they came."""
         return list(self._held.values())
+
+    def on_disk(self) -> list[AttemptOnDisk]:
+        """Return every attempt here, of the backlog the newest first: what the API must not take for lost."""
+        held = [AttemptOnDisk(attempt=one.attempt, state=_state(one)) for one in self._held.values()]
+        return held + [AttemptOnDisk(attempt=one.attempt, state=one.state) for one in reversed(self.backlog)]
+
+    def has_late_outcomes(self, now: float) -> bool:
+        """Tell whether something here has ended, is not delivered, and its lease was over by ``now``."""
+        return any(
+            one.has_ended.is_set() and not one.outcome_is_in and one.deadline < now for one in self._held.values()
+        )
 
     def get(self, attempt: str) -> Held | None:
         """Return an attempt that is held."""
@@ -174,3 +198,9 @@ class Roster:
     def _notify(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
+
+
+def _state(held: Held) -> AttemptState:
+    if held.phase is Phase.DELIVERING:
+        return AttemptState.LOST if held.found is AttemptState.LOST else AttemptState.ENDED
+    return AttemptState.RUNNING

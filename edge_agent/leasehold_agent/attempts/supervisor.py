@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +16,7 @@ from leasehold_agent.attempts.roster import Held, Phase, Roster
 from leasehold_agent.backoff import Backoff, persist
 from leasehold_agent.clock import boottime, utc_now
 from leasehold_agent.errors import LinkError
+from leasehold_agent.fault_points import reach
 from leasehold_agent.host.remains import kill_remains
 from leasehold_agent.identity.access import CachedToken
 from leasehold_agent.identity.oauth import Granted
@@ -22,6 +24,8 @@ from leasehold_agent.secret import Secret
 from leasehold_protocol.v1.agents import AttemptState
 from leasehold_protocol.v1.leases import Ending, EndingKind, Lease, Outcome
 
+MOST_FOUND = 64
+"""Attempts of the backlog that are attended to at a time."""
 logger = logging.getLogger(__name__)
 
 
@@ -126,19 +130,48 @@ class Supervisor:
         self._spawn(self._attend(held, None))
         return held
 
+    async def work_off_backlog(self) -> None:
+        """Adopt what only waits to be delivered, a few at a time: memory does not grow with an outage."""
+        if self._roster.backlog:
+            # Their leases may be over and their tasks queued again: nobody shall do again what only waits to be told.
+            self._roster.pause("backlog", f"delivering {len(self._roster.backlog)} attempts that ended earlier first")
+        while self._roster.backlog:
+            if sum(held.found is not None for held in self._roster.held) >= MOST_FOUND:
+                await self._roster.changed()
+                continue
+            waiting = self._roster.backlog.popleft()
+            held = self.adopt(self._directories.of(waiting.attempt), waiting.state)
+            held.is_unwanted = waiting.attempt in self._roster.unwanted
+        while any(held.found and held.has_ended.is_set() and not held.outcome_is_in for held in self._roster.held):
+            await self._roster.changed()
+        self._roster.resume("backlog")
+
     async def _attend(self, held: Held, lease: Lease | None) -> None:
         """See one attempt through. What goes wrong with it stays with it."""
         try:
             if lease is not None:
                 await self._start(held, lease)
-            if held.directory.path.is_dir():
-                await self._follow(held)
-                await self._delivery.deliver(held)
-        except OSError as error:
-            held.trouble = f"{error.strerror}: {error.filename}"
-            logger.exception("attempt left on disk", extra={"attempt": held.attempt})
+            backoff = Backoff()
+            while held.directory.path.is_dir():
+                if await self._see_through(held):
+                    break
+                await asyncio.sleep(backoff.after_failure())
         finally:
             self._roster.remove(held)
+
+    async def _see_through(self, held: Held) -> bool:
+        """Follow an attempt to its end and deliver it; False when the disk was in the way: try again."""
+        done = False
+        try:
+            while not held.directory.has_ended():
+                await self._follow(held)
+            self._roster.note_end(held)
+            await self._delivery.deliver(held)
+            done = True
+        except* OSError as errors:
+            held.trouble = "; ".join(str(error) for error in errors.exceptions)
+            logger.warning("attempt waits for the disk", extra={"attempt": held.attempt, "error": held.trouble})
+        return done
 
     async def _start(self, held: Held, lease: Lease) -> None:
         try:
@@ -159,7 +192,9 @@ class Supervisor:
             if lease.bundle is not None:
                 await self._bring_bundle(lease.bundle, held)
             if held.stop is None:
+                reach("agent.lease.durable.before-host")
                 await self._hosts.start_host(held.directory.path)
+                reach("agent.host.started.before-following")
                 self._roster.move(held, Phase.RUNNING)
                 return
             ending = _ending(EndingKind(held.stop.kind), held.stop.reason)
@@ -168,8 +203,8 @@ class Supervisor:
         except Exception as error:  # noqa: BLE001 - whatever keeps a host from starting is this attempt's ending
             ending = _ending(EndingKind.COULD_NOT_START, f"the attempt host did not start: {error}")
         logger.warning("attempt not started", extra={"attempt": held.attempt, "reason": ending.message})
-        if not held.directory.is_held():
-            await asyncio.to_thread(held.directory.write_ending, ending)
+        with suppress(OSError):  # Then it is found without an ending, and counts as lost.
+            await asyncio.to_thread(_end, held.directory, ending)
 
     async def _bring_bundle(self, sha256: str, held: Held) -> None:
         try:
@@ -185,10 +220,11 @@ class Supervisor:
     async def _follow(self, held: Held) -> None:
         """Stay with the host until the attempt has ended; then there is an ending, the host's or ours."""
         directory = held.directory
+        held.has_ended.clear()
         async with asyncio.TaskGroup() as together:
             stream = together.create_task(self._delivery.stream(held))
             backoff = Backoff()
-            while directory.ending() is None and await asyncio.to_thread(directory.is_held):
+            while not directory.has_ended() and await asyncio.to_thread(directory.is_held):
                 try:
                     if await HostLink(held, self._ask(held.task_token)).follow():
                         break
@@ -196,17 +232,16 @@ class Supervisor:
                 except (OSError, TimeoutError):
                     await asyncio.sleep(min(1.0, backoff.after_failure()))
             await self._delivery.stop_stream(held, stream)
-        if directory.ending() is None:
+        if not directory.has_ended():
             # Nobody holds the lock and nobody wrote an ending: the host died with its machine, or was killed.
             await self._bury(held)
-            lost = _ending(EndingKind.LOST, "the attempt's host is gone: power loss, or it was killed")
-            await asyncio.to_thread(directory.write_ending, lost)
 
     async def _bury(self, held: Held) -> None:
         """End what a killed host left running: an attempt is lost only when none of its processes lives."""
+        lost = _ending(EndingKind.LOST, "the attempt's host is gone: power loss, or it was killed")
         while True:
             try:
-                killed = await asyncio.to_thread(kill_remains, held.directory.path)
+                killed = await asyncio.to_thread(_end, held.directory, lost)
             except TimeoutError as error:
                 held.trouble = str(error)
                 logger.warning("attempt does not die", extra={"attempt": held.attempt, "cause": str(error)})
@@ -215,6 +250,19 @@ class Supervisor:
                     logger.warning("processes without a host killed", extra={"attempt": held.attempt, "pids": killed})
                 held.trouble = None
                 return
+
+
+def _end(directory: AttemptDirectory, ending: Ending) -> list[int]:
+    """Kill what is left of an attempt that no host attends to, then write its ending; returns what was killed.
+
+    With a host, it is left alone: the host will write the ending.
+    """
+    with directory.seized() as is_seized:
+        if not is_seized:
+            return []
+        killed = kill_remains(directory.path)
+        directory.write_ending(ending)
+        return killed
 
 
 def _ending(kind: EndingKind, message: str) -> Ending:

@@ -100,7 +100,7 @@ def _check_attempts(settings: Settings, *, force: bool) -> None:
     Raises:
         OperatorError: attempts run here, or are not delivered yet.
     """
-    left = [f"{found.directory.attempt} ({found.state})" for found in survey(_attempts(settings)).open]
+    left = [f"{found.directory.attempt} ({found.state})" for found in survey(_attempts(settings)).undelivered]
     if not left:
         return
     if not force:

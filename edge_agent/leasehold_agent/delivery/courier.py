@@ -11,6 +11,7 @@ from leasehold_agent.delivery.delivered import Delivered, read_delivered, write_
 from leasehold_agent.delivery.parcel import pack, split_xcoms, undeliverable
 from leasehold_agent.delivery.produced import Produced, StoredXCom
 from leasehold_agent.errors import LeaseLostError, RefusedError, Trouble, UnavailableError
+from leasehold_agent.fault_points import reach
 from leasehold_protocol.v1.context import XCOM_INLINE_BYTES, UploadRequest, XComWrite
 from leasehold_protocol.v1.leases import Ending, Outcome, OutcomeAck, OutcomeVerdict
 from leasehold_protocol.v1.telemetry import LOG_CHUNK_BYTES, LogAnswer, MetricAnswer, MetricPoint
@@ -71,6 +72,7 @@ class Courier:
         answer = await self._api.metrics(self.attempt, points)
         if answer.seq <= self.delivered.metric_seq:
             raise UnavailableError(Trouble.SERVER_ERROR, "it acknowledged none of the metrics")
+        reach("agent.metrics.acknowledged.before-record")
         self._record(metric_seq=answer.seq)
         return True
 
@@ -91,6 +93,7 @@ class Courier:
         log = outcome.log
         log_offset = self.delivered.log_offset if ack.log_offset is None else ack.log_offset
         self._log_is_complete = log is not None and log_offset >= log.size
+        reach("agent.outcome.acknowledged.before-record")
         self._record(
             outcome=ack.verdict,
             log_offset=log_offset,
@@ -142,7 +145,9 @@ class Courier:
                 raise  # It would be sent for ever.
             self._record(log_offset=min(error.offset, self.produced.log_size()))
             return None
+        reach("agent.log.acknowledged.before-record")
         self._record(log_offset=min(answer.offset, self.produced.log_size()))
+        reach("agent.log.recorded")
         return answer
 
     async def _send_xcom(self, xcom: StoredXCom) -> None:
@@ -150,6 +155,7 @@ class Courier:
             await self._api.xcom(self.attempt, xcom.key, XComWrite(value=xcom.value()))
             return
         await self._api.upload(self.attempt, UploadRequest(sha256=xcom.sha256, size=xcom.size), xcom.text())
+        reach("agent.upload.acknowledged.before-xcom")
         await self._api.xcom(self.attempt, xcom.key, XComWrite(upload=xcom.sha256, size=xcom.size))
 
     def _record(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from leasehold_agent.attempts.roster import Held, Phase, Roster
-from leasehold_agent.backoff import Backoff, persist
+from leasehold_agent.backoff import Backoff, pauses, persist
 from leasehold_agent.clock import utc_now
 from leasehold_agent.delivery.courier import Courier, TelemetryApi
 from leasehold_agent.delivery.outcomes import OutcomeDesk
 from leasehold_agent.errors import LinkError, UnavailableError
+from leasehold_agent.fault_points import reach
 from leasehold_protocol.v1.leases import Ending, EndingKind, Outcome
 
 _LAST_PART_S = 2.0
@@ -65,17 +66,25 @@ class Delivery:
                 backoff.after_success()
             except UnavailableError as error:
                 held.grew.set()
-                await _set_within(held.has_ended, backoff.after_failure(error.retry_after_s))
+                await _pause_unless(held.has_ended, backoff.after_failure(error.retry_after_s), error.retry_after_s)
+            except OSError as error:
+                held.trouble = str(error)
+                held.grew.set()
+                await _set_within(held.has_ended, backoff.after_failure())
             except LinkError as error:
                 logger.warning("log not taken", extra={"attempt": held.attempt, "error": str(error)})
                 return
 
     async def _send_all(self, held: Held, courier: Courier) -> None:
+        while not held.has_ended.is_set() and await self._in_turn(lambda: courier.send_log(held.log_durable)):
+            pass
+        while not held.has_ended.is_set() and await self._in_turn(lambda: courier.send_metrics(held.metrics_durable)):
+            pass
+
+    async def _in_turn(self, send: Callable[[], Awaitable[bool]]) -> bool:
+        """Send one part. The line is given up after each, and waited for in order: a huge log holds up no small one."""
         async with self._line:
-            while not held.has_ended.is_set() and await courier.send_log(held.log_durable):
-                pass
-            while not held.has_ended.is_set() and await courier.send_metrics(held.metrics_durable):
-                pass
+            return await send()
 
     async def stop_stream(self, held: Held, stream: asyncio.Task[None]) -> None:
         """End ``stream``: a part that is on the wire may arrive, but the outcome does not wait long for it."""
@@ -96,11 +105,12 @@ class Delivery:
         if courier.delivered.outcome is None:
             await self._deliver_outcome(held, courier)
         held.outcome_is_in = True
+        self._roster.move(held, Phase.DELIVERING)
+        reach("agent.outcome.recorded.before-rest")
         if courier.delivered.is_refused:
             return
-        async with self._line:
-            while await persist(courier.send_rest, through_lock=True):
-                pass
+        while await persist(lambda: self._in_turn(courier.send_rest), through_lock=True):
+            pass
         if not self._keeps:
             await asyncio.to_thread(held.directory.remove)
 
@@ -113,12 +123,23 @@ class Delivery:
             kind=EndingKind.LOST, message="the record of its ending is damaged", ended_at=utc_now()
         )
         outcome = await persist(lambda: courier.pack(ending), through_lock=True)
+        reach("agent.outcome.packed.before-sending")
         ack = await self._desk.deliver(outcome, sending=lambda: self._roster.move(held, Phase.DELIVERING))
         courier.acknowledge(ack, outcome)
         facts = {"attempt": held.attempt, "kind": outcome.ending.kind.value, "verdict": ack.verdict.value}
         logger.info("outcome delivered", extra=facts)
         if courier.delivered.is_refused:
             logger.error("attempt kept on disk: refused", extra={"attempt": held.attempt, "reason": ack.reason})
+
+
+async def _pause_unless(event: asyncio.Event, seconds: float, asked_s: float | None) -> None:
+    """Wait for ``event``, at most so long, and no longer than until the API is back."""
+    waits = [asyncio.ensure_future(event.wait()), asyncio.ensure_future(pauses.wait(seconds, asked_s=asked_s))]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> bool:

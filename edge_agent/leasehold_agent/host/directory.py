@@ -10,6 +10,7 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
+from leasehold_agent.fault_points import reach
 from leasehold_agent.host.appending import sync_directory
 
 LONGEST_SOCKET_PATH = 107
@@ -81,6 +82,7 @@ class AttemptDirectory:
         facts = {"pid": pid, "version": version, "task_pid": task_pid}
         replacement = self.path / "host.json.new"
         replacement.write_text(json.dumps(facts) + "\n")
+        reach("host.facts.before-rename")
         replacement.replace(self.host)
 
     def prepare(self) -> None:
@@ -161,6 +163,10 @@ class EndingFile:
         text = json.dumps(ending, ensure_ascii=False).encode() + b"\n"
         os.pwrite(self._fd, text, 0)
         os.ftruncate(self._fd, len(text))
+        reach("host.ending.before-fsync")
         os.fsync(self._fd)
+        reach("host.ending.before-rename")
         self._draft.replace(self._directory.ending)
+        reach("host.ending.before-directory-fsync")
         sync_directory(self._directory.path)
+        reach("host.ending.durable")

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from secrets import token_urlsafe
 from typing import cast
 
+from leasehold_agent import fault_points
 from leasehold_agent.host import checks, instants
 from leasehold_agent.host.checks import Object
 from leasehold_agent.host.control import Control
@@ -187,6 +188,7 @@ class Host:
         except (OSError, ValueError) as problem:
             self._started_at = None
             raise RuntimeMissingError(why_not_started(launch, problem)) from None
+        fault_points.reach("host.task.started.before-facts")
         self._directory.write_host(pid=os.getpid(), version=HOST_VERSION, task_pid=pid)
 
     def _not_started(self, kind: str, message: str) -> Ending:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
+from leasehold_agent.fault_points import reach
 from leasehold_agent.host import instants, linux, tree
 from leasehold_agent.host.checks import Object
 from leasehold_agent.host.directory import AttemptDirectory, EndingFile
@@ -52,6 +53,7 @@ async def _live(directory: AttemptDirectory, control: socket.socket) -> Object |
     try:
         directory.prepare()
         directory.write_host(pid=os.getpid(), version=HOST_VERSION)
+        reach("host.begun.before-task")
         host = Host(directory, read_lease(directory.lease))
         ending = await host.run(control)
     except LeaseUnreadableError as problem:
@@ -62,6 +64,7 @@ async def _live(directory: AttemptDirectory, control: socket.socket) -> Object |
         ending = _bare(directory, kind, _explained(problem))
     written = await _write(file, ending)
     if host is not None and written:
+        reach("host.ending.before-telling")
         await host.tell_end()
     return ending if written else None
 

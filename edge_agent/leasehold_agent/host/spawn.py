@@ -15,6 +15,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
 
+from leasehold_agent.fault_points import VARIABLE
+
 ANSWER_S = 15.0
 """A fork takes milliseconds; a zygote that says nothing for this long is replaced."""
 
@@ -42,7 +44,9 @@ def zygote_command() -> list[str]:
 
 def zygote_environment(surroundings: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of the zygote: the agent's without its own settings, which may be secret."""
-    return {name: value for name, value in surroundings.items() if not name.startswith("LEASEHOLD_")}
+    return {
+        name: value for name, value in surroundings.items() if not name.startswith("LEASEHOLD_") or name == VARIABLE
+    }
 
 
 class HostZygote:

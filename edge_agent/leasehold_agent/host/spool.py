@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 
+from leasehold_agent import fault_points
 from leasehold_agent.host.appending import append_whole, sync, sync_directory
 from leasehold_agent.host.directory import AttemptDirectory
 from leasehold_agent.host.logfile import LogFile
@@ -102,6 +103,7 @@ class Spool:
         try:
             if not append_whole(fd, text, size=0):
                 raise DiskFullError
+            fault_points.reach("host.xcom.before-index")
             self._index.append([entry])
         except DiskFullError:
             os.close(fd)
@@ -126,6 +128,7 @@ class Spool:
         if self._group is not None:
             self._group.cancel()
         self.log.finish()
+        fault_points.reach("host.spool.before-last-fsync")
         sync(self._open_files())
         self._close_written()
         sync_directory(self._xcom_dir)
@@ -150,6 +153,7 @@ class Spool:
         for fd in files:
             os.close(fd)
         self._syncing = None
+        fault_points.reach("host.group.durable.before-telling")
         self.durable = reach
         self._grew()
         if self._changed:

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from leasehold_agent.fault_points import reach
 from leasehold_agent.host import linux, tree
 from leasehold_agent.host.checks import Object
 from leasehold_agent.host.directory import AttemptDirectory, NotStartedError
@@ -118,6 +119,7 @@ class Zygote:
         # host, and there is no moment in which nobody holds the lock.
         lock = directory.lock()
         try:
+            reach("host.zygote.locked.before-fork")
             with directory.listen("host.sock") as control:
                 pid = os.fork()
                 if pid == 0:
@@ -125,6 +127,7 @@ class Zygote:
         finally:
             os.close(lock)
         self._hosts.add(pid)
+        reach("host.zygote.forked.before-answer")
         return pid
 
     def _be_host(self, directory: AttemptDirectory, control: socket.socket) -> None:

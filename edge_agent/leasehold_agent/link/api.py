@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import TypeVar
 from urllib.parse import quote, urlsplit
 
-from leasehold_agent.calls import Call, check, decoded
+from leasehold_agent.calls import Call, check, decoded, done
 from leasehold_agent.errors import Trouble, UnavailableError
 from leasehold_agent.identity.key import AgentKey
 from leasehold_agent.link.http import Http
@@ -26,9 +26,11 @@ from leasehold_protocol.v1.leases import (
 from leasehold_protocol.v1.message import Message
 from leasehold_protocol.v1.telemetry import LogAnswer, MetricAnswer, MetricBatch, MetricPoint
 
-POLL_TIMEOUT_S = 60.0
-"""How long the client waits for a long poll: longer than the server, shorter than is worth waiting for a dead line."""
-TRANSFER_TIMEOUT_S = 120.0
+POLL_GRACE_S = 10.0
+"""How much longer than the server the client waits for a long poll: 60 s at the default of 50."""
+TRANSFER_TIMEOUT_S = 60.0
+SHORTEST_TIMEOUT_S = 3.0
+"""No request is given less, however short the leases."""
 _COMPRESS_FROM = 1024
 _JSON = {"content-type": "application/json"}
 M = TypeVar("M", bound=Message)
@@ -60,14 +62,14 @@ class Api:
             url="/v1/agent/leases",
             headers=_JSON,
             body=request.model_dump_json().encode(),
-            timeout_s=max(POLL_TIMEOUT_S, request.wait_s + 10),
+            timeout_s=request.wait_s + POLL_GRACE_S,
         )
         answer = await self._session.send(call)
         return LeaseAnswer() if answer.status == 204 else decoded(LeaseAnswer, answer)
 
-    async def renew(self, request: RenewalRequest) -> RenewalAnswer:
-        """Renew every lease held."""
-        return await self._post("/v1/agent/renewals", request, RenewalAnswer)
+    async def renew(self, request: RenewalRequest, *, within_s: float = 15.0) -> RenewalAnswer:
+        """Renew every lease held. A dead connection must not cost a lease: the next try needs its time, too."""
+        return await self._post("/v1/agent/renewals", request, RenewalAnswer, timeout_s=within_s)
 
     async def outcomes(self, batch: OutcomeBatch) -> OutcomeAnswer:
         """Deliver endings; perhaps get the next leases."""
@@ -95,7 +97,8 @@ class Api:
         """Set one XCom, inline or by naming its upload."""
         url = f"/v1/attempts/{quote(attempt, safe='')}/xcoms/{quote(key, safe='/:')}"
         body = write.model_dump_json(exclude_unset=True).encode()
-        await self._session.send(Call(method="PUT", url=url, headers=_JSON, body=body, timeout_s=TRANSFER_TIMEOUT_S))
+        call = Call(method="PUT", url=url, headers=_JSON, body=body, timeout_s=TRANSFER_TIMEOUT_S)
+        done(await self._session.send(call))
 
     async def upload(self, attempt: str, request: UploadRequest, data: bytes) -> None:
         """Bring a large value where the API wants it; nothing is sent when it is there already."""
@@ -111,9 +114,9 @@ class Api:
             timeout_s=TRANSFER_TIMEOUT_S,
         )
         if self._is_the_apis(where):
-            await self._session.send(call)
-        else:
-            check(await self._http.send(call))
+            done(await self._session.send(call))
+        elif "html" in check(await self._http.send(call)).headers.get("content-type", ""):
+            raise UnavailableError(Trouble.NOT_THE_API, "a web page in place of the object store's answer")
 
     def bundle(self, sha256: str) -> AsyncIterator[bytes]:
         """Yield the bytes of a bundle."""
@@ -124,9 +127,10 @@ class Api:
         ours, theirs = urlsplit(self._http.absolute("/")), urlsplit(self._http.absolute(url))
         return (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc)
 
-    async def _post(self, url: str, message: Message, answer: type[M]) -> M:
+    async def _post(self, url: str, message: Message, answer: type[M], *, timeout_s: float = 15.0) -> M:
         body = message.model_dump_json(exclude_defaults=True).encode()
-        return decoded(answer, await self._session.send(Call(method="POST", url=url, headers=_JSON, body=body)))
+        call = Call(method="POST", url=url, headers=_JSON, body=body, timeout_s=max(SHORTEST_TIMEOUT_S, timeout_s))
+        return decoded(answer, await self._session.send(call))
 
 
 class TaskApi:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Mapping
+from datetime import datetime
 
-from leasehold_agent.attempts.roster import Held, Phase
 from leasehold_protocol import PROTOCOL_VERSION
-from leasehold_protocol.v1.agents import AttemptOnDisk, AttemptState, Hello, HostFacts
+from leasehold_protocol.v1.agents import AttemptOnDisk, Hello, HostFacts
 
 RUNTIMES = ["python", "program"]
+MOST_ATTEMPTS = 20_000
+"""What one greeting may name; more never have a lease that lives, so the oldest are left out."""
 
 
 def host_facts() -> HostFacts:
@@ -25,8 +27,16 @@ def host_facts() -> HostFacts:
     )
 
 
-def compose_hello(held: list[Held], *, version: str, slots: int, labels: Mapping[str, str], host: HostFacts) -> Hello:
-    """Return the greeting. ``slots`` is the operator's wish."""
+def compose_hello(
+    on_disk: list[AttemptOnDisk],
+    *,
+    version: str,
+    slots: int,
+    labels: Mapping[str, str],
+    host: HostFacts,
+    asked_at: datetime,
+) -> Hello:
+    """Return the greeting. ``slots`` is the operator's wish; ``asked_at`` the time by the server's clock."""
     return Hello(
         agent_version=version,
         protocol_min=1,
@@ -35,11 +45,6 @@ def compose_hello(held: list[Held], *, version: str, slots: int, labels: Mapping
         labels=dict(labels),
         runtimes=RUNTIMES,
         host=host,
-        attempts=[AttemptOnDisk(attempt=one.attempt, state=_state(one)) for one in held],
+        attempts=on_disk[:MOST_ATTEMPTS],
+        asked_at=asked_at,
     )
-
-
-def _state(held: Held) -> AttemptState:
-    if held.phase is Phase.DELIVERING:
-        return AttemptState.LOST if held.found is AttemptState.LOST else AttemptState.ENDED
-    return AttemptState.RUNNING

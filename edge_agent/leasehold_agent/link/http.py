@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 if "httpx" not in sys.modules:
     # Where click happens to be installed, httpx loads its command line with it: 5 MiB that the agent never uses.
@@ -49,16 +50,52 @@ def tls_context(url: str, ca_file: Path | None) -> ssl.SSLContext:
     return context
 
 
+def keepalive(seconds: int) -> list[tuple[int, int, int]]:
+    """Return the socket options by which the kernel notices, within twice so long, that the other end is gone.
+
+    A firewall that drops says nothing: no connection, idle or with bytes under way, would end by itself for long.
+    """
+    options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+    wanted = {
+        "TCP_KEEPIDLE": seconds,
+        "TCP_KEEPINTVL": seconds,
+        "TCP_KEEPCNT": 1,
+        "TCP_USER_TIMEOUT": 2000 * seconds,
+    }
+    for name, value in wanted.items():
+        if (option := getattr(socket, name, None)) is not None:  # Not every system has each of them.
+            options.append((socket.IPPROTO_TCP, option, value))
+    return options
+
+
+def _proxy(url: str) -> str | None:
+    """Return the site's proxy on the way to the API, as the environment names it (``HTTPS_PROXY``, ``NO_PROXY``)."""
+    from urllib.request import getproxies, proxy_bypass
+
+    parts = urlsplit(url)
+    if proxy_bypass(parts.hostname or ""):
+        return None
+    proxies = getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
+
+
 class Http:
     """A connection pool to one API."""
 
-    def __init__(self, url: str, *, clock: ServerClock, version: str, ca_file: Path | None = None) -> None:
+    def __init__(
+        self, url: str, *, clock: ServerClock, version: str, ca_file: Path | None = None, keepalive_s: int = 20
+    ) -> None:
         self.url = url.rstrip("/")
         self._clock = clock
         self._client = httpx.AsyncClient(
-            verify=tls_context(url, ca_file),
             headers={"user-agent": f"leasehold-agent/{version}"},
-            limits=httpx.Limits(max_connections=32, max_keepalive_connections=8, keepalive_expiry=90.0),
+            transport=httpx.AsyncHTTPTransport(
+                verify=tls_context(url, ca_file),
+                limits=httpx.Limits(max_connections=32, max_keepalive_connections=8, keepalive_expiry=90.0),
+                proxy=_proxy(url),
+                socket_options=keepalive(keepalive_s),
+            ),
             follow_redirects=False,
         )
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import Protocol
 
 from leasehold_agent.attempts.roster import Roster
-from leasehold_agent.backoff import LONGEST_S, Backoff
+from leasehold_agent.backoff import LONGEST_S, Backoff, pauses
 from leasehold_agent.clock import boottime
 from leasehold_agent.errors import LinkError, LockedError, RefusedError, UnavailableError
 from leasehold_protocol.v1.agents import Hello, HelloAnswer
 from leasehold_protocol.v1.leases import LeaseAnswer, LeaseRequest
 
+LATE_OUTCOMES_S = 10.0
+"""How long work may wait for outcomes that an outage held up."""
+SETTLED_AFTER_S = 4.0
+"""After this long ``hello`` is said again when an answer was lost; the API leaves alone what is 3 s old or less."""
 logger = logging.getLogger(__name__)
 
 
@@ -53,8 +58,10 @@ class Pull:
         self._owner = owner
         self._roster = roster
         self._backoff = Backoff()
+        self._again_at: float | None = None
         self.hello_is_due = asyncio.Event()
         self.hello_is_due.set()
+        self._is_unsettled = False
         self.granting = asyncio.Lock()
         """Held around every other request that may bring leases. ``hello`` says which attempts are here, so no lease
         may be on its way meanwhile: the API would take it for lost."""
@@ -66,9 +73,11 @@ class Pull:
                 await self.step()
             except LinkError as error:
                 self._owner.link_is(error)
-                await asyncio.sleep(self._wait_after(error))
+                asked_s = error.retry_after_s if isinstance(error, UnavailableError) else None
+                await pauses.wait(self._wait_after(error), asked_s=asked_s)
             else:
-                self._backoff.after_success()
+                if self._backoff.after_success():
+                    pauses.end()
                 self._owner.link_is(None)
 
     async def greet(self) -> None:
@@ -81,24 +90,48 @@ class Pull:
                 self.hello_is_due.set()
                 raise
             self._owner.greeted(answer)
+            if self._is_unsettled:
+                self._is_unsettled = False
+                self._again_at = boottime() + SETTLED_AFTER_S
 
     async def step(self) -> None:
         """Do the one thing that is due: greet, ask for leases, or wait until there is a free slot."""
+        if self._again_at is not None and boottime() >= self._again_at:
+            self._again_at = None
+            self.hello_is_due.set()
         if self.hello_is_due.is_set():
-            return await self.greet()
+            await self.greet()
+            return await self._let_late_outcomes_go_first()
         if self._roster.free == 0:
             return await self._something_to_do()
         asked_at = boottime()
         try:
-            answer = await self._api.lease(
-                LeaseRequest(free_slots=self._roster.free, wait_s=min(50.0, self._owner.poll_wait_s))
-            )
+            answer = await self._api.lease(LeaseRequest(free_slots=self._roster.free, wait_s=self._wait(asked_at)))
         except UnavailableError:
-            # The answer that was lost may have had leases in it: `hello` tells the API that they are not here.
-            self.hello_is_due.set()
+            self.answer_was_lost()
             raise
         self._owner.leased(answer, asked_at)
         return None
+
+    async def _let_late_outcomes_go_first(self) -> None:
+        """After an outage, tell what ended in it before asking for work: its tasks may be queued again by now."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LATE_OUTCOMES_S):
+                while self._roster.has_late_outcomes(boottime()):
+                    await self._roster.changed()
+
+    def answer_was_lost(self) -> None:
+        """The answer that was lost may have had leases in it: ``hello`` tells the API that they are not here.
+
+        It is said twice. The first frees what was given well before; the second, a little later, what was given at the
+        last moment, or to a request that the API still had after we had given it up.
+        """
+        self._is_unsettled = True
+        self.hello_is_due.set()
+
+    def _wait(self, now: float) -> float:
+        longest = min(50.0, self._owner.poll_wait_s)
+        return longest if self._again_at is None else max(0.0, min(longest, self._again_at - now))
 
     async def _something_to_do(self) -> None:
         changed = asyncio.ensure_future(self._roster.changed())

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from datetime import datetime
+from itertools import islice
 from typing import Protocol
 
 from leasehold_agent.attempts.roster import Held, Roster, StopOrder
 from leasehold_agent.clock import boottime
+from leasehold_agent.fault_points import reach
 from leasehold_agent.identity.oauth import Granted
 from leasehold_agent.secret import Secret
 from leasehold_protocol.v1.leases import HeldLease, Renewal, RenewalAnswer, RenewalRequest, RenewalVerdict
 
 SHORTEST_EVERY_S = 1.0
+LONGEST_ANSWER_S = 15.0
 _MOST_LEASES = 1024
 logger = logging.getLogger(__name__)
 
@@ -20,7 +24,7 @@ logger = logging.getLogger(__name__)
 class RenewalApi(Protocol):
     """What is needed of ``link.api.Api``."""
 
-    async def renew(self, request: RenewalRequest) -> RenewalAnswer: ...
+    async def renew(self, request: RenewalRequest, *, within_s: float = ...) -> RenewalAnswer: ...
 
 
 def renewal_every(held: Iterable[Held], wish_s: float) -> float:
@@ -29,16 +33,20 @@ def renewal_every(held: Iterable[Held], wish_s: float) -> float:
     return max(SHORTEST_EVERY_S, min([wish_s, *(length / 3 for length in lengths)]))
 
 
-async def renew(api: RenewalApi, roster: Roster) -> RenewalAnswer:
-    """Renew every lease once, and tell the attempts what became of theirs.
+async def renew(api: RenewalApi, roster: Roster, *, now: datetime) -> RenewalAnswer:
+    """Renew every lease once, and tell the attempts what became of theirs. ``now`` is the server's time.
 
     Raises:
         LinkError: nothing was renewed; the hosts stop their tasks by themselves should this last too long.
     """
-    held = [one for one in roster.held if not one.outcome_is_in][:_MOST_LEASES]
+    held = [one for one in roster.held if not one.outcome_is_in]
     asked_at = boottime()
     leases = [HeldLease(attempt=one.attempt, progress=one.progress, note=_short(one.note)) for one in held]
-    answer = await api.renew(RenewalRequest(leases=leases, paused_because=roster.paused_because))
+    # No agent has more leases than this that live, and they are the newest.
+    leases += [HeldLease(attempt=one.attempt) for one in islice(reversed(roster.backlog), _MOST_LEASES)]
+    request = RenewalRequest(leases=leases[:_MOST_LEASES], paused_because=roster.paused_because, asked_at=now)
+    answer = await api.renew(request, within_s=renewal_every(held, LONGEST_ANSWER_S))
+    reach("agent.renewal.answered.before-telling")
     for renewal in answer.leases:
         if one := roster.get(renewal.attempt):
             take_renewal(one, renewal, asked_at)

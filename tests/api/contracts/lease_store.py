@@ -290,6 +290,39 @@ class LeaseStoreContract:
         assert [one.verdict.value for one in instructions] == ["keep", "deliver", "discard"]
         assert await world.states(run) == {"runs": "running", "ended": "running", "gone": "queued"}
 
+    async def test_what_a_returning_agent_does_not_name_is_queued_again_at_once(self, world: World) -> None:
+        run = await world.run(program("gone"))
+        await world.claim()
+        world.now += 5  # far less than the 15 s that a renewal leaves
+
+        await world.leases.resume(NORTH, [], now=world.now, asked_at=world.now)
+
+        assert await world.states(run) == {"gone": "queued"}
+
+    async def test_a_greeting_that_was_held_up_frees_nothing_that_was_given_since(self, world: World) -> None:
+        run = await world.run(program("runs"))
+        said_at = world.now
+        world.now += 2
+        await world.claim()
+        world.now += 60
+
+        await world.leases.resume(NORTH, [], now=world.now, asked_at=said_at)
+
+        assert await world.states(run) == {"runs": "running"}
+
+    async def test_a_renewal_that_was_held_up_frees_nothing_that_was_given_since(self, world: World) -> None:
+        run = await world.run(program("runs"))
+        said_at = world.now
+        await world.claim()
+        world.now += 60
+
+        await world.leases.renew(NORTH, [], now=world.now, asked_at=said_at)
+        still = await world.states(run)
+        await world.leases.renew(NORTH, [], now=world.now, asked_at=world.now)
+
+        assert still == {"runs": "running"}
+        assert await world.states(run) == {"runs": "queued"}
+
     async def test_cancelling_stops_what_waits_at_once_and_asks_for_what_runs(self, world: World) -> None:
         run = await world.run(program("a"), program("b", "a"))
         (first,) = await world.claim()

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from leasehold_protocol.v1.leases import AttemptId, Control
-from leasehold_protocol.v1.message import Identifier, Labels, Message, Name, Seconds, Thumbprint
+from leasehold_protocol.v1.message import Identifier, Instant, Labels, Message, Name, Seconds, Thumbprint
 
 
 class HostFacts(Message):
@@ -49,6 +49,9 @@ class Hello(Message):
     runtimes: list[Name] = Field(default_factory=list[Name])
     host: HostFacts
     attempts: Annotated[list[AttemptOnDisk], Field(max_length=20_000)] = Field(default_factory=list[AttemptOnDisk])
+    asked_at: Instant | None = None
+    """When this was said, by the server's clock as the agent knows it. A lease from well before it that ``attempts``
+    does not name never arrived; one from after it says nothing: the request was held up on its way."""
 
 
 class AttemptVerdict(StrEnum):

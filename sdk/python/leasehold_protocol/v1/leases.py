@@ -96,6 +96,9 @@ class LeaseAnswer(Message):
 
     leases: list[Lease] = Field(default_factory=list[Lease])
     control: list[Control] = Field(default_factory=list[Control])
+    waited_s: Seconds | None = None
+    """How long the request was at the API. What it took beyond that was the way: leases that were long on it may be
+    others' by now."""
 
 
 class HeldLease(Message):
@@ -118,6 +121,9 @@ class RenewalRequest(Message):
     leases: Annotated[list[HeldLease], Field(max_length=1024)] = Field(default_factory=list[HeldLease])
     paused_because: list[str] = Field(default_factory=list[str])
     """Why the agent takes no new leases at the moment; empty when it does."""
+    asked_at: Instant | None = None
+    """When this was said, by the server's clock as the agent knows it: a request that was held up on its way must not
+    speak of leases that were given since."""
 
 
 class RenewalVerdict(StrEnum):
@@ -237,3 +243,5 @@ class OutcomeAnswer(Message):
     outcomes: list[OutcomeAck]
     leases: list[Lease] = Field(default_factory=list[Lease])
     control: list[Control] = Field(default_factory=list[Control])
+    waited_s: Seconds | None = None
+    """As in ``LeaseAnswer``: how long the request was at the API."""

@@ -1,0 +1,91 @@
+"""A crash at each named point of the source: what was acknowledged is kept, and nothing takes effect twice."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from leasehold_agent import fault_points
+from tests.system.lab.checker import check
+from tests.system.lab.laboratory import AGENTS, Laboratory, open_laboratory
+from tests.system.programs import until
+
+ROOT = Path(__file__).parents[2]
+
+
+def points(folder: str) -> list[str]:
+    """Return every fault point in the source below a folder."""
+    sources = [path.read_text() for path in (ROOT / folder).rglob("*.py")]
+    return sorted({name for source in sources for name in re.findall(r'reach\("([^"]+)"\)', source)})
+
+
+SITE_POINTS, API_POINTS = points("edge_agent"), points("api")
+COSTLY = {"agent.renewal.answered.before-telling": 2}
+"""Points that are passed on the way to what they are for: only the nth time is in the middle of an attempt."""
+marks = itertools.count()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def laboratory(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
+    with open_laboratory(tmp_path_factory.mktemp("points"), database=request.param) as laboratory:
+        laboratory.open()
+        yield laboratory
+
+
+def crash_at(point: str, laboratory: Laboratory) -> list[str]:
+    """Run the tasks with a crash at ``point``, and return what is wrong afterwards."""
+    mark = laboratory.place.home / f"mark-{next(marks)}"
+    armed = {fault_points.VARIABLE: f"{point}:{COSTLY.get(point, 1)}@{mark}"}
+    records = laboratory.place.home / f"records-{mark.name}"
+    records.mkdir()
+    _arm(laboratory, point, armed)
+    run = laboratory.trigger("mixed", records, meanwhile=laboratory.repair)
+
+    def is_reached() -> bool:
+        laboratory.repair()
+        return mark.exists()
+
+    until(is_reached, f"{point} is reached")
+    return check(laboratory.rest([run], records, meanwhile=laboratory.repair))
+
+
+def _arm(laboratory: Laboratory, point: str, armed: dict[str, str]) -> None:
+    if point.startswith("api."):
+        laboratory.programs["api"].kill()
+        laboratory.start_armed_api(armed)
+        return
+    for name in AGENTS:
+        laboratory.programs[name].kill()
+    until(lambda: not laboratory.pids("zygote"), "the zygotes without the variable have ended")
+    for name in AGENTS:
+        laboratory.start(name, more=armed)
+
+
+@pytest.mark.parametrize("point", API_POINTS)
+def test_nothing_is_lost_or_doubled_when_the_api_dies_at(point: str, laboratory: Laboratory) -> None:
+    assert crash_at(point, laboratory) == []
+
+
+@pytest.mark.parametrize("point", SITE_POINTS)
+def test_nothing_is_lost_or_doubled_when_the_site_dies_at(point: str, laboratory: Laboratory) -> None:
+    if laboratory.database != "sqlite":
+        pytest.skip("what happens at a site is the same whatever database the API has")
+
+    assert crash_at(point, laboratory) == []
+
+
+def test_without_the_variable_a_point_does_nothing() -> None:
+    assert fault_points.armed(None)("anything") is None
+
+
+def test_a_plan_counts_and_only_the_maker_of_the_mark_dies(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    mark.touch()
+    reach = fault_points.armed(f"here:2@{mark}")
+
+    for point in ("here", "there", "here"):
+        reach(point)  # The second time would kill this process, were the mark not there.
