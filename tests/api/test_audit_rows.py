@@ -145,6 +145,24 @@ async def _locked_site(office: Office) -> Prepared:
     return f"{T}/sites/cellar/unlock", {}
 
 
+async def _pausable_agent(office: Office) -> Prepared:
+    return f"{T}/agents/{office.agent.id}/pause", {"json": {"note": "network is rebuilt", "for_s": 3600}}
+
+
+async def _drainable_agent(office: Office) -> Prepared:
+    return f"{T}/agents/{office.agent.id}/drain", {"json": {"note": "machine is replaced"}}
+
+
+async def _paused_agent(office: Office) -> Prepared:
+    path, body = await _pausable_agent(office)
+    await office("POST", path, **body)
+    return f"{T}/agents/{office.agent.id}/resume", {}
+
+
+async def _agent_with_slots(office: Office) -> Prepared:
+    return f"{T}/agents/{office.agent.id}/slots", {"json": {"slots": 2, "note": "little memory"}}
+
+
 _TT = "/v1/teams/{team}"
 PREPARED: dict[tuple[str, str], tuple[Callable[[Office], Awaitable[Prepared]], str]] = {
     ("POST", "/v1/teams"): (_team, "team.created"),
@@ -156,6 +174,10 @@ PREPARED: dict[tuple[str, str], tuple[Callable[[Office], Awaitable[Prepared]], s
     ("POST", f"{_TT}/sites/{{site}}/unlock"): (_locked_site, "site.unlocked"),
     ("POST", f"{_TT}/agents/{{agent}}/lock"): (_agent, "agent.locked"),
     ("POST", f"{_TT}/agents/{{agent}}/unlock"): (_locked_agent, "agent.unlocked"),
+    ("POST", f"{_TT}/agents/{{agent}}/pause"): (_pausable_agent, "agent.paused"),
+    ("POST", f"{_TT}/agents/{{agent}}/drain"): (_drainable_agent, "agent.drained"),
+    ("POST", f"{_TT}/agents/{{agent}}/resume"): (_paused_agent, "agent.resumed"),
+    ("POST", f"{_TT}/agents/{{agent}}/slots"): (_agent_with_slots, "agent.slots_set"),
     ("POST", f"{_TT}/api-tokens"): (_api_token, "api_token.issued"),
     ("DELETE", f"{_TT}/api-tokens/{{token}}"): (_live_api_token, "api_token.revoked"),
     ("PUT", f"{_TT}/connections/{{connection}}"): (_connection, "connection.created"),

@@ -7,8 +7,10 @@ from typing import Annotated
 
 from pydantic import Field
 
+from leasehold_protocol.v1.health import AgentHealth
 from leasehold_protocol.v1.leases import AttemptId, Control
 from leasehold_protocol.v1.message import Identifier, Labels, Message, Name, Seconds
+from leasehold_protocol.v1.orders import Orders
 
 
 class HostFacts(Message):
@@ -49,6 +51,9 @@ class Hello(Message):
     runtimes: list[Name] = Field(default_factory=list[Name])
     host: HostFacts
     attempts: Annotated[list[AttemptOnDisk], Field(max_length=20_000)] = Field(default_factory=list[AttemptOnDisk])
+    paused_because: list[str] = Field(default_factory=list[str])
+    """Why the agent takes no new leases at the moment; empty when it does."""
+    health: AgentHealth | None = None
 
 
 class AttemptVerdict(StrEnum):
@@ -92,6 +97,8 @@ class HelloAnswer(Message):
     intervals: Intervals = Intervals()
     attempts: list[AttemptInstruction] = Field(default_factory=list[AttemptInstruction])
     control: list[Control] = Field(default_factory=list[Control])
+    orders: Orders | None = None
+    """What is ordered of this agent. None: the API knows no orders, and no leases may be asked for with no slots."""
 
 
 class KeyProposal(Message):

@@ -9,7 +9,9 @@ from pydantic import Field
 
 from leasehold_protocol.v1.agents import HostFacts
 from leasehold_protocol.v1.context import ConnectionFields
+from leasehold_protocol.v1.health import AgentHealth
 from leasehold_protocol.v1.message import Identifier, Instant, Json, Key, Labels, Message, Name, Page, Seconds, Text
+from leasehold_protocol.v1.orders import Orders
 
 
 class Role(StrEnum):
@@ -106,6 +108,11 @@ class Agent(Message):
     enrolled_from: str | None = None
     last_seen_at: Instant | None = None
     paused_because: list[str] = Field(default_factory=list[str])
+    orders: Orders = Orders()
+    """What people ordered of it, obeyed or not yet."""
+    health: AgentHealth | None = None
+    health_at: Instant | None = None
+    """When it last said so."""
 
 
 class LockRequest(Message):

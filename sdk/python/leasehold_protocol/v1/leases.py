@@ -7,8 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from leasehold_protocol.v1.health import AgentHealth
 from leasehold_protocol.v1.manifest import RESULT_KEY, TaskEntry
 from leasehold_protocol.v1.message import Identifier, Instant, Json, Key, Message, Name, Seconds, Sha256, Text
+from leasehold_protocol.v1.orders import Orders
 from leasehold_protocol.v1.telemetry import LogTail, MetricPoint
 
 AttemptId = Identifier
@@ -87,7 +89,8 @@ class Control(Message):
 class LeaseRequest(Message):
     """``POST /v1/agent/leases``: pull."""
 
-    free_slots: Annotated[int, Field(ge=1, le=1024)]
+    free_slots: Annotated[int, Field(ge=0, le=1024)]
+    """None: the agent takes no leases now, and only waits for what the API wants of it."""
     wait_s: Annotated[float, Field(ge=0, le=50)] = 50.0
 
 
@@ -96,6 +99,8 @@ class LeaseAnswer(Message):
 
     leases: list[Lease] = Field(default_factory=list[Lease])
     control: list[Control] = Field(default_factory=list[Control])
+    orders: Orders | None = None
+    """What is ordered of this agent, when there is something to tell it; none: as before."""
 
 
 class HeldLease(Message):
@@ -118,6 +123,7 @@ class RenewalRequest(Message):
     leases: Annotated[list[HeldLease], Field(max_length=1024)] = Field(default_factory=list[HeldLease])
     paused_because: list[str] = Field(default_factory=list[str])
     """Why the agent takes no new leases at the moment; empty when it does."""
+    health: AgentHealth | None = None
 
 
 class RenewalVerdict(StrEnum):
@@ -146,6 +152,8 @@ class RenewalAnswer(Message):
 
     leases: list[Renewal] = Field(default_factory=list[Renewal])
     control: list[Control] = Field(default_factory=list[Control])
+    orders: Orders | None = None
+    """What is ordered of this agent; none: as before."""
 
 
 class EndingKind(StrEnum):
