@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +16,7 @@ from leasehold_agent.attempts.roster import Held, Phase, Roster
 from leasehold_agent.backoff import Backoff, persist
 from leasehold_agent.clock import boottime, utc_now
 from leasehold_agent.errors import LinkError
+from leasehold_agent.health.reasons import Name
 from leasehold_agent.host.remains import kill_remains
 from leasehold_agent.identity.access import CachedToken
 from leasehold_agent.identity.oauth import Granted
@@ -131,12 +133,18 @@ class Supervisor:
         try:
             if lease is not None:
                 await self._start(held, lease)
-            if held.directory.path.is_dir():
-                await self._follow(held)
-                await self._delivery.deliver(held)
-        except OSError as error:
-            held.trouble = f"{error.strerror}: {error.filename}"
-            logger.exception("attempt left on disk", extra={"attempt": held.attempt})
+            backoff = Backoff()
+            while held.directory.path.is_dir():
+                try:
+                    await self._follow(held)
+                    await self._delivery.deliver(held)
+                except OSError as error:
+                    # The disk, most likely: nothing is given up, everything begins again from what is there.
+                    held.trouble = f"{error.strerror}: {error.filename}"
+                    logger.warning("attempt waits for the disk", extra={"attempt": held.attempt, "error": str(error)})
+                    await asyncio.sleep(backoff.after_failure())
+                else:
+                    return
         finally:
             self._roster.remove(held)
 
@@ -153,6 +161,8 @@ class Supervisor:
             return
         except OSError as error:
             ending = _ending(EndingKind.COULD_NOT_START, f"the site's disk refused: {error.strerror}")
+            with suppress(OSError):
+                await asyncio.to_thread(held.directory.remove)  # Half a directory would look like a loss.
             await self._delivery.report(Outcome(attempt=held.attempt, ending=ending), held)
             return
         try:
@@ -169,7 +179,17 @@ class Supervisor:
             ending = _ending(EndingKind.COULD_NOT_START, f"the attempt host did not start: {error}")
         logger.warning("attempt not started", extra={"attempt": held.attempt, "reason": ending.message})
         if not held.directory.is_held():
+            await self._write_ending(held, ending)
+
+    async def _write_ending(self, held: Held, ending: Ending) -> None:
+        """Write how it ended, where its host did not. Without room for that it is delivered all the same."""
+        held.unwritten_ending = ending
+        try:
             await asyncio.to_thread(held.directory.write_ending, ending)
+        except OSError as error:
+            text = f"own files: {held.directory.path}/ending.json can't be written: {error.strerror}"
+            self._roster.pause(Name.OWN_FILES, text)
+            logger.warning("ending not written", extra={"attempt": held.attempt, "error": str(error)})
 
     async def _bring_bundle(self, sha256: str, held: Held) -> None:
         try:
@@ -196,11 +216,11 @@ class Supervisor:
                 except (OSError, TimeoutError):
                     await asyncio.sleep(min(1.0, backoff.after_failure()))
             await self._delivery.stop_stream(held, stream)
-        if directory.ending() is None:
+        if directory.ending() is None and held.unwritten_ending is None:
             # Nobody holds the lock and nobody wrote an ending: the host died with its machine, or was killed.
             await self._bury(held)
             lost = _ending(EndingKind.LOST, "the attempt's host is gone: power loss, or it was killed")
-            await asyncio.to_thread(directory.write_ending, lost)
+            await self._write_ending(held, lost)
 
     async def _bury(self, held: Held) -> None:
         """End what a killed host left running: an attempt is lost only when none of its processes lives."""

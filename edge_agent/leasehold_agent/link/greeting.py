@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from leasehold_agent.attempts.roster import Held, Phase
 from leasehold_protocol import PROTOCOL_VERSION
 from leasehold_protocol.v1.agents import AttemptOnDisk, AttemptState, Hello, HostFacts
+from leasehold_protocol.v1.health import AgentHealth
 
 RUNTIMES = ["python", "program"]
 
@@ -25,7 +26,16 @@ def host_facts() -> HostFacts:
     )
 
 
-def compose_hello(held: list[Held], *, version: str, slots: int, labels: Mapping[str, str], host: HostFacts) -> Hello:
+def compose_hello(
+    held: list[Held],
+    *,
+    version: str,
+    slots: int,
+    labels: Mapping[str, str],
+    host: HostFacts,
+    paused_because: list[str],
+    health: AgentHealth,
+) -> Hello:
     """Return the greeting. ``slots`` is the operator's wish."""
     return Hello(
         agent_version=version,
@@ -36,6 +46,8 @@ def compose_hello(held: list[Held], *, version: str, slots: int, labels: Mapping
         runtimes=RUNTIMES,
         host=host,
         attempts=[AttemptOnDisk(attempt=one.attempt, state=_state(one)) for one in held],
+        paused_because=paused_because,
+        health=health,
     )
 
 

@@ -23,6 +23,8 @@ from leasehold_agent.clock import ServerClock
 from leasehold_agent.errors import Trouble, UnavailableError
 from leasehold_agent.exits import Exit, OperatorError
 
+_PROMPT_S = 10.0
+"""A later answer tells nothing of the clock: to a request that waited, servers give the time at which it came."""
 ANSWER_LIMIT = 64 * 1024 * 1024
 """The most bytes of one answer that are read into memory."""
 
@@ -107,11 +109,13 @@ class Http:
             content=call.body or None,
             timeout=httpx.Timeout(call.timeout_s, connect=min(call.timeout_s, 15.0)),
         )
+        asked_at = time.monotonic()
         try:
             response = await self._client.send(request, stream=True)
             try:
                 headers = {name.lower(): value for name, value in response.headers.items()}
-                self._clock.learn(headers.get("date"), local=time.time())
+                if time.monotonic() - asked_at < _PROMPT_S:
+                    self._clock.learn(headers.get("date"), local=time.time())
                 yield response.status_code, headers, response.aiter_bytes()
             finally:
                 await response.aclose()

@@ -10,6 +10,7 @@ from leasehold_agent.attempts.roster import Held, Roster, StopOrder
 from leasehold_agent.clock import boottime
 from leasehold_agent.identity.oauth import Granted
 from leasehold_agent.secret import Secret
+from leasehold_protocol.v1.health import AgentHealth
 from leasehold_protocol.v1.leases import HeldLease, Renewal, RenewalAnswer, RenewalRequest, RenewalVerdict
 
 SHORTEST_EVERY_S = 1.0
@@ -29,8 +30,8 @@ def renewal_every(held: Iterable[Held], wish_s: float) -> float:
     return max(SHORTEST_EVERY_S, min([wish_s, *(length / 3 for length in lengths)]))
 
 
-async def renew(api: RenewalApi, roster: Roster) -> RenewalAnswer:
-    """Renew every lease once, and tell the attempts what became of theirs.
+async def renew(api: RenewalApi, roster: Roster, health: AgentHealth | None = None) -> RenewalAnswer:
+    """Renew every lease once, say how the agent is, and tell the attempts what became of theirs.
 
     Raises:
         LinkError: nothing was renewed; the hosts stop their tasks by themselves should this last too long.
@@ -38,7 +39,7 @@ async def renew(api: RenewalApi, roster: Roster) -> RenewalAnswer:
     held = [one for one in roster.held if not one.outcome_is_in][:_MOST_LEASES]
     asked_at = boottime()
     leases = [HeldLease(attempt=one.attempt, progress=one.progress, note=_short(one.note)) for one in held]
-    answer = await api.renew(RenewalRequest(leases=leases, paused_because=roster.paused_because))
+    answer = await api.renew(RenewalRequest(leases=leases, paused_because=roster.paused_because, health=health))
     for renewal in answer.leases:
         if one := roster.get(renewal.attempt):
             take_renewal(one, renewal, asked_at)

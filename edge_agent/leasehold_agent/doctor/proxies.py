@@ -1,0 +1,59 @@
+"""Which proxy the agent uses for an address, as its HTTP client decides: by the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from leasehold_agent.doctor.findings import Finding, fine, problem
+
+_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
+
+
+def proxy_for(url: str) -> str | None:
+    """Return the proxy that requests to ``url`` go through, password and all; none when they go directly."""
+    parts = urlsplit(url)
+    if proxy_bypass(parts.netloc.rpartition("@")[2]) or proxy_bypass(parts.hostname or ""):
+        return None
+    proxies = getproxies()
+    found = proxies.get(parts.scheme) or proxies.get("all")
+    return found if not found or "://" in found else f"http://{found}"
+
+
+def masked(url: str) -> str:
+    """Return an address without its user's password."""
+    parts = urlsplit(url)
+    if "@" not in parts.netloc:
+        return url
+    user = parts.netloc.rpartition("@")[0].partition(":")[0]
+    return parts._replace(netloc=f"{user}:***@{parts.netloc.rpartition('@')[2]}").geturl()
+
+
+def endpoint(url: str) -> tuple[str, int]:
+    """Return the host and port that a URL leads to.
+
+    Raises:
+        ValueError: it has none.
+    """
+    parts = urlsplit(url)
+    if not parts.hostname:
+        raise ValueError("it names no host")
+    return parts.hostname, parts.port or _PORTS.get(parts.scheme, 443)
+
+
+def check_proxy(url: str) -> Iterator[Finding]:
+    """Say which proxy is used, and why."""
+    proxy = proxy_for(url)
+    if proxy is None:
+        if any(name in ("http", "https", "all") for name in getproxies()):
+            yield fine("proxy", f"none for {url}: the environment has one, and NO_PROXY or the scheme excludes this")
+        else:
+            yield fine("proxy", "none is set in the environment; the API is asked directly")
+        return
+    try:
+        endpoint(proxy)
+    except ValueError as error:
+        yield problem("proxy", f"{masked(proxy)} is no proxy's address: {error}", "Correct HTTPS_PROXY or ALL_PROXY.")
+        return
+    yield fine("proxy", f"{masked(proxy)}, from the environment, is used for {url}")
