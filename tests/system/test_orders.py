@@ -50,14 +50,14 @@ def test_a_pause_reaches_a_parked_agent_at_once_is_remembered_by_its_next_start_
     until(lambda: status(pair, "parked-1")["link"] == "connected", "it waits at the API")
 
     pair.command("leasehold", "agents", "pause", "parked-1", "--note", "network is rebuilt")
-    until(lambda: names(pair, "parked-1") == ["api_pause"], "it heard", patience_s=15)
+    until(lambda: names(pair, "parked-1") == ["api_pause"], "it heard", patience_s=30)
     agent.terminate()
     agent.ended()
     pair.start_agent("parked-1")
-    until(lambda: names(pair, "parked-1") == ["api_pause"], "it heard again", patience_s=15)
+    until(lambda: names(pair, "parked-1") == ["api_pause"], "it heard again", patience_s=30)
     shown = pair.command("leasehold", "agents", "show", "parked-1")
     pair.command("leasehold", "agents", "resume", "parked-1")
-    until(lambda: names(pair, "parked-1") == [], "it goes on", patience_s=15)
+    until(lambda: names(pair, "parked-1") == [], "it goes on", patience_s=30)
 
     assert "network is rebuilt" in shown
     assert "token:bootstrap" in shown
@@ -69,8 +69,8 @@ def test_a_pause_for_a_time_ends_by_itself_at_the_agent(pair: Place) -> None:
 
     pair.command("leasehold", "agents", "pause", "timed-1", "--for", "2s")
 
-    until(lambda: names(pair, "timed-1") == [], "the pause is over", patience_s=15)
-    until(lambda: pair.get("agents/timed-1")["orders"]["pause"] is None, "for the API too", patience_s=15)
+    until(lambda: names(pair, "timed-1") == [], "the pause is over", patience_s=30)
+    until(lambda: pair.get("agents/timed-1")["orders"]["pause"] is None, "for the API too", patience_s=30)
 
 
 def test_set_slots_reaches_an_agent_that_is_full(pair: Place, gate: Any) -> None:
@@ -80,12 +80,12 @@ def test_set_slots_reaches_an_agent_that_is_full(pair: Place, gate: Any) -> None
     pair.start_agent("full-1", "--slots", "2")
     pair.deploy("gated", GATED)
     pair.command("leasehold", "agents", "set-slots", "full-1", "1")
-    until(lambda: status(pair, "full-1")["slots"] == 1, "it has one slot", patience_s=15)
+    until(lambda: status(pair, "full-1")["slots"] == 1, "it has one slot", patience_s=30)
     runs = [pair.trigger("gated", gate=str(gate)) for _ in range(2)]
     until(lambda: status(pair, "full-1")["attempts"], "one runs")
 
     pair.command("leasehold", "agents", "set-slots", "full-1", "default")
-    until(lambda: len(status(pair, "full-1")["attempts"]) == 2, "the other runs too", patience_s=15)
+    until(lambda: len(status(pair, "full-1")["attempts"]) == 2, "the other runs too", patience_s=30)
     gate.touch()
 
     assert {pair.finished(run)["state"] for run in runs} == {"success"}
@@ -98,30 +98,10 @@ def test_a_drained_agent_ends_by_itself_and_started_again_waits_for_resume(pair:
     said = pair.command("leasehold", "agents", "drain", "old-1", "--note", "machine is replaced")
     code = agent.ended()
     again = pair.start_agent("old-1")
-    until(lambda: names(pair, "old-1") == ["api_drain"], "it takes no work", patience_s=15)
+    until(lambda: names(pair, "old-1") == ["api_drain"], "it takes no work", patience_s=30)
     pair.command("leasehold", "agents", "resume", "old-1")
-    until(lambda: names(pair, "old-1") == [], "it goes on", patience_s=15)
+    until(lambda: names(pair, "old-1") == [], "it goes on", patience_s=30)
 
     assert "leasehold agents resume old-1" in said
     assert code == 0
     assert again.is_alive
-
-
-def test_what_the_server_sets_reaches_agents_without_their_restart(api: Place) -> None:
-    api.enroll("north", "steady-1")
-    agent = api.start_agent("steady-1")
-    before = api.get("agents/steady-1")["last_seen_at"]
-    first = next(program for program in api.programs if program.name == "api")
-    first.terminate()
-    first.ended()
-
-    port = int(api.url.rpartition(":")[2])
-    api.serve(name="api-again", port=port, more={"LEASEHOLD_API_AGENT_KEY_DAYS": "7"})
-
-    def heard() -> bool:
-        shown = json.loads(api.command("edge-agent", "identity", "show", "--json", "--state-dir", "steady-1"))
-        return bool(shown)
-
-    until(lambda: api.get("agents/steady-1")["last_seen_at"] != before, "it said hello again")
-    until(heard, "its record is there")
-    assert agent.is_alive
