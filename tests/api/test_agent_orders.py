@@ -35,7 +35,7 @@ async def order(api: Api, what: str, **body: Any) -> Agent:
 
 
 async def hello(agent: EnrolledAgent, **more: Any) -> HelloAnswer:
-    answer = await agent.call("POST", "/v1/agent/hello", json=HELLO | {"slots": 8} | more)
+    answer = await agent.call("POST", "/v1/agent/hello", json={**HELLO, "slots": 8, **more})
     assert answer.status_code == 200, answer.text
     return HelloAnswer.model_validate(answer.json())
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -108,7 +108,7 @@ async def test_an_address_that_would_send_secrets_in_the_clear_is_a_problem(stat
 
 
 @asynccontextmanager
-async def answering(answer: bytes, *, certificate: Path | None = None) -> AsyncIterator[str]:
+async def answering(answer: bytes, *, certificate: Path | None = None) -> AsyncGenerator[str]:
     """Serve one answer to everything, over TLS with a certificate."""
     context = None
     if certificate is not None:

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ async def status(state: Path) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def running(state: Path, *flags: str, config: Path | None = None) -> AsyncIterator[asyncio.subprocess.Process]:
+async def running(state: Path, *flags: str, config: Path | None = None) -> AsyncGenerator[asyncio.subprocess.Process]:
     """Run the agent while the block lasts; it takes orders when the block begins."""
     for name in ("control.sock", "metrics.sock"):
         (state / name).unlink(missing_ok=True)  # an agent that was killed left them
