@@ -136,7 +136,7 @@ async def test_a_key_store_that_is_away_and_a_wrong_clock_are_told_and_keep_no_w
 
 
 def test_room_is_made_from_delivered_attempts_then_from_unused_bundles_and_from_nothing_else(world: World) -> None:
-    recorded = {"outcome": "recorded", "log_offset": 100}
+    recorded: dict[str, object] = {"outcome": "recorded", "log_offset": 100}
     delivered = world.attempt("ti-1.1", bundle="a" * 64, delivered=recorded)
     half = world.attempt("ti-2.1", bundle="b" * 64, delivered={"outcome": "recorded", "log_offset": 50})
     ended = world.attempt("ti-3.1", bundle="c" * 64, delivered=None)
