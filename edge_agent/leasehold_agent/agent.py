@@ -7,6 +7,7 @@ import logging
 from collections.abc import Coroutine
 from functools import partial
 
+from leasehold_agent.api_orders import ApiOrders
 from leasehold_agent.attempts.bundles import Bundles
 from leasehold_agent.attempts.directory import AttemptDirectories, Surroundings
 from leasehold_agent.attempts.hostlink import Ask
@@ -16,12 +17,14 @@ from leasehold_agent.attempts.supervisor import Supervisor
 from leasehold_agent.backoff import pauses
 from leasehold_agent.chores import Chores
 from leasehold_agent.clock import ServerClock, boottime
-from leasehold_agent.config import Settings
+from leasehold_agent.collection import Collector
 from leasehold_agent.control import ControlSocket
 from leasehold_agent.delivery.delivery import Delivery
 from leasehold_agent.delivery.outcomes import OutcomeDesk
 from leasehold_agent.errors import LinkError, UnavailableError
 from leasehold_agent.exits import Exit
+from leasehold_agent.health.reasons import Name
+from leasehold_agent.health_watch import HealthWatch
 from leasehold_agent.host.spawn import HostZygote
 from leasehold_agent.identity.access import CachedToken
 from leasehold_agent.identity.generation import next_generation
@@ -33,9 +36,15 @@ from leasehold_agent.identity.rotation import KeyRotation
 from leasehold_agent.link.api import Api, TaskApi
 from leasehold_agent.link.http import Http
 from leasehold_agent.link.line_watch import LineWatch
+from leasehold_agent.link.listening import Listening
 from leasehold_agent.link.pull import Pull
 from leasehold_agent.link.session import Session
+from leasehold_agent.local_servers import keep_serving
+from leasehold_agent.monitoring import Monitoring
+from leasehold_agent.operating import Operating
+from leasehold_agent.pausing import LocalPause
 from leasehold_agent.recovery import survey
+from leasehold_agent.settings_in_force import SettingsInForce
 from leasehold_agent.shutdown import Shutdown
 from leasehold_agent.standing import Standing
 from leasehold_agent.status import StatusSocket
@@ -54,9 +63,18 @@ class Agent:
     """One agent process. Build it inside the running event loop."""
 
     def __init__(
-        self, settings: Settings, identity: Identity, keys: KeyInUse, store: KeyStore, *, version: str, once: bool
+        self,
+        in_force: SettingsInForce,
+        identity: Identity,
+        keys: KeyInUse,
+        store: KeyStore,
+        *,
+        version: str,
+        once: bool,
     ) -> None:
+        settings = in_force.now
         self._settings = settings
+        self._in_force = in_force
         self._once = once
         self._keys = keys
         self._clock = ServerClock()
@@ -82,11 +100,13 @@ class Agent:
         self._directories = AttemptDirectories(settings.state_dir / "attempts")
         self._bundles = Bundles(settings.state_dir / "bundles", self._api.bundle)
         self._group = asyncio.TaskGroup()
-        self._standing = Standing(settings, identity, self._roster, self._clock, version=version, once=once)
+        self._orders = ApiOrders(self._roster, self._clock)
+        self._standing = Standing(
+            in_force, identity, self._roster, self._orders, self._clock, version=version, once=once
+        )
         self._pull = Pull(self._api, self._standing, self._roster)
+        self._listening = Listening(self._api, self._standing, self._roster, lambda: self._orders.are_heard)
         self._desk = OutcomeDesk(self._send_outcomes, self._standing.outcomes_answered, self._roster, boottime)
-        self._supervisor = self._build_supervisor(version)
-        self._standing.connect(supervisor=self._supervisor, hello_is_due=self._pull.hello_is_due)
         self._rotation = KeyRotation(
             identity,
             keys,
@@ -96,17 +116,51 @@ class Agent:
             tokens=self._tokens,
             access=self._access,
         )
+        collector = Collector(self._directories, self._bundles, self._roster, lambda: in_force.now.keep_attempts)
+        self._watch = HealthWatch(
+            in_force,
+            self._roster,
+            collector,
+            hosts=self._hosts,
+            clock=self._clock,
+            check_key_store=self._rotation.check_store,
+        )
+        self._supervisor = self._build_supervisor(version)
+        self._standing.connect(
+            supervisor=self._supervisor,
+            hello_is_due=self._pull.hello_is_due,
+            history=self._watch.link,
+            vitals=lambda: self._watch.vitals,
+        )
+        self._pause = LocalPause(settings.state_dir, self._roster)
         self._chores = Chores(
             api=self._api,
             roster=self._roster,
             standing=self._standing,
-            directories=self._directories,
-            bundles=self._bundles,
+            collector=collector,
+            watch=self._watch,
             rotation=self._rotation,
-            settings=settings,
+            each_second=self._apply_what_time_changes,
             clock=self._clock,
         )
         self._shutdown = Shutdown(self._cancel_attempts)
+        self._operating = Operating(
+            roster=self._roster,
+            pause=self._pause,
+            shutdown=self._shutdown,
+            settings=in_force,
+            chores=self._chores,
+            greet_soon=self._pull.greet_soon,
+            rotate=self._rotation.rotate,
+        )
+        self._monitoring = Monitoring(
+            settings.state_dir,
+            version=version,
+            roster=self._roster,
+            standing=self._standing,
+            link=self._watch.link,
+            vitals=lambda: self._watch.vitals,
+        )
 
     def _build_supervisor(self, version: str) -> Supervisor:
         settings = self._settings
@@ -116,7 +170,7 @@ class Agent:
             self._roster,
             log_every=lambda: self._standing.log_every_s,
             greeted=self._standing.was_greeted,
-            keep_attempts=settings.keep_attempts,
+            keeps=lambda: self._in_force.now.keep_attempts > 0,
         )
         return Supervisor(
             directories=self._directories,
@@ -126,7 +180,7 @@ class Agent:
                 python=settings.python,
             ),
             bundles=self._bundles,
-            hosts=self._hosts,
+            hosts=self._watch,
             roster=self._roster,
             delivery=delivery,
             task_token=self._task_token,
@@ -144,16 +198,18 @@ class Agent:
         try:
             async with self._group:
                 self._adopt_what_is_on_disk()
-                self._shutdown.listen()
+                self._shutdown.listen(reload=self._operating.reload)
+                self._pause.recall()
+                await self._watch.look()
                 self._chores.start()
-                self._spawn(StatusSocket(self._settings.state_dir, self._standing.snapshot).serve())
-                self._spawn(ControlSocket(self._settings.state_dir, self._rotation.rotate).serve())
+                self._serve_locally()
                 self._spawn(self._desk.run())
                 self._spawn(LineWatch(self._http, pauses).run())
                 self._spawn(self._hosts.warm())
-                pulling = self._spawn(self._pull.run())
+                asking = [self._spawn(self._pull.run()), self._spawn(self._listening.run())]
                 await self._until_told_to_stop()
-                pulling.cancel()
+                for loop in asking:
+                    loop.cancel()
                 await self._drain()
                 raise _FinishedError
         except* _FinishedError:
@@ -167,6 +223,21 @@ class Agent:
     def _spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         return self._group.create_task(work)
 
+    def _serve_locally(self) -> None:
+        state_dir, address = self._settings.state_dir, self._settings.metrics_address
+        control = ControlSocket(state_dir, self._operating.orders)
+        self._spawn(keep_serving("status", StatusSocket(state_dir, self._standing.snapshot).serve))
+        self._spawn(keep_serving("control", control.serve))
+        self._spawn(keep_serving("metrics", self._monitoring.serve))
+        if address is not None:
+            self._spawn(keep_serving("metrics_address", partial(self._monitoring.serve_on, address)))
+
+    def _apply_what_time_changes(self) -> None:
+        """Pauses end, and links calm down, without anybody saying so."""
+        self._pause.apply()
+        self._orders.apply()
+        self._watch.judge_link()
+
     def _adopt_what_is_on_disk(self) -> None:
         on_disk = survey(self._directories)
         for found in on_disk.running:
@@ -179,7 +250,7 @@ class Agent:
             logger.warning("refused attempt on disk", extra={"attempt": directory.attempt})
 
     async def _until_told_to_stop(self) -> None:
-        stops = [asyncio.ensure_future(self._shutdown.asked.wait())]
+        stops = [asyncio.ensure_future(event.wait()) for event in (self._shutdown.asked, self._orders.drain_asked)]
         if self._once:
             stops.append(asyncio.ensure_future(self._standing.took_a_lease.wait()))
         try:
@@ -190,19 +261,26 @@ class Agent:
 
     async def _drain(self) -> None:
         """Take no more leases, and wait until every attempt has ended and, for a while, until it is delivered."""
-        self._roster.pause("draining", "draining: the agent was told to stop")
+        self._roster.pause(Name.DRAINING, "draining: the agent was told to stop")
         logger.info("draining", extra={"attempts": len(self._roster.held)})
         if not self._once:
             await self._tell_the_api()
         while not all(held.has_ended.is_set() for held in self._roster.held):
             await self._roster.changed()
-        patience = None if self._once and not self._shutdown.asked.is_set() else DELIVERY_PATIENCE_S
+        delivered = asyncio.ensure_future(self._everything_is_delivered())
+        hurry = asyncio.ensure_future(self._shutdown.in_a_hurry.wait())
         try:
-            async with asyncio.timeout(patience):
-                while self._roster.held or self._roster.backlog:
-                    await self._roster.changed()
-        except TimeoutError:
-            logger.warning("left on disk for the next start", extra={"attempts": len(self._roster.on_disk())})
+            await asyncio.wait([delivered, hurry], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([delivered], timeout=DELIVERY_PATIENCE_S)
+        finally:
+            delivered.cancel()
+            hurry.cancel()
+        if left := len(self._roster.on_disk()):
+            logger.warning("left on disk for the next start", extra={"attempts": left})
+
+    async def _everything_is_delivered(self) -> None:
+        while self._roster.held or self._roster.backlog:
+            await self._roster.changed()
 
     async def _tell_the_api(self) -> None:
         """Say what is here, once: a lease that was on its way when the poll ended is free again at once by that."""

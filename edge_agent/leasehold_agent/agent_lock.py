@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from leasehold_agent.exits import Exit, OperatorError
@@ -37,8 +37,9 @@ def exclusive(state_dir: Path) -> Generator[None, None, None]:
                 f"Another agent process (pid {holder}) runs on {state_dir}.",
                 "Stop it first, or give this one an identity of its own: --state-dir and edge-agent enroll.",
             ) from None
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        with suppress(OSError):  # A full disk: the lock holds, only its holder's number is not there.
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         yield
     finally:
         os.close(fd)

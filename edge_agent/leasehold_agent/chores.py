@@ -1,21 +1,20 @@
-"""Periodic work: renewals, the disk's low-water mark, and collecting what is no longer needed."""
+"""Periodic work: renewals, the agent's health, its key, and collecting what is no longer needed."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from datetime import UTC
 from typing import TYPE_CHECKING
 
-from leasehold_agent.attempts.bundles import Bundles
-from leasehold_agent.attempts.directory import AttemptDirectories
 from leasehold_agent.attempts.roster import Roster
 from leasehold_agent.clock import ServerClock
-from leasehold_agent.config import Settings
-from leasehold_agent.delivery.courier import is_covered
-from leasehold_agent.disk import low_water_reason
+from leasehold_agent.collection import Collector
 from leasehold_agent.errors import LinkError, LockedError
+from leasehold_agent.health.reasons import Name
+from leasehold_agent.health_watch import HealthWatch
 from leasehold_agent.identity.key_store import StoreUnreachableError
 from leasehold_agent.identity.rotation import KeyRotation
 from leasehold_agent.link.renewal import RenewalApi, renew, renewal_every
@@ -24,10 +23,12 @@ from leasehold_agent.standing import Standing
 if TYPE_CHECKING:
     from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-DISK_EVERY_S = 10
+LOOK_EVERY_S = 5
 COLLECT_EVERY_S = 300
 ROTATION_EVERY_S = 300
-BUNDLES_KEPT_S = 7 * 86400
+KEY_STORE_EVERY_S = 60
+HEALTH_EVERY_S = 600.0
+"""How often an agent that holds nothing, and has nothing new to say, tells how it is."""
 _TICK_S = 1
 logger = logging.getLogger(__name__)
 
@@ -41,22 +42,22 @@ class Chores:
         api: RenewalApi,
         roster: Roster,
         standing: Standing,
-        directories: AttemptDirectories,
-        bundles: Bundles,
+        collector: Collector,
+        watch: HealthWatch,
         rotation: KeyRotation,
-        settings: Settings,
+        each_second: Callable[[], None],
         clock: ServerClock,
     ) -> None:
         self._api = api
         self._roster = roster
         self._standing = standing
-        self._directories = directories
-        self._bundles = bundles
+        self._collector = collector
+        self._watch = watch
         self._rotation = rotation
-        self._settings = settings
+        self._each_second = each_second
         self._clock = clock
         self._renewed_at = time.monotonic()
-        self._told: list[str] = []
+        self._told: set[tuple[str, bool]] = set()
         self._scheduler: AsyncIOScheduler | None = None
 
     def start(self) -> None:
@@ -64,17 +65,23 @@ class Chores:
         from apscheduler.schedulers.asyncio import AsyncIOScheduler
         from apscheduler.triggers.interval import IntervalTrigger
 
-        self.check_disk()
         scheduler = AsyncIOScheduler(timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1})
-        for job, every_s in (
-            (self._renew_when_due, _TICK_S),
-            (self._check_disk_job, DISK_EVERY_S),
+        jobs: tuple[tuple[Callable[[], Awaitable[None]], int], ...] = (
+            (self._tick, _TICK_S),
+            (self._watch.look, LOOK_EVERY_S),
             (self.collect, COLLECT_EVERY_S),
             (self.rotate_key_when_due, ROTATION_EVERY_S),
-        ):
+            (self._watch.look_at_key_store, KEY_STORE_EVERY_S),
+        )
+        for job, every_s in jobs:
             scheduler.add_job(job, IntervalTrigger(seconds=every_s, timezone=UTC), misfire_grace_time=None)
         scheduler.start()
         self._scheduler = scheduler
+
+    def look_soon(self) -> None:
+        """Look after the agent's health now, and not only when it is time."""
+        if self._scheduler is not None:
+            self._scheduler.add_job(self._watch.look, kwargs={"at_once": True}, misfire_grace_time=None)
 
     def stop(self) -> None:
         """Stop the jobs."""
@@ -83,26 +90,35 @@ class Chores:
             self._scheduler = None
 
     async def renew(self) -> None:
-        """Renew every lease, and say why no work is taken.
+        """Renew every lease, and say how the agent is.
 
         Raises:
             LinkError: nothing was renewed.
         """
         self._renewed_at = time.monotonic()
-        reasons = self._roster.paused_because
-        answer = await renew(self._api, self._roster, now=self._clock.utc())
-        self._told = reasons
-        self._standing.obey(answer.control)
+        telling = self._reasons()
+        answer = await renew(self._api, self._roster, self._standing.health(), now=self._clock.utc())
+        self._told = telling
+        self._standing.renewed(answer)
+
+    def _reasons(self) -> set[tuple[str, bool]]:
+        return {(reason.name.value, reason.blocks) for reason in self._roster.reasons}
+
+    async def _tick(self) -> None:
+        self._each_second()
+        await self._renew_when_due()
 
     async def _renew_when_due(self) -> None:
         """Renew when it is time. The interval follows the shortest lease, so it is looked at every second."""
         held = self._roster.held
+        has_news = self._told != self._reasons()
         every = renewal_every(held, self._standing.renew_every_s)
-        is_due = time.monotonic() - self._renewed_at >= every or self._standing.lock_is_news()
+        waited = time.monotonic() - self._renewed_at
+        is_due = waited >= every or self._standing.lock_is_news() or (has_news and waited >= _TICK_S)
         if not self._standing.was_greeted.is_set() or not is_due:
             return
         is_idle = not held and not self._roster.backlog
-        if is_idle and self._standing.is_polling and self._told == self._roster.paused_because:
+        if is_idle and self._standing.is_polling and not has_news and waited < HEALTH_EVERY_S:
             return  # The poll that waits is the sign of life; another one would be traffic for nothing.
         try:
             await self.renew()
@@ -110,16 +126,6 @@ class Chores:
             self._standing.stop_everything(f"locked: {error}")
         except LinkError as error:
             logger.warning("renewal failed", extra={"error": str(error), "leases": len(held)})
-
-    def check_disk(self) -> None:
-        """Take no new work below the low-water mark; take it again above."""
-        if reason := low_water_reason(self._settings.state_dir, self._settings.disk_low_water_mb):
-            self._roster.pause("disk", reason)
-        else:
-            self._roster.resume("disk")
-
-    async def _check_disk_job(self) -> None:
-        self.check_disk()
 
     async def rotate_key_when_due(self) -> None:
         """Replace the key at the age that the API says, and finish a rotation that was interrupted."""
@@ -129,17 +135,9 @@ class Chores:
             await self._rotation.rotate_if_due(every_s=self._standing.rotate_key_every_s, now=time.time())
         except (LinkError, StoreUnreachableError) as error:
             logger.warning("the key was not rotated", extra={"error": str(error)})
+        except OSError as error:
+            self._roster.note(Name.OWN_FILES, f"own files: {error.filename} can't be written: {error.strerror}")
 
     async def collect(self) -> None:
         """Remove delivered directories beyond ``keep_attempts``, and bundles that nothing used for a week."""
-        await asyncio.to_thread(self._collect)
-
-    def _collect(self) -> None:
-        ours = {one.attempt for one in self._roster.on_disk()}
-        on_disk = [directory for directory in self._directories if directory.attempt not in ours]
-        covered = [directory for directory in on_disk if is_covered(directory)]
-        keep = self._settings.keep_attempts
-        for directory in covered[: len(covered) - keep] if len(covered) > keep else []:
-            directory.remove()
-        used = {str(directory.lease_facts().get("bundle")) for directory in self._directories}
-        self._bundles.remove_unused(used, older_than=time.time() - BUNDLES_KEPT_S)
+        await asyncio.to_thread(self._collector.collect)

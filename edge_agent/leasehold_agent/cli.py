@@ -21,6 +21,8 @@ examples:
   edge-agent enroll https://leasehold.example.com --device
   edge-agent run
   edge-agent status --json
+  edge-agent doctor https://leasehold.example.com
+  edge-agent pause --for 2h --note 'disk is replaced'
   edge-agent attempts log ATTEMPT
   edge-agent identity show
 
@@ -29,7 +31,7 @@ then from LEASEHOLD_AGENT_* variables, then from flags; edge-agent config shows 
 
 exit codes: 0 ok, 1 a defect of the agent, 2 wrong arguments or settings, 3 not enrolled, 4 enrolment token refused,
 5 API unreachable, 6 identity in use, 7 locked, 8 key store unreachable, 9 enrolled already, 10 refused by the API,
-11 no such attempt, 143/130 ended at once by the third TERM/INT
+11 no such attempt, 12 no agent runs here, 143/130 ended at once by the third TERM/INT
 """
 
 
@@ -101,6 +103,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--ca-file", metavar="FILE", help="PEM file of your own certificate authorities")
     _add_json(_add(commands, "status", "status", "show what it is, what it runs and why it takes no work"))
     _add_json(_add(commands, "config", "config", "show the effective settings and where each comes from"))
+    _add_doctor(commands)
+    _add_operating(commands)
     _add_attempts(commands)
     _add_identity(commands)
     _add_json(_add(commands, "version", "version", "print the version"))
@@ -144,6 +148,34 @@ def _add_enroll(commands: Commands) -> None:
 def _add_new_key(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--key-store", choices=["auto", "keyring", "file"], help="where the key is kept")
     parser.add_argument("--ca-file", metavar="FILE", help="PEM file of your own certificate authorities")
+
+
+def _add_doctor(commands: Commands) -> None:
+    doctor = _add(commands, "doctor", "doctor", "look for what is wrong here: each finding names its cure")
+    doctor.formatter_class = argparse.RawDescriptionHelpFormatter
+    doctor.epilog = (
+        "example: edge-agent doctor https://leasehold.example.com\n\n"
+        "Works before enrolment, and while the agent runs. Exit code 0: no problem was found, 1: there is one.\n"
+    )
+    doctor.add_argument("url", metavar="URL", nargs="?", help="the API's address (default: the one it is enrolled at)")
+    doctor.add_argument("--ca-file", metavar="FILE", help="PEM file of your own certificate authorities")
+    _add_json(doctor)
+
+
+def _add_operating(commands: Commands) -> None:
+    pause = _add(commands, "pause", "operate:pause", "take no new work; what runs goes on, a restart changes nothing")
+    pause.add_argument("--note", default="", metavar="TEXT", help="why; status and the API show it")
+    pause.add_argument("--for", dest="duration", metavar="2h", help="how long (default: until edge-agent resume)")
+    pause.epilog = "example: edge-agent pause --for 2h --note 'disk is replaced'"
+    resume = _add(commands, "resume", "operate:resume", "end a pause: take work again")
+    drain = _add(commands, "drain", "operate:drain", "take no new work, and end when everything is delivered")
+    stop = _add(commands, "stop", "operate:stop", "cancel what runs, and end")
+    stop.add_argument("--force", action="store_true", help="end at once; what runs goes on without the agent")
+    reload = _add(commands, "reload", "operate:reload", "read the settings again, as SIGHUP does")
+    for name, parser in (("resume", resume), ("drain", drain), ("stop", stop), ("reload", reload)):
+        parser.epilog = f"example: edge-agent {name}"
+    for parser in (pause, resume, drain, stop, reload):
+        _add_json(parser)
 
 
 def _add_attempts(commands: Commands) -> None:

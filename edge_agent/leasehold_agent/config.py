@@ -49,6 +49,13 @@ def default_python() -> Path:
     return own.with_name("edge-python") if getattr(sys, "frozen", False) else own
 
 
+def _loopback_address(text: str) -> str:
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit() or not 0 < int(port) < 65536 or not _is_loopback(host.strip("[]")):
+        raise ValueError("write a loopback address and a port, like 127.0.0.1:9464; nothing else listens at a site")
+    return text
+
+
 class Settings(BaseModel):
     """Everything that can be set. Nothing here is a secret.
 
@@ -82,7 +89,14 @@ class Settings(BaseModel):
     keep_attempts: int = Field(default=0, ge=0, le=100_000)
     """How many delivered attempt directories stay on disk for a look at them."""
     disk_low_water_mb: int = Field(default=256, ge=0)
-    """Below this much free disk space (MiB) no new leases are taken."""
+    """Below this much free disk space (MiB) no new leases are taken; a quarter above it they are again."""
+    disk_budget_mb: int | None = Field(default=None, ge=1)
+    """What attempts and bundles may take of the disk (MiB), before no new leases are taken; a quarter of the file
+    system when not set."""
+    clock_limit_s: float = Field(default=30.0, gt=0)
+    """How far this machine's clock may be off the API's before it is said."""
+    metrics_address: Annotated[str, AfterValidator(_loopback_address)] | None = None
+    """A loopback address and port that answer /metrics and /healthz besides the socket, like 127.0.0.1:9464."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,50 +1,61 @@
-"""What the site's operator asks of a running agent, at ``<state>/control.sock``: rotating its key."""
+"""The line on which the site's operator orders something of a running agent: ``<state>/control.sock``."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from leasehold_agent.local_socket import reachable, serve_privately
 
-ROTATE = b"rotate-key\n"
 _SOCKET = "control.sock"
 _ANSWER_TIMEOUT_S = 90.0
+Answer = dict[str, Any]
+"""What the agent says to an order; ``error`` when it could not be carried out."""
+Obey = Callable[[dict[str, Any]], Awaitable[Answer]]
 
 
 class ControlSocket:
-    """Takes one order per connection, from this user and root only, and answers with one JSON document."""
+    """Takes one order per connection, from this user and root only: a line of JSON, answered by another.
 
-    def __init__(self, state_dir: Path, rotate: Callable[[], Awaitable[str]]) -> None:
+    Args:
+        state_dir: where the socket is.
+        orders: who carries out which ``order``; gets all that the line says.
+    """
+
+    def __init__(self, state_dir: Path, orders: Mapping[str, Obey]) -> None:
         self._path = state_dir / _SOCKET
-        self._rotate = rotate
+        self._orders = orders
 
     async def serve(self) -> None:
         """Answer, until cancelled."""
         await serve_privately(self._path, self._obey)
 
     async def _obey(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            order = await reader.readline()
-            writer.write(json.dumps(await self._answer(order)).encode() + b"\n")
+        with suppress(OSError, ValueError):
+            line = await reader.readline()
+            writer.write(json.dumps(await self._answer(line)).encode() + b"\n")
             await writer.drain()
         writer.close()
 
-    async def _answer(self, order: bytes) -> dict[str, str]:
-        if order != ROTATE:
+    async def _answer(self, line: bytes) -> Answer:
+        try:
+            order = json.loads(line)
+            obey = self._orders[order["order"]]
+        except (ValueError, KeyError, TypeError):
             return {"error": "this agent does not know the order: is the command of another version?"}
         try:
-            return {"thumbprint": await self._rotate()}
+            return await obey(order)
         except Exception as error:  # noqa: BLE001 - whatever it is, the operator who asked is told
             return {"error": str(error)}
 
 
-def order_rotation(state_dir: Path) -> dict[str, str] | None:
-    """Let the running agent rotate its key; return its answer, or none when no agent runs here.
+def give_order(state_dir: Path, order: str, **more: object) -> Answer | None:
+    """Give the running agent an order; return its answer, or none when no agent runs here.
 
     Raises:
         OSError: it runs, and did not answer in time.
@@ -56,7 +67,7 @@ def order_rotation(state_dir: Path) -> dict[str, str] | None:
                 line.connect(path)
         except (FileNotFoundError, ConnectionRefusedError):
             return None
-        line.sendall(ROTATE)
+        line.sendall(json.dumps({"order": order, **more}).encode() + b"\n")
         with line.makefile("rb") as file:
             answer = json.loads(file.readline() or b'{"error": "the agent ended before it answered"}')
-    return {str(name): str(value) for name, value in answer.items()}
+    return answer if isinstance(answer, dict) else {"error": "the agent's answer can't be understood"}

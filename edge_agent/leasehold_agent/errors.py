@@ -16,6 +16,7 @@ class Trouble(StrEnum):
     BUSY = "the API is busy"
     SERVER_ERROR = "the API has an internal problem"
     NOT_THE_API = "the answer is not a Leasehold API's"
+    OWN_DISK = "this machine's disk does not take what has to be on it first"
     TOKEN = "the access token was not accepted"  # noqa: S105 - a sentence, not a token
 
 

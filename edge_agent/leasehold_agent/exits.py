@@ -29,6 +29,8 @@ class Exit(IntEnum):
     """The API refused for a reason that trying again does not change."""
     NOT_FOUND = 11
     """No such attempt on this disk."""
+    NOT_RUNNING = 12
+    """No agent runs on this state directory."""
 
 
 class OperatorError(Exception):

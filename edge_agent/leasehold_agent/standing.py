@@ -5,19 +5,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
+from collections.abc import Callable
 
+from leasehold_agent.api_orders import ApiOrders
 from leasehold_agent.attempts.roster import Held, Phase, Roster, StopOrder
 from leasehold_agent.attempts.supervisor import Supervisor
 from leasehold_agent.clock import ServerClock, boottime
-from leasehold_agent.config import Settings
 from leasehold_agent.errors import LinkError, LockedError, RefusedError, Trouble, UnavailableError
 from leasehold_agent.exits import Exit, OperatorError
 from leasehold_agent.fault_points import reach
+from leasehold_agent.health.link import LinkHistory
+from leasehold_agent.health.reasons import Name
+from leasehold_agent.health.vitals import Vitals
 from leasehold_agent.identity.record import Identity
 from leasehold_agent.link.greeting import compose_hello, host_facts
-from leasehold_agent.status import AttemptStatus, Status
+from leasehold_agent.link.health import compose_health
+from leasehold_agent.settings_in_force import SettingsInForce
+from leasehold_agent.status import AttemptStatus, Status, disk_status, reason_status
 from leasehold_protocol.v1.agents import AttemptVerdict, Hello, HelloAnswer
-from leasehold_protocol.v1.leases import Control, Lease, LeaseAnswer, OutcomeAnswer
+from leasehold_protocol.v1.health import AgentHealth
+from leasehold_protocol.v1.leases import Control, Lease, LeaseAnswer, OutcomeAnswer, RenewalAnswer
 
 LATEST_LEASE_S = 12.0
 """Longer on the way, an answer brings no leases: after 15 s the API takes one that no renewal names for lost."""
@@ -28,11 +36,20 @@ class Standing:
     """Takes what the API answers, passes it on to who it concerns, and remembers what there is to say."""
 
     def __init__(
-        self, settings: Settings, identity: Identity, roster: Roster, clock: ServerClock, *, version: str, once: bool
+        self,
+        settings: SettingsInForce,
+        identity: Identity,
+        roster: Roster,
+        orders: ApiOrders,
+        clock: ServerClock,
+        *,
+        version: str,
+        once: bool,
     ) -> None:
         self._settings = settings
         self._identity = identity
         self._roster = roster
+        self._orders = orders
         self._clock = clock
         self._version = version
         self._once = once
@@ -40,6 +57,11 @@ class Standing:
         self._supervisor: Supervisor | None = None
         self._hello_is_due = asyncio.Event()
         self._link = "connecting"
+        self._history = LinkHistory()
+        self._vitals: Callable[[], Vitals | None] = lambda: None
+        self.started_at = time.time()
+        self.last_contact: float | None = None
+        """When the API last answered the agent's poll, in seconds since 1970."""
         self.poll_wait_s = 50.0
         self.renew_every_s = 20.0
         self.log_every_s = 1.0
@@ -49,24 +71,49 @@ class Standing:
         self.was_greeted = asyncio.Event()
         self.took_a_lease = asyncio.Event()
 
-    def connect(self, *, supervisor: Supervisor, hello_is_due: asyncio.Event) -> None:
+    def connect(
+        self,
+        *,
+        supervisor: Supervisor,
+        hello_is_due: asyncio.Event,
+        history: LinkHistory,
+        vitals: Callable[[], Vitals | None],
+    ) -> None:
         """Take the parts that need this one to be built first."""
         self._supervisor = supervisor
         self._hello_is_due = hello_is_due
+        self._history = history
+        self._vitals = vitals
 
     @property
     def is_polling(self) -> bool:
         """The pull loop asks for leases, and the API answers."""
-        return self._link == "connected" and self._roster.free > 0
+        return self.is_connected and (self._roster.free > 0 or self._orders.are_heard)
+
+    @property
+    def is_connected(self) -> bool:
+        """The API answered the last request of the pull loop."""
+        return self._link == "connected"
+
+    @property
+    def link(self) -> str:
+        """``connected``, ``connecting``, or why not."""
+        return self._link
+
+    def health(self) -> AgentHealth:
+        """Return what the API is told of the agent's health."""
+        return compose_health(self._roster.reasons, self._vitals())
 
     def hello(self) -> Hello:
         """Return the greeting as of now."""
         return compose_hello(
             self._roster.on_disk(),
             version=self._version,
-            slots=1 if self._once else self._settings.slots,
-            labels=self._settings.labels,
+            slots=1 if self._once else self._settings.now.slots,
+            labels=self._settings.now.labels,
             host=self._host,
+            paused_because=self._roster.paused_because,
+            health=self.health(),
             asked_at=self._clock.utc(),
         )
 
@@ -88,12 +135,23 @@ class Standing:
             facts = {"agent": answer.agent, "site": answer.site, "slots": self._roster.slots, "api": answer.api_version}
             logger.info("connected", extra=facts)
         self.was_greeted.set()
+        self._orders.take(answer.orders)
+        self.obey(answer.control)
+
+    def renewed(self, answer: RenewalAnswer) -> None:
+        """Take control events and orders; what became of the leases went to the attempts."""
+        self._orders.take(answer.orders)
+        self.obey(answer.control)
+
+    def heard(self, answer: LeaseAnswer) -> None:
+        """Take the answer to a request that asked for no leases."""
+        self._orders.take(answer.orders)
         self.obey(answer.control)
 
     def leased(self, answer: LeaseAnswer, asked_at: float) -> None:
         """Take leases and control events."""
         self._take(answer.leases, asked_at, answer.waited_s)
-        self.obey(answer.control)
+        self.heard(answer)
 
     def outcomes_answered(self, answer: OutcomeAnswer, asked_at: float) -> None:
         """Take the leases that came with the answer to outcomes."""
@@ -112,9 +170,10 @@ class Standing:
             reach("agent.leases.answered.before-directory")
         for lease in leases:
             self._supervisor.take(lease, asked_at)
+            self._roster.tally.leases += 1
             self.took_a_lease.set()
             if self._once:
-                self._roster.pause("once", "only one lease was asked for (--once)")
+                self._roster.pause(Name.ONCE, "only one lease was asked for (--once)")
 
     def obey(self, control: list[Control]) -> None:
         """Do what the API wants."""
@@ -125,9 +184,9 @@ class Standing:
                     if held is not None:
                         held.order_stop(StopOrder(kind="cancelled", reason=event.reason or "cancelled"))
                 case "drain":
-                    self._roster.pause("api", f"paused by the API: {event.reason or 'no reason given'}")
+                    self._roster.pause(Name.API_PAUSE, f"paused by the API: {event.reason or 'no reason given'}")
                 case "resume":
-                    self._roster.resume("api")
+                    self._roster.resume(Name.API_PAUSE)
                 case "hello":
                     self._hello_is_due.set()
 
@@ -142,6 +201,10 @@ class Standing:
         self._lock_is_news = self._lock_is_news or (now_locked and not self.is_locked)
         self.is_locked = now_locked
         was, self._link = self._link, "connected" if trouble is None else _words(trouble)
+        if trouble is None:
+            self.last_contact = time.time()
+        elif was == "connected":
+            self._history.broke(time.monotonic())
         if trouble is not None and was != self._link:
             logger.warning("link down", extra={"reason": self._link})
         elif trouble is None and was not in ("connected", "connecting"):
@@ -181,7 +244,7 @@ class Standing:
         return Status(
             running=True,
             version=self._version,
-            state_dir=str(self._settings.state_dir),
+            state_dir=str(self._settings.now.state_dir),
             pid=os.getpid(),
             agent=who.client_id,
             name=who.name,
@@ -191,6 +254,8 @@ class Standing:
             link=self._link,
             slots=self._roster.slots,
             paused_because=self._roster.paused_because,
+            reasons=[reason_status(reason) for reason in self._roster.reasons],
+            disk=disk_status(self._vitals(), low_water_mb=self._settings.now.disk_low_water_mb),
             attempts=[_attempt_status(held) for held in self._roster.held],
         )
 

@@ -6,11 +6,15 @@ import asyncio
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from leasehold_agent.attempts.directory import AttemptDirectories
+from leasehold_agent.health.disk import MIB
+from leasehold_agent.health.reasons import Reason
+from leasehold_agent.health.vitals import Vitals
 from leasehold_agent.local_socket import reachable, serve_privately
 from leasehold_agent.recovery import survey
 
@@ -30,6 +34,32 @@ class AttemptStatus(BaseModel):
     progress: float | None = None
     note: str | None = None
     trouble: str | None = None
+
+
+class ReasonStatus(BaseModel):
+    """One named reason; docs/reference/agent-health.md has its cure."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    text: str
+    since: datetime
+    blocks: bool
+    """No new work is taken while it holds."""
+
+
+class DiskStatus(BaseModel):
+    """The agent's part of the disk, and what is left of all."""
+
+    model_config = ConfigDict(frozen=True)
+
+    free_mb: int
+    low_water_mb: int
+    used_mb: int
+    budget_mb: int
+    undelivered_attempts: int
+    undelivered_log_bytes: int
+    oldest_undelivered_s: float | None = None
 
 
 class Status(BaseModel):
@@ -53,6 +83,9 @@ class Status(BaseModel):
     slots: int | None = None
     paused_because: list[str] = Field(default_factory=list[str])
     """Why no new work is taken; empty when it is."""
+    reasons: list[ReasonStatus] = Field(default_factory=list[ReasonStatus])
+    """The same by name and time, and what keeps no work out but should be known."""
+    disk: DiskStatus | None = None
     attempts: list[AttemptStatus] = Field(default_factory=list[AttemptStatus])
 
 
@@ -73,6 +106,27 @@ class StatusSocket:
             writer.write(self._snapshot().model_dump_json().encode() + b"\n")
             await writer.drain()
         writer.close()
+
+
+def reason_status(reason: Reason) -> ReasonStatus:
+    """Return a reason as it is shown."""
+    since = datetime.fromtimestamp(reason.since, UTC)
+    return ReasonStatus(name=reason.name.value, text=reason.text, since=since, blocks=reason.blocks)
+
+
+def disk_status(vitals: Vitals | None, *, low_water_mb: int) -> DiskStatus | None:
+    """Return the disk as it is shown; none before the first measurement."""
+    if vitals is None:
+        return None
+    return DiskStatus(
+        free_mb=vitals.disk_free_bytes // MIB,
+        low_water_mb=low_water_mb,
+        used_mb=vitals.spool_bytes // MIB,
+        budget_mb=vitals.budget_bytes // MIB,
+        undelivered_attempts=vitals.undelivered_attempts,
+        undelivered_log_bytes=vitals.undelivered_log_bytes,
+        oldest_undelivered_s=vitals.oldest_undelivered_s,
+    )
 
 
 def ask_running_agent(state_dir: Path) -> Status | None:

@@ -194,6 +194,24 @@ def _of_user(what: str, *, locked: bool = False, **body: Any) -> Callable[[Offic
     return prepare
 
 
+async def _pausable_agent(office: Office) -> Prepared:
+    return f"{T}/agents/{office.agent.id}/pause", {"json": {"note": "network is rebuilt", "for_s": 3600}}
+
+
+async def _drainable_agent(office: Office) -> Prepared:
+    return f"{T}/agents/{office.agent.id}/drain", {"json": {"note": "machine is replaced"}}
+
+
+async def _paused_agent(office: Office) -> Prepared:
+    path, body = await _pausable_agent(office)
+    await office("POST", path, **body)
+    return f"{T}/agents/{office.agent.id}/resume", {}
+
+
+async def _agent_with_slots(office: Office) -> Prepared:
+    return f"{T}/agents/{office.agent.id}/slots", {"json": {"slots": 2, "note": "little memory"}}
+
+
 _TT = "/v1/teams/{team}"
 _U = "/v1/users/author-2"
 PREPARED: dict[tuple[str, str], tuple[Callable[[Office], Awaitable[Prepared]], str]] = {
@@ -207,6 +225,10 @@ PREPARED: dict[tuple[str, str], tuple[Callable[[Office], Awaitable[Prepared]], s
     ("POST", f"{_TT}/sites/{{site}}/unlock"): (_locked_site, "site.unlocked"),
     ("POST", f"{_TT}/agents/{{agent}}/lock"): (_agent, "agent.locked"),
     ("POST", f"{_TT}/agents/{{agent}}/unlock"): (_locked_agent, "agent.unlocked"),
+    ("POST", f"{_TT}/agents/{{agent}}/pause"): (_pausable_agent, "agent.paused"),
+    ("POST", f"{_TT}/agents/{{agent}}/drain"): (_drainable_agent, "agent.drained"),
+    ("POST", f"{_TT}/agents/{{agent}}/resume"): (_paused_agent, "agent.resumed"),
+    ("POST", f"{_TT}/agents/{{agent}}/slots"): (_agent_with_slots, "agent.slots_set"),
     ("POST", f"{_TT}/api-tokens"): (_api_token, "api_token.issued"),
     ("DELETE", f"{_TT}/api-tokens/{{token}}"): (_live_api_token, "api_token.revoked"),
     ("POST", f"{_TT}/service-clients"): (_service_client, "service_client.created"),

@@ -13,6 +13,7 @@ from leasehold_agent.attempts.task_questions import api_path, secrets_in
 from leasehold_agent.clock import utc_now
 from leasehold_agent.delivery.delivered import Delivered, write_delivered
 from leasehold_agent.errors import Trouble, UnavailableError
+from leasehold_agent.health.reasons import Name
 from leasehold_agent.host import directory as host_directory
 from leasehold_agent.identity.access import CachedToken
 from leasehold_agent.identity.oauth import Granted
@@ -65,13 +66,13 @@ def test_an_attempt_that_only_has_to_be_delivered_takes_no_slot() -> None:
 def test_a_paused_agent_asks_for_nothing_and_says_why_until_every_reason_is_gone() -> None:
     roster = Roster(4)
 
-    roster.pause("disk", "disk: 3 MiB free")
-    roster.pause("api", "paused by the API")
-    roster.resume("disk")
+    roster.pause(Name.DISK, "disk: 3 MiB free")
+    roster.pause(Name.API_PAUSE, "paused by the API")
+    roster.resume(Name.DISK)
 
     assert roster.free == 0
     assert roster.paused_because == ["paused by the API"]
-    roster.resume("api")
+    roster.resume(Name.API_PAUSE)
     assert roster.free == 4
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from leasehold_protocol.v1.agents import Hello
+from leasehold_protocol.v1.health import AgentHealth
+from leasehold_protocol.v1.orders import Orders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +16,7 @@ class SiteTerms:
 
     labels: dict[str, str]
     max_slots: int
+    """By the site's ceiling; what is ordered of one agent may be less."""
 
 
 class PresenceStore(Protocol):
@@ -23,8 +26,16 @@ class PresenceStore(Protocol):
         """Note who is here; return the terms of its site."""
         ...
 
-    async def paused(self, agent_id: str, reasons: list[str], *, now: float) -> None:
-        """Note why the agent takes no leases, when that changed."""
+    async def told(self, agent_id: str, reasons: list[str], health: AgentHealth | None, *, now: float) -> None:
+        """Note why the agent takes no leases and how it is, when that changed or was last noted a while ago."""
+        ...
+
+    async def seen(self, agent_id: str, *, now: float) -> None:
+        """Note that the agent asked for work, unless that was noted just before."""
+        ...
+
+    async def orders_of(self, agent_id: str) -> Orders:
+        """Return what is ordered of the agent at this moment."""
         ...
 
     async def placements_of(self, site_id: str) -> frozenset[str]:

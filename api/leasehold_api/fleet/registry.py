@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from leasehold_api.acting import By, Slice, Team
 from leasehold_api.callers import AgentCaller
+from leasehold_api.fleet.orders import Revision
 from leasehold_api.fleet.service_clients import ServiceClientStore
 from leasehold_api.opaque_tokens import OpaqueToken
 from leasehold_protocol.v1.agents import AgentKeys
@@ -107,6 +108,16 @@ class AgentStore(Protocol):
 
     async def unlock(self, team: Team, agent: str, *, by: By) -> Agent:
         """Let an agent in again. Its generations are counted anew: a clone that still runs is found again."""
+        ...
+
+    async def order(
+        self, team: Team, agent: str, revise: Revision, *, action: str, detail: dict[str, Any], by: By
+    ) -> Agent:
+        """Change what is ordered of an agent, and call it so that it hears of that at once.
+
+        Raises:
+            NotFoundError: if the team has no such agent.
+        """
         ...
 
 

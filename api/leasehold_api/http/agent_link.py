@@ -47,6 +47,7 @@ async def hello(request: Request, caller: Caller, body: Hello) -> Response:
         )
     now = clock.now()
     standing = await services.presence.hello(caller.agent_id, body, now=now)
+    orders = await services.presence.orders_of(caller.agent_id)
     attempts = await services.leases.resume(caller, body.attempts, asked_at=_seconds(body.asked_at), now=now)
     reach("api.hello.committed.before-answer")
     return answer(
@@ -57,7 +58,7 @@ async def hello(request: Request, caller: Caller, body: Hello) -> Response:
             team=caller.team,
             protocol=PROTOCOL_VERSION,
             api_version=__version__,
-            slots=min(body.slots, standing.max_slots),
+            slots=min(body.slots, standing.max_slots, orders.slots.slots if orders.slots else body.slots),
             labels=standing.labels,
             intervals=Intervals(
                 poll_wait_s=settings.poll_wait_s,
@@ -67,6 +68,7 @@ async def hello(request: Request, caller: Caller, body: Hello) -> Response:
             ),
             attempts=attempts,
             control=await services.dispatch.control(caller.agent_id),
+            orders=orders,
         )
     )
 
@@ -75,16 +77,17 @@ async def hello(request: Request, caller: Caller, body: Hello) -> Response:
 async def leases(request: Request, caller: Caller, body: LeaseRequest) -> Response:
     """Pull: take leases now, or as soon as there are any, or nothing after the wait."""
     services, began = house(request), time.monotonic()
+    await services.presence.seen(caller.agent_id, now=clock.now())
     wait_s = min(body.wait_s, services.settings.poll_wait_s)
     handed = await _unless_gone(
         request, asyncio.ensure_future(services.dispatch.hand_out(caller, most=body.free_slots, wait_s=wait_s))
     )
     if handed is not None and handed.claimed:
         reach("api.claim.committed.before-answer")
-    if handed is None or not (handed.claimed or handed.control):
+    if handed is None or not (handed.claimed or handed.control or handed.orders):
         return Response(status_code=204)
-    leases = _leases(request, caller, handed)
-    return answer(LeaseAnswer(leases=leases, control=handed.control, waited_s=time.monotonic() - began))
+    leases, waited_s = _leases(request, caller, handed), time.monotonic() - began
+    return answer(LeaseAnswer(leases=leases, control=handed.control, orders=handed.orders, waited_s=waited_s))
 
 
 @router.post("/renewals", response_model=RenewalAnswer)
@@ -93,7 +96,7 @@ async def renewals(request: Request, caller: Caller, body: RenewalRequest) -> Re
     services, now = house(request), clock.now()
     renewed = await services.leases.renew(caller, list(body.leases), asked_at=_seconds(body.asked_at), now=now)
     reach("api.renewal.committed.before-answer")
-    await services.presence.paused(caller.agent_id, body.paused_because, now=now)
+    await services.presence.told(caller.agent_id, body.paused_because, body.health, now=now)
     items = []
     for lease in renewed:
         renewal = lease.renewal
@@ -101,7 +104,7 @@ async def renewals(request: Request, caller: Caller, body: RenewalRequest) -> Re
             token, expires_in_s = services.offers.task_token(caller, lease.claimed, now=now)
             renewal = renewal.model_copy(update={"task_token": token, "task_token_expires_in_s": expires_in_s})
         items.append(renewal)
-    return answer(RenewalAnswer(leases=items))
+    return answer(RenewalAnswer(leases=items, orders=await services.presence.orders_of(caller.agent_id)))
 
 
 @router.post("/outcomes", response_model=OutcomeAnswer)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from leasehold_api.callers import AgentCaller
+from leasehold_api.fleet.presence import PresenceStore
 from leasehold_api.leases.claimed import Claimed, LeaseStore
 from leasehold_api.leases.parking import Parking, Waiter
 from leasehold_protocol.v1.leases import Control
+from leasehold_protocol.v1.orders import Orders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +20,8 @@ class Handed:
 
     claimed: list[Claimed]
     control: list[Control]
+    orders: Orders | None = None
+    """What is ordered of it, when it was called."""
 
 
 class Dispatch:
@@ -27,21 +31,21 @@ class Dispatch:
         self,
         store: LeaseStore,
         parking: Parking,
+        presence: PresenceStore,
         *,
-        placements_of: Callable[[str], Awaitable[frozenset[str]]],
         clock: Callable[[], float],
     ) -> None:
         self._store = store
         self._parking = parking
-        self._placements_of = placements_of
+        self._presence = presence
         self._clock = clock
 
     async def hand_out(self, holder: AgentCaller, *, most: int, wait_s: float) -> Handed:
-        """Return leases or news for ``holder``, after ``wait_s`` seconds at the latest."""
+        """Return leases or news for ``holder``, after ``wait_s`` seconds at the latest; for no slots only news."""
         loop = asyncio.get_running_loop()
         ends_at = loop.time() + wait_s
         while True:
-            placements = await self._placements_of(holder.site_id)
+            placements = await self._presence.placements_of(holder.site_id) if most else frozenset[str]()
             with self._parking.park(
                 agent=holder.agent_id, site=holder.site_id, placements=placements, capacity=most
             ) as waiter:
@@ -71,6 +75,9 @@ class Dispatch:
 
     async def _look(self, holder: AgentCaller, waiter: Waiter, most: int) -> Handed | None:
         if waiter.called:
-            return Handed(claimed=[], control=await self.control(holder.agent_id))
+            control = await self.control(holder.agent_id)
+            return Handed(claimed=[], control=control, orders=await self._presence.orders_of(holder.agent_id))
+        if most == 0:
+            return None
         claimed = await self._store.claim(holder, most=most, now=self._clock())
         return Handed(claimed=claimed, control=[]) if claimed else None

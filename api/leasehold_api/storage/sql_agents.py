@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, Select, func, select, update
 from leasehold_api.acting import By, Slice, Team
 from leasehold_api.clock import instant, instant_or_none
 from leasehold_api.errors import NotFoundError
+from leasehold_api.fleet.orders import Revision
 from leasehold_api.fleet.status import DISCONNECTED_AFTER_S, status_of
 from leasehold_api.signals import Signal, Topic
 from leasehold_api.storage import sql_audit
@@ -17,10 +18,12 @@ from leasehold_api.storage.database import Database
 from leasehold_api.storage.plans import Plans
 from leasehold_api.storage.slices import next_of
 from leasehold_api.storage.sql_locks import SITE_LOCK, lock_agent, lock_of
+from leasehold_api.storage.sql_orders import orders_at, to_store
 from leasehold_api.storage.tables import agents, sites, task_instances
 from leasehold_api.storage.writer import Transaction
 from leasehold_protocol.v1.agents import HostFacts
 from leasehold_protocol.v1.fleet import Agent, AgentList, RunningAttempts
+from leasehold_protocol.v1.health import AgentHealth
 
 
 class SqlAgents:
@@ -79,6 +82,23 @@ class SqlAgents:
 
         return await self._database.write(operation)
 
+    async def order(
+        self, team: Team, agent: str, revise: Revision, *, action: str, detail: dict[str, Any], by: By
+    ) -> Agent:
+        """Change what is ordered of an agent; see the port."""
+
+        def operation(tx: Transaction) -> Agent:
+            row = _find(tx.connection, team, agent)
+            before = orders_at(row.orders, now=by.at)
+            after = revise(before)
+            if after != before:
+                tx.run(update(agents).where(agents.c.id == row.id).values(orders=to_store(after)))
+                tx.signal(Signal(Topic.AGENT, row.id))
+                _record(tx, row, action, by, detail)
+            return self._agent(_find(tx.connection, team, row.id), team, by.at)
+
+        return await self._database.write(operation)
+
     def _agent(self, row: Row[Any], team: Team, now: float) -> Agent:
         lock = lock_of(row)
         return Agent(
@@ -104,6 +124,9 @@ class SqlAgents:
             enrolled_from=row.enrolled_from,
             last_seen_at=instant_or_none(row.last_seen_at),
             paused_because=json.loads(row.paused_because) if row.paused_because else [],
+            orders=orders_at(row.orders, now=now),
+            health=None if row.health is None else AgentHealth.model_validate_json(row.health),
+            health_at=instant_or_none(row.health_at),
         )
 
 

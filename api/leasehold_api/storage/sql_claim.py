@@ -12,9 +12,11 @@ from sqlalchemy import Row, TextClause, bindparam, text
 from leasehold_api.callers import AgentCaller
 from leasehold_api.clock import instant
 from leasehold_api.fault_points import reach
+from leasehold_api.fleet.orders import most_slots
 from leasehold_api.leases.claimed import Claimed
 from leasehold_api.signals import Signal, Topic
 from leasehold_api.storage.plans import Plans
+from leasehold_api.storage.sql_orders import orders_at
 from leasehold_api.storage.writer import Transaction
 from leasehold_protocol.v1.leases import Input, RunFacts
 
@@ -48,7 +50,7 @@ _HELD = text("SELECT count(*) FROM task_instances WHERE agent_id = :agent AND st
 
 # An agent that was locked after it asked gets nothing. FOR SHARE: a lock and a claim that meet wait for each other.
 _MOST_SLOTS = """
-    SELECT s.max_slots FROM agents a JOIN sites s ON s.id = a.site_id
+    SELECT s.max_slots, a.orders FROM agents a JOIN sites s ON s.id = a.site_id
      WHERE a.id = :agent AND a.locked_at IS NULL AND s.locked_at IS NULL {lock}
 """
 
@@ -74,7 +76,9 @@ def claim(tx: Transaction, plans: Plans, holder: AgentCaller, *, most: int, now:
     """Lease up to ``most`` task instances to ``holder``, no more than its site's ceiling in all."""
     held = tx.run(_HELD, {"agent": holder.agent_id}).scalar_one()
     lock = "FOR SHARE OF a" if tx.dialect == "postgresql" else ""
-    ceiling = tx.run(text(_MOST_SLOTS.format(lock=lock)), {"agent": holder.agent_id}).scalar() or 0
+    terms = tx.run(text(_MOST_SLOTS.format(lock=lock)), {"agent": holder.agent_id}).first()
+    # What is ordered of the agent counts here too: it may not have heard of it yet.
+    ceiling = most_slots(terms.max_slots, orders_at(terms.orders, now=now)) if terms else 0
     most = min(most, ceiling - held)
     rows = _take(tx, holder, most=most, now=now) if most > 0 else []
     if not rows:

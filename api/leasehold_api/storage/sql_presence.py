@@ -3,23 +3,51 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import text
 
+from leasehold_api import clock
 from leasehold_api.fleet.presence import SiteTerms
 from leasehold_api.storage.database import Database
+from leasehold_api.storage.sql_orders import orders_at
 from leasehold_api.storage.writer import Transaction
 from leasehold_protocol.v1.agents import Hello
+from leasehold_protocol.v1.health import AgentHealth, HealthReason
+from leasehold_protocol.v1.orders import Orders
 
 _HELLO = text("""
     UPDATE agents
-       SET last_seen_at = :now, version = :version, host = :host, slots = :slots, paused_because = NULL
+       SET last_seen_at = :now, version = :version, host = :host, slots = :slots, paused_because = :reasons,
+           health = COALESCE(:health, health), health_at = COALESCE(:health_at, health_at)
      WHERE id = :agent
     RETURNING site_id
 """)
 _TERMS = text("SELECT labels, max_slots FROM sites WHERE id = :site")
-_PAUSED = text("UPDATE agents SET paused_because = :reasons, last_seen_at = :now WHERE id = :agent")
+_TOLD = text("""
+    UPDATE agents
+       SET paused_because = :reasons, last_seen_at = :now,
+           health = COALESCE(:health, health), health_at = COALESCE(:health_at, health_at)
+     WHERE id = :agent
+""")
+_SEEN = text("UPDATE agents SET last_seen_at = :now WHERE id = :agent")
+_ORDERS = text("SELECT orders FROM agents WHERE id = :agent")
 _PLACEMENTS = text("SELECT placement_id FROM site_placements WHERE site_id = :site")
+
+
+HEALTH_EVERY_S = 60.0
+"""Numbers alone (free space, memory) are not written more often than this."""
+SEEN_EVERY_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """What an agent said last, as far as it was written."""
+
+    reasons: list[str]
+    health: list[HealthReason] | None
+    written_at: float
 
 
 class SqlPresence:
@@ -28,7 +56,8 @@ class SqlPresence:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._placements: dict[str, frozenset[str]] = {}
-        self._paused: dict[str, list[str]] = {}
+        self._words: dict[str, _Word] = {}
+        self._seen: dict[str, float] = {}
         self._changes = 0
 
     async def hello(self, agent_id: str, hello: Hello, *, now: float) -> SiteTerms:
@@ -43,21 +72,36 @@ class SqlPresence:
                     "version": hello.agent_version,
                     "host": hello.host.model_dump_json(),
                     "slots": hello.slots,
+                    **_said(hello.paused_because, hello.health, now),
                 },
             ).scalar_one()
             terms = tx.run(_TERMS, {"site": site}).one()
             return SiteTerms(labels=json.loads(terms.labels), max_slots=terms.max_slots)
 
-        self._paused.pop(agent_id, None)
+        self._words.pop(agent_id, None)
         return await self._database.write(write)
 
-    async def paused(self, agent_id: str, reasons: list[str], *, now: float) -> None:
-        """Note why the agent takes no leases; see the port."""
-        if self._paused.get(agent_id, []) == reasons:
+    async def told(self, agent_id: str, reasons: list[str], health: AgentHealth | None, *, now: float) -> None:
+        """Note how the agent is; see the port."""
+        word = _Word(reasons, None if health is None else health.reasons, now)
+        known = self._words.get(agent_id, _Word([], None, 0.0))
+        is_news = (word.reasons, word.health) != (known.reasons, known.health)
+        if not is_news and (health is None or now - known.written_at < HEALTH_EVERY_S):
             return
-        parameters = {"agent": agent_id, "now": now, "reasons": json.dumps(reasons) if reasons else None}
-        await self._database.write(lambda tx: tx.run(_PAUSED, parameters) and None)
-        self._paused[agent_id] = list(reasons)
+        parameters = {"agent": agent_id, "now": now, **_said(reasons, health, now)}
+        await self._database.write(lambda tx: tx.run(_TOLD, parameters) and None)
+        self._words[agent_id] = word
+
+    async def seen(self, agent_id: str, *, now: float) -> None:
+        """Note that the agent is there; see the port."""
+        if now - self._seen.get(agent_id, 0.0) >= SEEN_EVERY_S:
+            self._seen[agent_id] = now
+            await self._database.write(lambda tx: tx.run(_SEEN, {"agent": agent_id, "now": now}) and None)
+
+    async def orders_of(self, agent_id: str) -> Orders:
+        """Return what is ordered of the agent; see the port."""
+        text_ = await self._database.read(lambda c: c.execute(_ORDERS, {"agent": agent_id}).scalar())
+        return orders_at(text_, now=clock.now())
 
     async def placements_of(self, site_id: str) -> frozenset[str]:
         """Return the placements of a site; remembered until ``forget``. See the port."""
@@ -73,3 +117,11 @@ class SqlPresence:
         """What this site offers, or what is asked of it, changed."""
         self._changes += 1
         self._placements.pop(site_id, None)
+
+
+def _said(reasons: list[str], health: AgentHealth | None, now: float) -> dict[str, Any]:
+    return {
+        "reasons": json.dumps(reasons) if reasons else None,
+        "health": None if health is None else health.model_dump_json(),
+        "health_at": None if health is None else now,
+    }

@@ -75,11 +75,22 @@ class Bundles:
 
     def remove_unused(self, used: set[str], *, older_than: float) -> None:
         """Remove bundles that no attempt on disk names and that were made before the Unix time ``older_than``."""
-        if not self._root.is_dir():
-            return
-        for path in self._root.iterdir():
-            if path.name not in used and path.name not in self._locks and path.stat().st_mtime < older_than:
+        for path in self.unused(used):
+            if path.stat().st_mtime < older_than:
                 shutil.rmtree(path, ignore_errors=True)
+
+    def unused(self, used: set[str]) -> list[Path]:
+        """Return the bundles that no attempt on disk names, oldest first; with them what a crash left half made."""
+        if not self._root.is_dir():
+            return []
+        # One that is on its way has its lock, but its folder another name: it is the newest there.
+        is_busy = bool(self._locks)
+        found = [
+            path
+            for path in self._root.iterdir()
+            if path.name not in used and path.name not in self._locks and not (is_busy and path.name.startswith("."))
+        ]
+        return sorted(found, key=lambda path: path.stat().st_mtime)
 
 
 def unpack(packed: Path, target: Path) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from leasehold_agent.attempts.directory import AttemptDirectory
+from leasehold_agent.health.reasons import Name, Reason, Reasons
+from leasehold_agent.health.tally import Tally
 from leasehold_agent.identity.access import CachedToken
 from leasehold_protocol.v1.agents import AttemptOnDisk, AttemptState
+from leasehold_protocol.v1.leases import Ending
 
 
 class Phase(StrEnum):
@@ -50,6 +54,8 @@ class Held:
     note: str | None = None
     trouble: str | None = None
     """Why it could not be delivered yet, or did not start, for ``status``."""
+    unwritten_ending: Ending | None = None
+    """How it ended, when the agent has to say so and the disk did not take ``ending.json``."""
     is_unwanted: bool = False
     """The API has no use for it: it is stopped, and removed without being delivered."""
     outcome_is_in: bool = False
@@ -96,12 +102,14 @@ class Roster:
         self._wish = slots
         self._ceiling = slots
         self._held: dict[str, Held] = {}
+        self._ordered: int | None = None
         self.backlog: deque[Waiting] = deque()
         """Oldest first."""
         self.unwanted: set[str] = set()
         """What of the backlog the API has no use for: it is removed when its turn comes."""
         self._reserved = 0
-        self._paused: dict[str, str] = {}
+        self._reasons = Reasons()
+        self.tally = Tally()
         self._changed = asyncio.Event()
 
     @property
@@ -113,6 +121,11 @@ class Roster:
         """Return every attempt here, of the backlog the newest first: what the API must not take for lost."""
         held = [AttemptOnDisk(attempt=one.attempt, state=_state(one)) for one in self._held.values()]
         return held + [AttemptOnDisk(attempt=one.attempt, state=one.state) for one in reversed(self.backlog)]
+
+    @property
+    def names(self) -> set[str]:
+        """The names of all of them. Threads may ask: what they walk along are copies."""
+        return {*self._held.copy(), *(one.attempt for one in self.backlog.copy())}
 
     def has_late_outcomes(self, now: float) -> bool:
         """Tell whether something here has ended, is not delivered, and its lease was over by ``now``."""
@@ -146,8 +159,19 @@ class Roster:
 
     @property
     def slots(self) -> int:
-        """How many attempts may run at once: the operator's wish under the site's ceiling."""
-        return min(self._wish, self._ceiling)
+        """How many attempts may run at once: the operator's wish, under the site's ceiling and what the API ordered."""
+        return min(self._wish, self._ceiling, self._ordered or self._ceiling)
+
+    def set_wish(self, slots: int) -> None:
+        """Take in what the site's operator set."""
+        self._wish = slots
+        self._notify()
+
+    def set_order(self, slots: int | None) -> None:
+        """Take in what was ordered through the API; none: nothing is."""
+        if slots != self._ordered:
+            self._ordered = slots
+            self._notify()
 
     def set_ceiling(self, slots: int) -> None:
         """Take in what the API allows."""
@@ -162,7 +186,7 @@ class Roster:
     @property
     def free(self) -> int:
         """How many more leases may be asked for now."""
-        return 0 if self._paused else max(0, self.slots - self.running - self._reserved)
+        return 0 if self._reasons.blocking else max(0, self.slots - self.running - self._reserved)
 
     def reserve(self) -> int:
         """Promise all free slots to one request, so that no other asks for them; returns how many."""
@@ -178,22 +202,31 @@ class Roster:
     @property
     def paused_because(self) -> list[str]:
         """Why no new leases are taken; empty when they are."""
-        return list(self._paused.values())
+        return self._reasons.blocking
 
-    def pause(self, name: str, reason: str) -> None:
+    @property
+    def reasons(self) -> list[Reason]:
+        """Everything that somebody should know of, what keeps new leases out among it."""
+        return self._reasons.all
+
+    def pause(self, name: Name, text: str) -> None:
         """Take no new leases while the reason called ``name`` holds."""
-        if self._paused.get(name) != reason:
-            self._paused[name] = reason
+        if self._reasons.hold(name, text):
             self._notify()
 
-    def resume(self, name: str) -> None:
+    def note(self, name: Name, text: str) -> None:
+        """Let a reason be known that keeps no leases out."""
+        if self._reasons.hold(name, text, blocks=False):
+            self._notify()
+
+    def resume(self, name: Name) -> None:
         """The reason called ``name`` holds no more."""
-        if self._paused.pop(name, None) is not None:
+        if self._reasons.clear(name):
             self._notify()
 
-    async def changed(self) -> None:
-        """Wait until anything here changes."""
-        await self._changed.wait()
+    def changed(self) -> Coroutine[object, object, object]:
+        """Wait until anything here changes, counted from this call on."""
+        return self._changed.wait()
 
     def _notify(self) -> None:
         self._changed.set()

@@ -17,6 +17,7 @@ from leasehold_agent.backoff import Backoff, persist
 from leasehold_agent.clock import boottime, utc_now
 from leasehold_agent.errors import LinkError
 from leasehold_agent.fault_points import reach
+from leasehold_agent.health.reasons import Name
 from leasehold_agent.host.remains import kill_remains
 from leasehold_agent.identity.access import CachedToken
 from leasehold_agent.identity.oauth import Granted
@@ -132,19 +133,19 @@ class Supervisor:
 
     async def work_off_backlog(self) -> None:
         """Adopt what only waits to be delivered, a few at a time: memory does not grow with an outage."""
-        if self._roster.backlog:
+        if waiting := len(self._roster.backlog):
             # Their leases may be over and their tasks queued again: nobody shall do again what only waits to be told.
-            self._roster.pause("backlog", f"delivering {len(self._roster.backlog)} attempts that ended earlier first")
+            self._roster.pause(Name.BACKLOG, f"backlog: {waiting} attempts that ended earlier are delivered first")
         while self._roster.backlog:
             if sum(held.found is not None for held in self._roster.held) >= MOST_FOUND:
                 await self._roster.changed()
                 continue
-            waiting = self._roster.backlog.popleft()
-            held = self.adopt(self._directories.of(waiting.attempt), waiting.state)
-            held.is_unwanted = waiting.attempt in self._roster.unwanted
+            next_one = self._roster.backlog.popleft()
+            held = self.adopt(self._directories.of(next_one.attempt), next_one.state)
+            held.is_unwanted = next_one.attempt in self._roster.unwanted
         while any(held.found and held.has_ended.is_set() and not held.outcome_is_in for held in self._roster.held):
             await self._roster.changed()
-        self._roster.resume("backlog")
+        self._roster.resume(Name.BACKLOG)
 
     async def _attend(self, held: Held, lease: Lease | None) -> None:
         """See one attempt through. What goes wrong with it stays with it."""
@@ -163,7 +164,7 @@ class Supervisor:
         """Follow an attempt to its end and deliver it; False when the disk was in the way: try again."""
         done = False
         try:
-            while not held.directory.has_ended():
+            while not _has_ended(held):
                 await self._follow(held)
             self._roster.note_end(held)
             await self._delivery.deliver(held)
@@ -186,6 +187,8 @@ class Supervisor:
             return
         except OSError as error:
             ending = _ending(EndingKind.COULD_NOT_START, f"the site's disk refused: {error.strerror}")
+            with suppress(OSError):
+                await asyncio.to_thread(held.directory.remove)  # Half a directory would look like a loss.
             await self._delivery.report(Outcome(attempt=held.attempt, ending=ending), held)
             return
         try:
@@ -203,8 +206,25 @@ class Supervisor:
         except Exception as error:  # noqa: BLE001 - whatever keeps a host from starting is this attempt's ending
             ending = _ending(EndingKind.COULD_NOT_START, f"the attempt host did not start: {error}")
         logger.warning("attempt not started", extra={"attempt": held.attempt, "reason": ending.message})
-        with suppress(OSError):  # Then it is found without an ending, and counts as lost.
-            await asyncio.to_thread(_end, held.directory, ending)
+        with suppress(OSError):  # What does not die yet is found without an ending, and counts as lost.
+            await self._end(held, ending)
+
+    async def _end(self, held: Held, ending: Ending) -> list[int]:
+        """End an attempt that no host attends to; without room for its ending, that is delivered all the same.
+
+        Returns:
+            the processes that were left of it, and were killed.
+
+        Raises:
+            TimeoutError: one of them does not die.
+        """
+        killed, refused = await asyncio.to_thread(_end, held.directory, ending)
+        if refused is not None:
+            held.unwritten_ending = ending
+            text = f"own files: {held.directory.path}/ending.json can't be written: {refused.strerror}"
+            self._roster.pause(Name.OWN_FILES, text)
+            logger.warning("ending not written", extra={"attempt": held.attempt, "error": str(refused)})
+        return killed
 
     async def _bring_bundle(self, sha256: str, held: Held) -> None:
         try:
@@ -224,7 +244,7 @@ class Supervisor:
         async with asyncio.TaskGroup() as together:
             stream = together.create_task(self._delivery.stream(held))
             backoff = Backoff()
-            while not directory.has_ended() and await asyncio.to_thread(directory.is_held):
+            while not _has_ended(held) and await asyncio.to_thread(directory.is_held):
                 try:
                     if await HostLink(held, self._ask(held.task_token)).follow():
                         break
@@ -232,7 +252,7 @@ class Supervisor:
                 except (OSError, TimeoutError):
                     await asyncio.sleep(min(1.0, backoff.after_failure()))
             await self._delivery.stop_stream(held, stream)
-        if not directory.has_ended():
+        if not _has_ended(held):
             # Nobody holds the lock and nobody wrote an ending: the host died with its machine, or was killed.
             await self._bury(held)
 
@@ -241,7 +261,7 @@ class Supervisor:
         lost = _ending(EndingKind.LOST, "the attempt's host is gone: power loss, or it was killed")
         while True:
             try:
-                killed = await asyncio.to_thread(_end, held.directory, lost)
+                killed = await self._end(held, lost)
             except TimeoutError as error:
                 held.trouble = str(error)
                 logger.warning("attempt does not die", extra={"attempt": held.attempt, "cause": str(error)})
@@ -252,17 +272,28 @@ class Supervisor:
                 return
 
 
-def _end(directory: AttemptDirectory, ending: Ending) -> list[int]:
-    """Kill what is left of an attempt that no host attends to, then write its ending; returns what was killed.
+def _has_ended(held: Held) -> bool:
+    """There is an ending, on the disk or, where that took none, in memory."""
+    return held.unwritten_ending is not None or held.directory.has_ended()
+
+
+def _end(directory: AttemptDirectory, ending: Ending) -> tuple[list[int], OSError | None]:
+    """Kill what is left of an attempt that no host attends to, then write its ending.
 
     With a host, it is left alone: the host will write the ending.
+
+    Returns:
+        what was killed, and why the ending could not be written.
     """
     with directory.seized() as is_seized:
         if not is_seized:
-            return []
+            return [], None
         killed = kill_remains(directory.path)
-        directory.write_ending(ending)
-        return killed
+        try:
+            directory.write_ending(ending)
+        except OSError as error:
+            return killed, error
+        return killed, None
 
 
 def _ending(kind: EndingKind, message: str) -> Ending:

@@ -14,7 +14,7 @@ from leasehold_agent.agent_lock import exclusive
 from leasehold_agent.commands.settings import settings_from
 from leasehold_agent.commands.signed_in import signed_in
 from leasehold_agent.config import Settings
-from leasehold_agent.control import order_rotation
+from leasehold_agent.control import give_order
 from leasehold_agent.errors import LinkError
 from leasehold_agent.exits import Exit, OperatorError
 from leasehold_agent.identity.enrolment import load_key
@@ -66,13 +66,13 @@ def rotate(arguments: Namespace) -> Exit:
     settings = settings_from(arguments).settings
     identity = enrolled(settings.state_dir)
     try:
-        answer = order_rotation(settings.state_dir)
+        answer = give_order(settings.state_dir, "rotate-key")
     except (OSError, ValueError) as error:
         raise _failed(f"the running agent did not answer: {error}") from error
     if answer is None:
         answer = {"thumbprint": _rotate_here(settings)}
     if "error" in answer:
-        raise _failed(answer["error"])
+        raise _failed(str(answer["error"]))
     sys.stdout.write(f"{identity.name} has a new key: {answer['thumbprint']}. The one before opens nothing any more.\n")
     return Exit.OK
 

@@ -11,12 +11,12 @@ from leasehold_agent import logs
 from leasehold_agent.agent import Agent
 from leasehold_agent.agent_lock import exclusive
 from leasehold_agent.commands.settings import settings_from
-from leasehold_agent.config import Settings
 from leasehold_agent.exits import Exit, OperatorError
 from leasehold_agent.identity.enrolment import load_keys
 from leasehold_agent.identity.key_in_use import KeyInUse
 from leasehold_agent.identity.key_store import KeyStore
 from leasehold_agent.identity.record import Identity, enrolled
+from leasehold_agent.settings_in_force import SettingsInForce
 from leasehold_agent.version import agent_version
 
 
@@ -31,14 +31,15 @@ def run(arguments: Namespace) -> Exit:
         identity = enrolled(settings.state_dir)
         keys, store = load_keys(identity, settings.state_dir, os.environ)
         try:
-            return asyncio.run(_run(settings, identity, keys, store, once=arguments.once))
+            in_force = SettingsInForce(settings, lambda: settings_from(arguments).settings)
+            return asyncio.run(_run(in_force, identity, keys, store, once=arguments.once))
         except BaseExceptionGroup as group:
             if (ours := group.subgroup(OperatorError)) is None:
                 raise
             raise _first(ours) from None
 
 
-async def _run(settings: Settings, identity: Identity, keys: KeyInUse, store: KeyStore, *, once: bool) -> Exit:
+async def _run(settings: SettingsInForce, identity: Identity, keys: KeyInUse, store: KeyStore, *, once: bool) -> Exit:
     agent = Agent(settings, identity, keys, store, version=agent_version(), once=once)
     # What was imported stays: out of the collector's way, it is neither walked again nor copied by forks.
     gc.collect()

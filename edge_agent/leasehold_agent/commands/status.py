@@ -52,6 +52,20 @@ def _lines(status: Status) -> Iterator[str]:
         taken = sum(one.phase in ("starting", "running") for one in status.attempts)
         yield f"slots     {taken} of {status.slots} taken"
     yield f"new work  {_new_work(status)}"
+    for reason in status.reasons:
+        holds = "no new work" if reason.blocks else "to know"
+        yield f"reason    {reason.name} since {reason.since:%Y-%m-%d %H:%M:%S} UTC ({holds}): {reason.text}"
+    if disk := status.disk:
+        yield (
+            f"disk      {disk.free_mb} MiB free (low water {disk.low_water_mb}), "
+            f"{disk.used_mb} of {disk.budget_mb} MiB used by attempts and bundles"
+        )
+        if disk.undelivered_attempts or disk.undelivered_log_bytes:
+            oldest = f", the oldest since {disk.oldest_undelivered_s:.0f} s" if disk.oldest_undelivered_s else ""
+            yield (
+                f"delivery  {disk.undelivered_attempts} ended attempts wait{oldest}; "
+                f"{disk.undelivered_log_bytes} bytes of log"
+            )
     for one in status.attempts:
         progress = f" {one.progress:.0%}" if one.progress is not None else ""
         extra = " · ".join(text for text in (one.note, one.trouble) if text)
@@ -60,5 +74,6 @@ def _lines(status: Status) -> Iterator[str]:
 
 def _new_work(status: Status) -> str:
     if status.paused_because:
-        return "; ".join(status.paused_because)
+        count = len(status.reasons)
+        return "; ".join(status.paused_because) if not count else "none is taken, for the reasons below"
     return "is taken" if status.link == "connected" else "none comes while the API can't be asked"

@@ -47,6 +47,7 @@ class Courier:
         self.delivered = read_delivered(directory.path)
         self._resends = 0
         self._log_is_complete = False
+        self._is_unrecorded = False
 
     @property
     def attempt(self) -> str:
@@ -175,7 +176,15 @@ class Courier:
             outcome=known.outcome if outcome is None else outcome,
             rest_refused=known.rest_refused or rest_refused,
         )
-        write_delivered(self._directory.path, self.delivered)
+        try:
+            write_delivered(self._directory.path, self.delivered)
+        except OSError as error:
+            # What is recorded is less than the truth, which is safe: after a restart some of it is sent again.
+            if not self._is_unrecorded:
+                logger.warning("progress not recorded", extra={"attempt": self.attempt, "error": str(error)})
+            self._is_unrecorded = True
+        else:
+            self._is_unrecorded = False
 
 
 def is_covered(directory: AttemptDirectory) -> bool:

@@ -31,7 +31,7 @@ class Delivery:
         roster: who holds what.
         log_every: how long a running task's log may wait, in seconds, as the API wishes.
         greeted: set once the API knows, by ``hello``, what is on this disk, and said what it wants of it.
-        keep_attempts: how many delivered directories stay; more than none leaves removal to the collection.
+        keeps: whether delivered directories stay for a look at them; removal is left to the collection then.
     """
 
     def __init__(
@@ -42,14 +42,14 @@ class Delivery:
         *,
         log_every: Callable[[], float],
         greeted: asyncio.Event,
-        keep_attempts: int,
+        keeps: Callable[[], bool],
     ) -> None:
         self._api = api
         self._desk = desk
         self._roster = roster
         self._log_every = log_every
         self._greeted = greeted
-        self._keeps = keep_attempts > 0
+        self._keeps = keeps
         self._line = asyncio.Semaphore(_AT_ONCE)
 
     async def stream(self, held: Held) -> None:
@@ -111,21 +111,25 @@ class Delivery:
             return
         while await persist(lambda: self._in_turn(courier.send_rest), through_lock=True):
             pass
-        if not self._keeps:
+        if not self._keeps():
             await asyncio.to_thread(held.directory.remove)
 
     async def report(self, outcome: Outcome, held: Held) -> None:
         """Deliver the outcome of an attempt that has no directory."""
         await self._desk.deliver(outcome, sending=lambda: self._roster.move(held, Phase.DELIVERING))
+        self._roster.tally.outcomes[outcome.ending.kind.value] += 1
 
     async def _deliver_outcome(self, held: Held, courier: Courier) -> None:
-        ending = held.directory.ending() or Ending(
-            kind=EndingKind.LOST, message="the record of its ending is damaged", ended_at=utc_now()
+        ending = (
+            held.directory.ending()
+            or held.unwritten_ending
+            or Ending(kind=EndingKind.LOST, message="the record of its ending is damaged", ended_at=utc_now())
         )
         outcome = await persist(lambda: courier.pack(ending), through_lock=True)
         reach("agent.outcome.packed.before-sending")
         ack = await self._desk.deliver(outcome, sending=lambda: self._roster.move(held, Phase.DELIVERING))
         courier.acknowledge(ack, outcome)
+        self._roster.tally.outcomes[outcome.ending.kind.value] += 1
         facts = {"attempt": held.attempt, "kind": outcome.ending.kind.value, "verdict": ack.verdict.value}
         logger.info("outcome delivered", extra=facts)
         if courier.delivered.is_refused:

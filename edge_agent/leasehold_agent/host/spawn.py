@@ -86,6 +86,20 @@ class HostZygote:
             with contextlib.suppress(OSError):
                 self._running = self._running or await _start()
 
+    async def probe(self) -> None:
+        """Replace the zygote, and see that the new one answers: so could hosts be started again.
+
+        Raises:
+            HostNotStartedError: it does not answer.
+            OSError: no process can be made.
+        """
+        await self.close()
+        async with self._one_at_a_time:
+            # What it is asked is no request. A zygote that says so is well.
+            if await self._ask(None) is None:
+                self._discard()
+                raise HostNotStartedError("unusable", "the host zygote ends as soon as it is asked for a host")
+
     async def close(self) -> None:
         """Let the zygote go; hosts go on, and it waits for them."""
         async with self._one_at_a_time:
@@ -95,7 +109,7 @@ class HostZygote:
                 # It may outlive this process by days; so nobody here waits for it.
                 running.process.returncode = running.process.poll() or 0
 
-    async def _ask(self, attempt_dir: Path) -> dict[str, object] | None:
+    async def _ask(self, attempt_dir: Path | None) -> dict[str, object] | None:
         """Return the answer, None when the zygote died over it."""
         running = self._running = self._running or await _start()
         try:
@@ -142,7 +156,9 @@ def _spawn(channel: socket.socket) -> subprocess.Popen[bytes]:
     )
 
 
-def _request(attempt_dir: Path) -> bytes:
+def _request(attempt_dir: Path | None) -> bytes:
+    if attempt_dir is None:
+        return b"{}\n"
     return json.dumps({"attempt_dir": str(attempt_dir.absolute())}).encode() + b"\n"
 
 

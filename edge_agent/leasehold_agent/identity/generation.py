@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from leasehold_agent.durable import write_durably
+from leasehold_agent.errors import Trouble, UnavailableError
 from leasehold_agent.exits import Exit, OperatorError
 
 
@@ -12,6 +13,7 @@ def next_generation(state_dir: Path) -> int:
     """Return the next number, made durable first: a crash may skip numbers, never repeat one.
 
     Raises:
+        UnavailableError: the disk did not take it; later it may.
         OperatorError: the counter is damaged. Starting again at 1 would look like a clone and lock the agent.
     """
     path = state_dir / "generation"
@@ -28,5 +30,8 @@ def next_generation(state_dir: Path) -> int:
             "Restore the state directory from a backup, or enrol this agent again.",
         )
     number = int(text) + 1
-    write_durably(path, f"{number}\n".encode())
+    try:
+        write_durably(path, f"{number}\n".encode())
+    except OSError as error:
+        raise UnavailableError(Trouble.OWN_DISK, f"{path}: {error.strerror}") from error
     return number

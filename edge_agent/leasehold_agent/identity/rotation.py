@@ -68,6 +68,15 @@ class KeyRotation:
             if self._identity.next_key_name is not None or now - self._identity.key_since >= every_s:
                 await self._replace()
 
+    async def check_store(self) -> None:
+        """See that the store still gives the key that signs.
+
+        Raises:
+            StoreUnreachableError: the store can't be used.
+            KeyMissingError: it has no such key.
+        """
+        await asyncio.to_thread(self._store.get, self._identity.key_name)
+
     async def _replace(self) -> None:
         await self._settle()
         successor = await self._prepare()

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from leasehold_protocol import PROTOCOL_VERSION
 from leasehold_protocol.v1.agents import AttemptOnDisk, Hello, HostFacts
+from leasehold_protocol.v1.health import AgentHealth
 
 RUNTIMES = ["python", "program"]
 MOST_ATTEMPTS = 20_000
@@ -34,6 +35,8 @@ def compose_hello(
     slots: int,
     labels: Mapping[str, str],
     host: HostFacts,
+    paused_because: list[str],
+    health: AgentHealth,
     asked_at: datetime,
 ) -> Hello:
     """Return the greeting. ``slots`` is the operator's wish; ``asked_at`` the time by the server's clock."""
@@ -46,5 +49,7 @@ def compose_hello(
         runtimes=RUNTIMES,
         host=host,
         attempts=on_disk[:MOST_ATTEMPTS],
+        paused_because=paused_because,
+        health=health,
         asked_at=asked_at,
     )

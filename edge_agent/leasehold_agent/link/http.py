@@ -9,7 +9,6 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 if "httpx" not in sys.modules:
     # Where click happens to be installed, httpx loads its command line with it: 5 MiB that the agent never uses.
@@ -23,7 +22,10 @@ from leasehold_agent.calls import Answer, Call, check
 from leasehold_agent.clock import ServerClock
 from leasehold_agent.errors import Trouble, UnavailableError
 from leasehold_agent.exits import Exit, OperatorError
+from leasehold_agent.link.proxy import proxy_for
 
+_PROMPT_S = 10.0
+"""A later answer tells nothing of the clock: to a request that waited, servers give the time at which it came."""
 ANSWER_LIMIT = 64 * 1024 * 1024
 """The most bytes of one answer that are read into memory."""
 
@@ -68,18 +70,6 @@ def keepalive(seconds: int) -> list[tuple[int, int, int]]:
     return options
 
 
-def _proxy(url: str) -> str | None:
-    """Return the site's proxy on the way to the API, as the environment names it (``HTTPS_PROXY``, ``NO_PROXY``)."""
-    from urllib.request import getproxies, proxy_bypass
-
-    parts = urlsplit(url)
-    if proxy_bypass(parts.hostname or ""):
-        return None
-    proxies = getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
-    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
-
-
 class Http:
     """A connection pool to one API."""
 
@@ -93,7 +83,7 @@ class Http:
             transport=httpx.AsyncHTTPTransport(
                 verify=tls_context(url, ca_file),
                 limits=httpx.Limits(max_connections=32, max_keepalive_connections=8, keepalive_expiry=90.0),
-                proxy=_proxy(url),
+                proxy=proxy_for(url),
                 socket_options=keepalive(keepalive_s),
             ),
             follow_redirects=False,
@@ -144,11 +134,13 @@ class Http:
             content=call.body or None,
             timeout=httpx.Timeout(call.timeout_s, connect=min(call.timeout_s, 15.0)),
         )
+        asked_at = time.monotonic()
         try:
             response = await self._client.send(request, stream=True)
             try:
                 headers = {name.lower(): value for name, value in response.headers.items()}
-                self._clock.learn(headers.get("date"), local=time.time())
+                if time.monotonic() - asked_at < _PROMPT_S:
+                    self._clock.learn(headers.get("date"), local=time.time())
                 yield response.status_code, headers, response.aiter_bytes()
             finally:
                 await response.aclose()

@@ -62,6 +62,7 @@ class Pull:
         self.hello_is_due = asyncio.Event()
         self.hello_is_due.set()
         self._is_unsettled = False
+        self._cut_short = asyncio.Event()
         self.granting = asyncio.Lock()
         """Held around every other request that may bring leases. ``hello`` says which attempts are here, so no lease
         may be on its way meanwhile: the API would take it for lost."""
@@ -80,10 +81,16 @@ class Pull:
                     pauses.end()
                 self._owner.link_is(None)
 
+    def greet_soon(self) -> None:
+        """Say hello now: what is said there changed, and a request that waits must not hold that up."""
+        self.hello_is_due.set()
+        self._cut_short.set()
+
     async def greet(self) -> None:
         """Say hello, and take what the API answers."""
         async with self.granting:
             self.hello_is_due.clear()
+            self._cut_short.clear()
             try:
                 answer = await self._api.hello(self._owner.hello())
             except BaseException:
@@ -106,11 +113,14 @@ class Pull:
             return await self._something_to_do()
         asked_at = boottime()
         try:
-            answer = await self._api.lease(LeaseRequest(free_slots=self._roster.free, wait_s=self._wait(asked_at)))
+            answer = await self._lease(asked_at)
         except UnavailableError:
             self.answer_was_lost()
             raise
-        self._owner.leased(answer, asked_at)
+        if answer is None:
+            self.answer_was_lost()
+        else:
+            self._owner.leased(answer, asked_at)
         return None
 
     async def _let_late_outcomes_go_first(self) -> None:
@@ -133,11 +143,37 @@ class Pull:
         longest = min(50.0, self._owner.poll_wait_s)
         return longest if self._again_at is None else max(0.0, min(longest, self._again_at - now))
 
+    async def _lease(self, now: float) -> LeaseAnswer | None:
+        """Ask for leases; nothing, when they are not wanted any more before the answer is here."""
+        request = LeaseRequest(free_slots=self._roster.free, wait_s=self._wait(now))
+        asking = asyncio.ensure_future(self._api.lease(request))
+        unwanted = asyncio.ensure_future(self._unwanted())
+        try:
+            await asyncio.wait([asking, unwanted], return_when=asyncio.FIRST_COMPLETED)
+            return await asking if asking.done() else None
+        finally:
+            asking.cancel()
+            unwanted.cancel()
+
+    async def _unwanted(self) -> None:
+        """Wait until leases that are on their way would come too late: the agent was paused, or is to say hello."""
+        cut_short = asyncio.ensure_future(self._cut_short.wait())
+        try:
+            while not (self._roster.paused_because or cut_short.done()):
+                changed = asyncio.ensure_future(self._roster.changed())
+                try:
+                    await asyncio.wait([changed, cut_short], return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    changed.cancel()
+        finally:
+            cut_short.cancel()
+
     async def _something_to_do(self) -> None:
         changed = asyncio.ensure_future(self._roster.changed())
         due = asyncio.ensure_future(self.hello_is_due.wait())
+        again_s = None if self._again_at is None else max(0.0, self._again_at - boottime())
         try:
-            await asyncio.wait([changed, due], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([changed, due], timeout=again_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
             changed.cancel()
             due.cancel()

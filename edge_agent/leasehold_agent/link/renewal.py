@@ -13,6 +13,7 @@ from leasehold_agent.clock import boottime
 from leasehold_agent.fault_points import reach
 from leasehold_agent.identity.oauth import Granted
 from leasehold_agent.secret import Secret
+from leasehold_protocol.v1.health import AgentHealth
 from leasehold_protocol.v1.leases import HeldLease, Renewal, RenewalAnswer, RenewalRequest, RenewalVerdict
 
 SHORTEST_EVERY_S = 1.0
@@ -33,8 +34,10 @@ def renewal_every(held: Iterable[Held], wish_s: float) -> float:
     return max(SHORTEST_EVERY_S, min([wish_s, *(length / 3 for length in lengths)]))
 
 
-async def renew(api: RenewalApi, roster: Roster, *, now: datetime) -> RenewalAnswer:
-    """Renew every lease once, and tell the attempts what became of theirs. ``now`` is the server's time.
+async def renew(api: RenewalApi, roster: Roster, health: AgentHealth | None = None, *, now: datetime) -> RenewalAnswer:
+    """Renew every lease once, say how the agent is, and tell the attempts what became of theirs.
+
+    ``now`` is the server's time.
 
     Raises:
         LinkError: nothing was renewed; the hosts stop their tasks by themselves should this last too long.
@@ -44,7 +47,9 @@ async def renew(api: RenewalApi, roster: Roster, *, now: datetime) -> RenewalAns
     leases = [HeldLease(attempt=one.attempt, progress=one.progress, note=_short(one.note)) for one in held]
     # No agent has more leases than this that live, and they are the newest.
     leases += [HeldLease(attempt=one.attempt) for one in islice(reversed(roster.backlog), _MOST_LEASES)]
-    request = RenewalRequest(leases=leases[:_MOST_LEASES], paused_because=roster.paused_because, asked_at=now)
+    request = RenewalRequest(
+        leases=leases[:_MOST_LEASES], paused_because=roster.paused_because, health=health, asked_at=now
+    )
     answer = await api.renew(request, within_s=renewal_every(held, LONGEST_ANSWER_S))
     reach("agent.renewal.answered.before-telling")
     for renewal in answer.leases:

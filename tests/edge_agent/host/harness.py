@@ -140,7 +140,12 @@ class Attempt:
         answer = self.zygote.start(self.path)
         assert "pid" in answer, answer
         self.pid = answer["pid"]
-        self._pidfd = os.pidfd_open(self.pid)
+        try:
+            self._pidfd = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            # It ended before we looked: this is as readable as the pidfd of a process that ended.
+            self._pidfd, other_end = os.pipe()
+            os.close(other_end)
         self._fds.append(self._pidfd)
         return self
 

@@ -73,6 +73,9 @@ agents = Table(
     Column("slots", Integer),
     Column("draining", Boolean, nullable=False, server_default=text("false")),
     Column("paused_because", Text),
+    Column("orders", Text),  # what people ordered of it, as JSON; none: nothing
+    Column("health", Text),  # how it is by its own word, as JSON
+    Column("health_at", Double),
 )
 Index(None, agents.c.site_id)
 Index(None, agents.c.next_jkt, unique=True)

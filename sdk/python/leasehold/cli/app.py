@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from leasehold.cli.commands import (
-    agents,
+    agent_orders,
     api_tokens,
     audit,
     authoring,
@@ -100,7 +100,7 @@ def _add_commands() -> None:
     for name, part in (
         ("sites", sites),
         ("tokens", tokens),
-        ("agents", agents),
+        ("agents", agent_orders),
         ("connections", connections),
         ("variables", variables),
         ("api-tokens", api_tokens),

@@ -7,8 +7,10 @@ from typing import Annotated
 
 from pydantic import Field
 
+from leasehold_protocol.v1.health import AgentHealth
 from leasehold_protocol.v1.leases import AttemptId, Control
 from leasehold_protocol.v1.message import Identifier, Instant, Labels, Message, Name, Seconds, Thumbprint
+from leasehold_protocol.v1.orders import Orders
 
 
 class HostFacts(Message):
@@ -52,6 +54,9 @@ class Hello(Message):
     asked_at: Instant | None = None
     """When this was said, by the server's clock as the agent knows it. A lease from well before it that ``attempts``
     does not name never arrived; one from after it says nothing: the request was held up on its way."""
+    paused_because: list[str] = Field(default_factory=list[str])
+    """Why the agent takes no new leases at the moment; empty when it does."""
+    health: AgentHealth | None = None
 
 
 class AttemptVerdict(StrEnum):
@@ -95,6 +100,8 @@ class HelloAnswer(Message):
     intervals: Intervals = Intervals()
     attempts: list[AttemptInstruction] = Field(default_factory=list[AttemptInstruction])
     control: list[Control] = Field(default_factory=list[Control])
+    orders: Orders | None = None
+    """What is ordered of this agent. None: the API knows no orders, and no leases may be asked for with no slots."""
 
 
 class KeyProposal(Message):

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from leasehold_protocol.v1.agents import HostFacts
 from leasehold_protocol.v1.context import ConnectionFields
+from leasehold_protocol.v1.health import AgentHealth
 from leasehold_protocol.v1.message import (
     Identifier,
     Instant,
@@ -22,6 +23,7 @@ from leasehold_protocol.v1.message import (
     Text,
     Thumbprint,
 )
+from leasehold_protocol.v1.orders import Orders
 
 
 class Role(StrEnum):
@@ -118,6 +120,11 @@ class Agent(Message):
     enrolled_from: str | None = None
     last_seen_at: Instant | None = None
     paused_because: list[str] = Field(default_factory=list[str])
+    orders: Orders = Orders()
+    """What people ordered of it, obeyed or not yet."""
+    health: AgentHealth | None = None
+    health_at: Instant | None = None
+    """When it last said so."""
 
 
 class LockRequest(Message):

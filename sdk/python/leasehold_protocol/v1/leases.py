@@ -7,8 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from leasehold_protocol.v1.health import AgentHealth
 from leasehold_protocol.v1.manifest import RESULT_KEY, TaskEntry
 from leasehold_protocol.v1.message import Identifier, Instant, Json, Key, Message, Name, Seconds, Sha256, Text
+from leasehold_protocol.v1.orders import Orders
 from leasehold_protocol.v1.telemetry import LogTail, MetricPoint
 
 AttemptId = Identifier
@@ -87,7 +89,8 @@ class Control(Message):
 class LeaseRequest(Message):
     """``POST /v1/agent/leases``: pull."""
 
-    free_slots: Annotated[int, Field(ge=1, le=1024)]
+    free_slots: Annotated[int, Field(ge=0, le=1024)]
+    """None: the agent takes no leases now, and only waits for what the API wants of it."""
     wait_s: Annotated[float, Field(ge=0, le=50)] = 50.0
 
 
@@ -99,6 +102,8 @@ class LeaseAnswer(Message):
     waited_s: Seconds | None = None
     """How long the request was at the API. What it took beyond that was the way: leases that were long on it may be
     others' by now."""
+    orders: Orders | None = None
+    """What is ordered of this agent, when there is something to tell it; none: as before."""
 
 
 class HeldLease(Message):
@@ -124,6 +129,7 @@ class RenewalRequest(Message):
     asked_at: Instant | None = None
     """When this was said, by the server's clock as the agent knows it: a request that was held up on its way must not
     speak of leases that were given since."""
+    health: AgentHealth | None = None
 
 
 class RenewalVerdict(StrEnum):
@@ -152,6 +158,8 @@ class RenewalAnswer(Message):
 
     leases: list[Renewal] = Field(default_factory=list[Renewal])
     control: list[Control] = Field(default_factory=list[Control])
+    orders: Orders | None = None
+    """What is ordered of this agent; none: as before."""
 
 
 class EndingKind(StrEnum):

@@ -21,6 +21,8 @@ from leasehold_protocol.v1.fleet import (
     LockRequest,
     RunningAttempts,
 )
+from leasehold_protocol.v1.health import AgentHealth
+from leasehold_protocol.v1.orders import Orders, SlotsOrder
 
 app = group("Agents: the processes at the sites that do the work.")
 
@@ -61,7 +63,7 @@ def show(agent: AgentName, *, team: TeamOption = None, json: JsonOption = False)
     """Show one agent."""
 
     async def work(api: Api) -> Agent:
-        return await _named(api, agent)
+        return await named(api, agent)
 
     found = ask(work, team=team)
     if json:
@@ -77,6 +79,8 @@ def show(agent: AgentName, *, team: TeamOption = None, json: JsonOption = False)
             ("locked because", found.locked_because or ""),
             ("running attempts", "may finish" if found.locked_running is RunningAttempts.FINISH else ""),
             ("takes no work because", "; ".join(found.paused_because)),
+            ("ordered", "; ".join(_orders(found.orders))),
+            ("worth knowing", "; ".join(_notices(found))),
             ("slots", f"{found.running} of {found.slots} in use" if found.slots else ""),
             ("version", found.version or ""),
             ("host", _host(found)),
@@ -84,6 +88,10 @@ def show(agent: AgentName, *, team: TeamOption = None, json: JsonOption = False)
             ("key since", show_when(found.key_since, now=now)),
             ("enrolled", " from ".join(filter(None, [show_when(found.enrolled_at, now=now), found.enrolled_from]))),
             ("last seen", show_when(found.last_seen_at, now=now)),
+            ("disk", _disk(found.health)),
+            ("not delivered", _undelivered(found.health)),
+            ("memory", show_size(found.health.rss_bytes) if found.health and found.health.rss_bytes else ""),
+            ("said so", show_when(found.health_at, now=now)),
         ]
     )
 
@@ -107,7 +115,7 @@ def lock(
     """Lock an agent: from its next request on it gets no work. Its site and its neighbours go on."""
 
     async def work(api: Api) -> Agent:
-        found = await _named(api, agent)
+        found = await named(api, agent)
         await api.post(api.of_team("agents", found.agent, "lock"), LockRequest(reason=reason, running=running))
         return found
 
@@ -120,7 +128,7 @@ def unlock(agent: AgentName, *, team: TeamOption = None) -> None:
     """Let a locked agent in again."""
 
     async def work(api: Api) -> Agent:
-        found = await _named(api, agent)
+        found = await named(api, agent)
         await api.post(api.of_team("agents", found.agent, "unlock"))
         return found
 
@@ -173,7 +181,7 @@ async def _all(api: Api) -> list[Agent]:
     return await rows(api.pages(api.of_team("agents"), AgentList))
 
 
-async def _named(api: Api, wanted: str) -> Agent:
+async def named(api: Api, wanted: str) -> Agent:
     """Return the agent with this name or id."""
     found = [agent for agent in await _all(api) if wanted in {agent.name, agent.agent}]
     if not found:
@@ -182,6 +190,36 @@ async def _named(api: Api, wanted: str) -> Agent:
         ids = ", ".join(agent.agent for agent in found)
         raise ConflictError(f"{len(found)} agents are named {wanted}.", f"Say which one by its id: {ids}")
     return found[0]
+
+
+def _orders(orders: Orders) -> list[str]:
+    """Return what was ordered, by whom and why; the agent may not have heard of it yet."""
+    said: list[str] = []
+    for what, order in (("pause", orders.pause), ("drain", orders.drain), ("slots", orders.slots)):
+        if order is not None:
+            count = f" {order.slots}" if isinstance(order, SlotsOrder) else ""
+            until = f" until {order.until:%Y-%m-%d %H:%M:%S} UTC" if order.until else ""
+            note = f" ({order.note})" if order.note else ""
+            said.append(f"{what}{count} by {order.by} since {order.since:%Y-%m-%d %H:%M:%S} UTC{until}{note}")
+    return said
+
+
+def _notices(agent: Agent) -> list[str]:
+    return [reason.text for reason in agent.health.reasons if not reason.blocks] if agent.health else []
+
+
+def _disk(health: AgentHealth | None) -> str:
+    if health is None or health.disk_free_bytes is None:
+        return ""
+    used = f", {show_size(health.spool_bytes)} used" if health.spool_bytes is not None else ""
+    budget = f" of {show_size(health.disk_budget_bytes)}" if used and health.disk_budget_bytes is not None else ""
+    return f"{show_size(health.disk_free_bytes)} free{used}{budget}"
+
+
+def _undelivered(health: AgentHealth | None) -> str:
+    if health is None or not (health.undelivered_attempts or health.undelivered_log_bytes):
+        return ""
+    return f"{health.undelivered_attempts or 0} attempts, {show_size(health.undelivered_log_bytes or 0)} of log"
 
 
 def _host(agent: Agent) -> str:
