@@ -43,7 +43,11 @@ class Dispatch:
         while True:
             placements = await self._placements_of(holder.site_id)
             with self._parking.park(
-                agent=holder.agent_id, site=holder.site_id, placements=placements, capacity=most
+                agent=holder.agent_id,
+                site=holder.site_id,
+                placements=placements,
+                capacity=most,
+                policy=holder.policy,
             ) as waiter:
                 handed = await self._look_twice(holder, waiter, most=most, wait_s=ends_at - loop.time())
             if handed is not None:
@@ -63,6 +67,8 @@ class Dispatch:
             handed = await self._look(holder, waiter, most)
             if handed is None and wait_s > 0 and not self._parking.closed and await waiter.wait(wait_s):
                 handed = await self._look(holder, waiter, most)
+            if handed is None:
+                self._parking.looked_in_vain(waiter)
         finally:
             # Also when the agent went away meanwhile: what it was woken for is still queued.
             taken = len(handed.claimed) if handed else 0

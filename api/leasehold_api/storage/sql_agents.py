@@ -19,7 +19,7 @@ from leasehold_api.storage.slices import next_of
 from leasehold_api.storage.sql_locks import SITE_LOCK, lock_agent, lock_of
 from leasehold_api.storage.tables import agents, sites, task_instances
 from leasehold_api.storage.writer import Transaction
-from leasehold_protocol.v1.agents import HostFacts
+from leasehold_protocol.v1.agents import HostFacts, PolicyFacts
 from leasehold_protocol.v1.fleet import Agent, AgentList, RunningAttempts
 
 
@@ -104,6 +104,7 @@ class SqlAgents:
             enrolled_from=row.enrolled_from,
             last_seen_at=instant_or_none(row.last_seen_at),
             paused_because=json.loads(row.paused_because) if row.paused_because else [],
+            policy=None if row.policy is None else PolicyFacts.model_validate_json(row.policy),
         )
 
 

@@ -13,7 +13,8 @@ from leasehold_protocol.v1.agents import Hello
 
 _HELLO = text("""
     UPDATE agents
-       SET last_seen_at = :now, version = :version, host = :host, slots = :slots, paused_because = NULL
+       SET last_seen_at = :now, version = :version, host = :host, slots = :slots, paused_because = NULL,
+           policy = :policy, policy_fingerprint = :fingerprint
      WHERE id = :agent
     RETURNING site_id
 """)
@@ -43,6 +44,8 @@ class SqlPresence:
                     "version": hello.agent_version,
                     "host": hello.host.model_dump_json(),
                     "slots": hello.slots,
+                    "policy": None if hello.policy is None else hello.policy.model_dump_json(),
+                    "fingerprint": None if hello.policy is None else hello.policy.fingerprint,
                 },
             ).scalar_one()
             terms = tx.run(_TERMS, {"site": site}).one()

@@ -73,6 +73,9 @@ agents = Table(
     Column("slots", Integer),
     Column("draining", Boolean, nullable=False, server_default=text("false")),
     Column("paused_because", Text),
+    # The site's own policy, as the agent last said.
+    Column("policy", Text),
+    Column("policy_fingerprint", Text),
 )
 Index(None, agents.c.site_id)
 Index(None, agents.c.next_jkt, unique=True)

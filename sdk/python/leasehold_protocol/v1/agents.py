@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from leasehold_protocol.v1.leases import AttemptId, Control
-from leasehold_protocol.v1.message import Identifier, Labels, Message, Name, Seconds
+from leasehold_protocol.v1.message import Identifier, Instant, Labels, Message, Name, Seconds, Text
 
 
 class HostFacts(Message):
@@ -37,6 +37,20 @@ class AttemptOnDisk(Message):
     state: AttemptState
 
 
+class PolicyFacts(Message):
+    """The coarse facts of the policy that a site's owner keeps there. The centre can't change it."""
+
+    fingerprint: Annotated[Text, Field(max_length=200)] | None = None
+    """Tells one policy from another; none while it can't be used."""
+    problem: Annotated[Text, Field(max_length=1000)] | None = None
+    """Why it can't be used: then nothing may run there."""
+    slots: int | None = None
+    hours_open: bool | None = None
+    """Whether it is in its working hours; none when it has none."""
+    hours_until: Instant | None = None
+    """Until when that stays so."""
+
+
 class Hello(Message):
     """``POST /v1/agent/hello``: who is here, and what it still has."""
 
@@ -49,6 +63,8 @@ class Hello(Message):
     runtimes: list[Name] = Field(default_factory=list[Name])
     host: HostFacts
     attempts: Annotated[list[AttemptOnDisk], Field(max_length=20_000)] = Field(default_factory=list[AttemptOnDisk])
+    policy: PolicyFacts | None = None
+    """The site's own policy, where there is one."""
 
 
 class AttemptVerdict(StrEnum):

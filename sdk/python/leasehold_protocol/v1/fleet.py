@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from leasehold_protocol.v1.agents import HostFacts
+from leasehold_protocol.v1.agents import HostFacts, PolicyFacts
 from leasehold_protocol.v1.context import ConnectionFields
 from leasehold_protocol.v1.message import Identifier, Instant, Json, Key, Labels, Message, Name, Page, Seconds, Text
 
@@ -106,6 +106,8 @@ class Agent(Message):
     enrolled_from: str | None = None
     last_seen_at: Instant | None = None
     paused_because: list[str] = Field(default_factory=list[str])
+    policy: PolicyFacts | None = None
+    """The site's own policy, as the agent last said."""
 
 
 class LockRequest(Message):

@@ -67,6 +67,7 @@ def show(agent: AgentName, *, team: TeamOption = None, json: JsonOption = False)
             ("locked because", found.locked_because or ""),
             ("running attempts", "may finish" if found.locked_running is RunningAttempts.FINISH else ""),
             ("takes no work because", "; ".join(found.paused_because)),
+            ("site's policy", _policy(found)),
             ("slots", f"{found.running} of {found.slots} in use" if found.slots else ""),
             ("version", found.version or ""),
             ("host", _host(found)),
@@ -130,6 +131,20 @@ async def _named(api: Api, wanted: str) -> Agent:
         ids = ", ".join(agent.agent for agent in found)
         raise ConflictError(f"{len(found)} agents are named {wanted}.", f"Say which one by its id: {ids}")
     return found[0]
+
+
+def _policy(agent: Agent) -> str:
+    if (policy := agent.policy) is None:
+        return ""
+    if policy.problem is not None or policy.fingerprint is None:
+        return f"can't be used, so nothing may run: {policy.problem or 'the agent does not say why'}"
+    words = [f"in force ({policy.fingerprint[:8]})"]
+    if policy.slots is not None:
+        words.append(f"at most {policy.slots} slots")
+    if policy.hours_open is not None:
+        until = "" if policy.hours_until is None else f" until {policy.hours_until.astimezone():%a %Y-%m-%d %H:%M %Z}"
+        words.append(f"{'within' if policy.hours_open else 'outside'} working hours{until}")
+    return ", ".join(words)
 
 
 def _host(agent: Agent) -> str:
