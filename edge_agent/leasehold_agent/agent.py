@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 from collections.abc import Coroutine
 from functools import partial
 
 from leasehold_agent.attempts.bundles import Bundles
 from leasehold_agent.attempts.directory import AttemptDirectories, Surroundings
+from leasehold_agent.attempts.gate import Gate
 from leasehold_agent.attempts.hostlink import Ask
 from leasehold_agent.attempts.roster import Roster, StopOrder
 from leasehold_agent.attempts.sdk import expose_sdk
@@ -33,6 +35,7 @@ from leasehold_agent.link.api import Api, TaskApi
 from leasehold_agent.link.http import Http
 from leasehold_agent.link.pull import Pull
 from leasehold_agent.link.session import Session
+from leasehold_agent.policy.file import PolicyFile
 from leasehold_agent.recovery import survey
 from leasehold_agent.shutdown import Shutdown
 from leasehold_agent.standing import Standing
@@ -71,10 +74,11 @@ class Agent:
         self._api = Api(self._http, Session(self._http, keys, self._access, self._clock))
         self._hosts = HostZygote()
         self._roster = Roster(1 if once else settings.slots)
+        self._gate = Gate(PolicyFile(settings.policy_file), self._roster)
         self._directories = AttemptDirectories(settings.state_dir / "attempts")
         self._bundles = Bundles(settings.state_dir / "bundles", self._api.bundle)
         self._group = asyncio.TaskGroup()
-        self._standing = Standing(settings, identity, self._roster, version=version, once=once)
+        self._standing = Standing(settings, identity, self._roster, self._gate, version=version, once=once)
         self._pull = Pull(self._api, self._standing, self._roster)
         self._desk = OutcomeDesk(self._send_outcomes, self._standing.outcomes_answered, self._roster, boottime)
         self._supervisor = self._build_supervisor(version)
@@ -95,6 +99,7 @@ class Agent:
             directories=self._directories,
             bundles=self._bundles,
             rotation=self._rotation,
+            gate=self._gate,
             settings=settings,
         )
         self._shutdown = Shutdown(self._cancel_attempts)
@@ -119,6 +124,7 @@ class Agent:
             bundles=self._bundles,
             hosts=self._hosts,
             roster=self._roster,
+            gate=self._gate,
             delivery=delivery,
             task_token=self._task_token,
             ask=self._ask,
@@ -136,6 +142,7 @@ class Agent:
             async with self._group:
                 self._adopt_what_is_on_disk()
                 self._shutdown.listen()
+                asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._chores.reload_policy)
                 self._chores.start()
                 self._spawn(StatusSocket(self._settings.state_dir, self._standing.snapshot).serve())
                 self._spawn(ControlSocket(self._settings.state_dir, self._rotation.rotate).serve())

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from leasehold_agent.attempts.bundles import Bundles
 from leasehold_agent.attempts.directory import AttemptDirectories
+from leasehold_agent.attempts.gate import Gate
 from leasehold_agent.attempts.roster import Roster
+from leasehold_agent.clock import utc_now
 from leasehold_agent.config import Settings
 from leasehold_agent.delivery.courier import is_covered
 from leasehold_agent.disk import low_water_reason
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 DISK_EVERY_S = 10
+POLICY_EVERY_S = 2
 COLLECT_EVERY_S = 300
 ROTATION_EVERY_S = 300
 BUNDLES_KEPT_S = 7 * 86400
@@ -43,6 +46,7 @@ class Chores:
         directories: AttemptDirectories,
         bundles: Bundles,
         rotation: KeyRotation,
+        gate: Gate,
         settings: Settings,
     ) -> None:
         self._api = api
@@ -51,6 +55,7 @@ class Chores:
         self._directories = directories
         self._bundles = bundles
         self._rotation = rotation
+        self._gate = gate
         self._settings = settings
         self._renewed_at = time.monotonic()
         self._told: list[str] = []
@@ -62,10 +67,12 @@ class Chores:
         from apscheduler.triggers.interval import IntervalTrigger
 
         self.check_disk()
+        self._gate.update(now=utc_now())
         scheduler = AsyncIOScheduler(timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1})
         for job, every_s in (
             (self._renew_when_due, _TICK_S),
             (self._check_disk_job, DISK_EVERY_S),
+            (self._look_at_policy, POLICY_EVERY_S),
             (self.collect, COLLECT_EVERY_S),
             (self.rotate_key_when_due, ROTATION_EVERY_S),
         ):
@@ -116,6 +123,20 @@ class Chores:
 
     async def _check_disk_job(self) -> None:
         self.check_disk()
+        await self._gate.measure(self._directories.root)
+
+    async def _look_at_policy(self) -> None:
+        self._gate.look()
+        self._obey_policy()
+
+    def reload_policy(self) -> None:
+        """Read the site's policy now, changed or not."""
+        self._gate.reload()
+        self._obey_policy()
+
+    def _obey_policy(self) -> None:
+        if self._gate.update(now=utc_now()):
+            self._standing.policy_changed()
 
     async def rotate_key_when_due(self) -> None:
         """Replace the key at the age that the API says, and finish a rotation that was interrupted."""

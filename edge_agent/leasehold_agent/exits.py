@@ -29,6 +29,8 @@ class Exit(IntEnum):
     """The API refused for a reason that trying again does not change."""
     NOT_FOUND = 11
     """No such attempt on this disk."""
+    POLICY = 12
+    """The site's policy has mistakes, or does not let the task run that was asked about."""
 
 
 class OperatorError(Exception):

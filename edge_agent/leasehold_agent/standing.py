@@ -6,8 +6,10 @@ import asyncio
 import logging
 import os
 
+from leasehold_agent.attempts.gate import Gate
 from leasehold_agent.attempts.roster import Held, Phase, Roster, StopOrder
 from leasehold_agent.attempts.supervisor import Supervisor
+from leasehold_agent.clock import utc_now
 from leasehold_agent.config import Settings
 from leasehold_agent.errors import LinkError, LockedError, RefusedError, Trouble, UnavailableError
 from leasehold_agent.exits import Exit, OperatorError
@@ -23,10 +25,13 @@ logger = logging.getLogger(__name__)
 class Standing:
     """Takes what the API answers, passes it on to who it concerns, and remembers what there is to say."""
 
-    def __init__(self, settings: Settings, identity: Identity, roster: Roster, *, version: str, once: bool) -> None:
+    def __init__(
+        self, settings: Settings, identity: Identity, roster: Roster, gate: Gate, *, version: str, once: bool
+    ) -> None:
         self._settings = settings
         self._identity = identity
         self._roster = roster
+        self._gate = gate
         self._version = version
         self._once = once
         self._host = host_facts()
@@ -57,13 +62,15 @@ class Standing:
         return compose_hello(
             self._roster.held,
             version=self._version,
-            slots=1 if self._once else self._settings.slots,
+            slots=1 if self._once else self._gate.most_slots(self._settings.slots),
             labels=self._settings.labels,
             host=self._host,
+            policy=self._gate.facts(now=utc_now()),
         )
 
-    def greeted(self, answer: HelloAnswer) -> None:
-        """Take the answer to the greeting."""
+    def greeted(self, said: Hello, answer: HelloAnswer) -> None:
+        """Take the answer to the greeting that was sent."""
+        self._gate.greeted(said.policy)
         self.poll_wait_s = answer.intervals.poll_wait_s
         self.renew_every_s = answer.intervals.renew_every_s
         self.log_every_s = answer.intervals.log_every_s
@@ -147,6 +154,10 @@ class Standing:
                 "Check that it runs and that this machine reaches it.",
             )
 
+    def policy_changed(self) -> None:
+        """The API shall hear of it: what this agent refuses may be different now."""
+        self._hello_is_due.set()
+
     def lock_is_news(self) -> bool:
         """Say, once per lock, that this agent was told it is locked: renewing shows whether it may finish."""
         is_news, self._lock_is_news = self._lock_is_news, False
@@ -173,6 +184,7 @@ class Standing:
             link=self._link,
             slots=self._roster.slots,
             paused_because=self._roster.paused_because,
+            policy=self._gate.in_words(now=utc_now()),
             attempts=[_attempt_status(held) for held in self._roster.held],
         )
 

@@ -53,6 +53,8 @@ class Status(BaseModel):
     slots: int | None = None
     paused_because: list[str] = Field(default_factory=list[str])
     """Why no new work is taken; empty when it is."""
+    policy: str | None = None
+    """The site's policy in a few words; none when there is none."""
     attempts: list[AttemptStatus] = Field(default_factory=list[AttemptStatus])
 
 

@@ -25,7 +25,7 @@ class StopOrder:
     """Why an attempt must stop. The host gets it again with every new connection, until the attempt has ended."""
 
     kind: str
-    """``cancelled`` or ``lease_expired``: the kind of the ending."""
+    """``cancelled``, ``lease_expired`` or ``refused``: the kind of the ending."""
     reason: str
     grace_s: float = 10.0
 
@@ -86,6 +86,7 @@ class Roster:
     def __init__(self, slots: int) -> None:
         self._wish = slots
         self._ceiling = slots
+        self._limit = slots
         self._held: dict[str, Held] = {}
         self._reserved = 0
         self._paused: dict[str, str] = {}
@@ -122,13 +123,20 @@ class Roster:
 
     @property
     def slots(self) -> int:
-        """How many attempts may run at once: the operator's wish under the site's ceiling."""
-        return min(self._wish, self._ceiling)
+        """How many attempts may run at once: the operator's wish under the site's ceiling and its policy's limit."""
+        return min(self._wish, self._ceiling, self._limit)
 
     def set_ceiling(self, slots: int) -> None:
         """Take in what the API allows."""
         self._ceiling = slots
         self._notify()
+
+    def set_limit(self, slots: int | None) -> None:
+        """Take in what the site's policy allows; none: all that is wished."""
+        limit = self._wish if slots is None else slots
+        if limit != self._limit:
+            self._limit = limit
+            self._notify()
 
     @property
     def running(self) -> int:

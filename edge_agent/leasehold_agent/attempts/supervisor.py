@@ -10,6 +10,7 @@ from typing import Protocol
 
 from leasehold_agent.attempts.bundles import BadBundleError, Bundles
 from leasehold_agent.attempts.directory import AttemptDirectories, AttemptDirectory, Surroundings, UnsafeAttemptIdError
+from leasehold_agent.attempts.gate import Gate
 from leasehold_agent.attempts.hostlink import Ask, HostLink
 from leasehold_agent.attempts.roster import Held, Phase, Roster
 from leasehold_agent.backoff import Backoff, persist
@@ -68,6 +69,7 @@ class Supervisor:
         bundles: Bundles,
         hosts: HostStarter,
         roster: Roster,
+        gate: Gate,
         delivery: Deliverer,
         task_token: Callable[[str], CachedToken],
         ask: Callable[[CachedToken], Ask],
@@ -78,6 +80,7 @@ class Supervisor:
         self._bundles = bundles
         self._hosts = hosts
         self._roster = roster
+        self._gate = gate
         self._delivery = delivery
         self._task_token = task_token
         self._ask = ask
@@ -141,6 +144,10 @@ class Supervisor:
             self._roster.remove(held)
 
     async def _start(self, held: Held, lease: Lease) -> None:
+        if (refused := self._gate.refuse(lease, held.directory, now=utc_now())) is not None:
+            logger.warning("lease refused", extra={"attempt": held.attempt, "reason": refused.message})
+            await self._delivery.report(Outcome(attempt=held.attempt, ending=refused), held)
+            return
         try:
             await asyncio.to_thread(
                 held.directory.create,
@@ -148,6 +155,7 @@ class Supervisor:
                 self._around,
                 received_at=utc_now(),
                 deadline_boottime_s=held.deadline,
+                limits=self._gate.limits(),
             )
         except FileExistsError:
             return
@@ -190,7 +198,7 @@ class Supervisor:
             backoff = Backoff()
             while directory.ending() is None and await asyncio.to_thread(directory.is_held):
                 try:
-                    if await HostLink(held, self._ask(held.task_token)).follow():
+                    if await HostLink(held, self._ask(held.task_token), self._gate.refuse_question).follow():
                         break
                     backoff.after_success()
                 except (OSError, TimeoutError):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from leasehold_agent.attempts.roster import Held, Phase
 from leasehold_protocol import PROTOCOL_VERSION
-from leasehold_protocol.v1.agents import AttemptOnDisk, AttemptState, Hello, HostFacts
+from leasehold_protocol.v1.agents import AttemptOnDisk, AttemptState, Hello, HostFacts, PolicyFacts
 
 RUNTIMES = ["python", "program"]
 
@@ -25,7 +25,15 @@ def host_facts() -> HostFacts:
     )
 
 
-def compose_hello(held: list[Held], *, version: str, slots: int, labels: Mapping[str, str], host: HostFacts) -> Hello:
+def compose_hello(
+    held: list[Held],
+    *,
+    version: str,
+    slots: int,
+    labels: Mapping[str, str],
+    host: HostFacts,
+    policy: PolicyFacts | None = None,
+) -> Hello:
     """Return the greeting. ``slots`` is the operator's wish."""
     return Hello(
         agent_version=version,
@@ -36,6 +44,7 @@ def compose_hello(held: list[Held], *, version: str, slots: int, labels: Mapping
         runtimes=RUNTIMES,
         host=host,
         attempts=[AttemptOnDisk(attempt=one.attempt, state=_state(one)) for one in held],
+        policy=policy,
     )
 
 

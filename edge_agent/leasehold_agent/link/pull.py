@@ -32,8 +32,8 @@ class LinkOwner(Protocol):
         """Return the greeting as of now."""
         ...
 
-    def greeted(self, answer: HelloAnswer) -> None:
-        """Take the answer to the greeting."""
+    def greeted(self, said: Hello, answer: HelloAnswer) -> None:
+        """Take the answer to the greeting that was sent."""
         ...
 
     def leased(self, answer: LeaseAnswer, asked_at: float) -> None:
@@ -75,12 +75,13 @@ class Pull:
         """Say hello, and take what the API answers."""
         async with self.granting:
             self.hello_is_due.clear()
+            said = self._owner.hello()
             try:
-                answer = await self._api.hello(self._owner.hello())
+                answer = await self._api.hello(said)
             except BaseException:
                 self.hello_is_due.set()
                 raise
-            self._owner.greeted(answer)
+            self._owner.greeted(said, answer)
 
     async def step(self) -> None:
         """Do the one thing that is due: greet, ask for leases, or wait until there is a free slot."""
