@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -16,12 +17,15 @@ from leasehold_agent.attempts.roster import Held, Phase, Roster
 from leasehold_agent.backoff import Backoff, persist
 from leasehold_agent.clock import boottime, utc_now
 from leasehold_agent.errors import LinkError
+from leasehold_agent.host import instants
+from leasehold_agent.host.lines import record
 from leasehold_agent.host.remains import kill_remains
 from leasehold_agent.identity.access import CachedToken
 from leasehold_agent.identity.oauth import Granted
 from leasehold_agent.secret import Secret
 from leasehold_protocol.v1.agents import AttemptState
 from leasehold_protocol.v1.leases import Ending, EndingKind, Lease, Outcome
+from leasehold_protocol.v1.telemetry import LogTail
 
 logger = logging.getLogger(__name__)
 
@@ -146,7 +150,8 @@ class Supervisor:
     async def _start(self, held: Held, lease: Lease) -> None:
         if (refused := self._gate.refuse(lease, held.directory, now=utc_now())) is not None:
             logger.warning("lease refused", extra={"attempt": held.attempt, "reason": refused.message})
-            await self._delivery.report(Outcome(attempt=held.attempt, ending=refused), held)
+            outcome = Outcome(attempt=held.attempt, ending=refused, log=_only_line(f"not started: {refused.message}"))
+            await self._delivery.report(outcome, held)
             return
         try:
             await asyncio.to_thread(
@@ -223,6 +228,12 @@ class Supervisor:
                     logger.warning("processes without a host killed", extra={"attempt": held.attempt, "pids": killed})
                 held.trouble = None
                 return
+
+
+def _only_line(message: str) -> LogTail:
+    """Return the whole log of an attempt that has no directory."""
+    line = record(instants.now(), "agent", message)
+    return LogTail(offset=0, data=line, size=len(line), sha256=hashlib.sha256(line).hexdigest())
 
 
 def _ending(kind: EndingKind, message: str) -> Ending:

@@ -57,8 +57,9 @@ class PolicyFile:
         self.fingerprint = None if found.policy is None else fingerprint(found.policy)
         self.problem = None
         if found.policy is None:
-            more = f" (and {len(found.mistakes) - 1} more: edge-agent policy check)" if len(found.mistakes) > 1 else ""
-            self.problem = f"{self.path} {found.mistakes[0]}{more}"
+            first, *others = found.mistakes
+            more = f" (and {len(others)} more: edge-agent policy check)" if others else ""
+            self.problem = f"{self.path} {first}{more}"
             logger.error("the site's policy can't be used: nothing may run", extra={"cause": self.problem})
         else:
             logger.info("the site's policy is in force", extra={"fingerprint": self.fingerprint})
