@@ -98,7 +98,8 @@ def choosy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Choosy]:
     home = tmp_path_factory.mktemp("choosy")
     home.chmod(0o700)
     with open_place(home) as place:
-        place.serve()
+        # A changed policy is told to the API when the request that waits there ends.
+        place.serve(more={"LEASEHOLD_API_POLL_WAIT_S": "2"})
         for site in ("north", "plant"):
             place.make_site(site)
             place.enroll(site, f"{site}-1")
