@@ -82,12 +82,42 @@ def access() -> str:
     return "\n".join(lines) + "\n"
 
 
+def policy() -> str:
+    """Return the page of the site's policy."""
+    from leasehold_agent.policy.model import Hours, Limits, Policy, Program, Window
+
+    lines = [
+        "# The site's policy",
+        "",
+        "`policy.toml`, at `/etc/leasehold/policy.toml` or where the setting `policy_file` says. How to write one, and "
+        "what it means for tasks: [howto/site-policy.md](../howto/site-policy.md). `edge-agent policy init` prints an "
+        "example, `edge-agent policy check FILE` names every mistake.",
+        "",
+        "In patterns `*` (any run of characters) and `?` (one) stay within one part of a path, `**` is anything. "
+        '`"*"` is any name. What climbs (`/data/../etc`) fits only a pattern that says so letter by letter, or `**` '
+        'alone. Sizes are bytes or text like `"64MiB"`, durations seconds or text like `"1h30m"`.',
+    ]
+    for title, model in (
+        ("The file", Policy),
+        ("`[limits]`", Limits),
+        ("`[hours]`", Hours),
+        ("An entry of `windows`", Window),
+        ("`[[programs]]`", Program),
+    ):
+        lines += ["", f"## {title}", "", "| name | default | what |", "|---|---|---|"]
+        for name, field in model.model_fields.items():
+            default = "(required)" if field.is_required() else "(none)" if field.default_factory else _default(field)
+            lines.append(f"| `{name}` | {default} | {field.description} |")
+    return "\n".join(lines) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "openapi.json": openapi,
     "cli.md": command_line,
     "api-settings.md": api_settings,
     "agent-settings.md": agent_settings,
     "routes.md": access,
+    "policy.md": policy,
 }
 
 

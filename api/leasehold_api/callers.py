@@ -84,6 +84,8 @@ class AgentCaller:
     """RFC 7638 thumbprint of the agent's key."""
     is_finishing: bool = False
     """It is locked: it may end what it holds, and gets nothing new."""
+    policy: str | None = None
+    """The fingerprint of its site's own policy, as it last said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from functools import partial
 from leasehold_agent.api_orders import ApiOrders
 from leasehold_agent.attempts.bundles import Bundles
 from leasehold_agent.attempts.directory import AttemptDirectories, Surroundings
+from leasehold_agent.attempts.gate import Gate
 from leasehold_agent.attempts.hostlink import Ask
 from leasehold_agent.attempts.roster import Roster, StopOrder, Waiting
 from leasehold_agent.attempts.sdk import expose_sdk
@@ -43,6 +44,7 @@ from leasehold_agent.local_servers import keep_serving
 from leasehold_agent.monitoring import Monitoring
 from leasehold_agent.operating import Operating
 from leasehold_agent.pausing import LocalPause
+from leasehold_agent.policy.file import PolicyFile
 from leasehold_agent.recovery import survey
 from leasehold_agent.settings_in_force import SettingsInForce
 from leasehold_agent.shutdown import Shutdown
@@ -97,12 +99,13 @@ class Agent:
         self._api = Api(self._http, Session(self._http, keys, self._access, self._clock))
         self._hosts = HostZygote()
         self._roster = Roster(1 if once else settings.slots)
+        self._gate = Gate(PolicyFile(settings.policy_file), self._roster)
         self._directories = AttemptDirectories(settings.state_dir / "attempts")
         self._bundles = Bundles(settings.state_dir / "bundles", self._api.bundle)
         self._group = asyncio.TaskGroup()
         self._orders = ApiOrders(self._roster, self._clock)
         self._standing = Standing(
-            in_force, identity, self._roster, self._orders, self._clock, version=version, once=once
+            in_force, identity, self._roster, self._gate, self._orders, self._clock, version=version, once=once
         )
         self._pull = Pull(self._api, self._standing, self._roster)
         self._listening = Listening(self._api, self._standing, self._roster, lambda: self._orders.are_heard)
@@ -128,7 +131,7 @@ class Agent:
         self._supervisor = self._build_supervisor(version)
         self._standing.connect(
             supervisor=self._supervisor,
-            hello_is_due=self._pull.hello_is_due,
+            greet_soon=self._pull.greet_soon,
             history=self._watch.link,
             vitals=lambda: self._watch.vitals,
         )
@@ -140,6 +143,7 @@ class Agent:
             collector=collector,
             watch=self._watch,
             rotation=self._rotation,
+            gate=self._gate,
             each_second=self._apply_what_time_changes,
             clock=self._clock,
         )
@@ -182,6 +186,7 @@ class Agent:
             bundles=self._bundles,
             hosts=self._watch,
             roster=self._roster,
+            gate=self._gate,
             delivery=delivery,
             task_token=self._task_token,
             ask=self._ask,

@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC
 from typing import TYPE_CHECKING
 
+from leasehold_agent.attempts.gate import Gate
 from leasehold_agent.attempts.roster import Roster
-from leasehold_agent.clock import ServerClock
+from leasehold_agent.clock import ServerClock, utc_now
 from leasehold_agent.collection import Collector
 from leasehold_agent.errors import LinkError, LockedError
 from leasehold_agent.health.reasons import Name
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 LOOK_EVERY_S = 5
+POLICY_EVERY_S = 2
 COLLECT_EVERY_S = 300
 ROTATION_EVERY_S = 300
 KEY_STORE_EVERY_S = 60
@@ -45,6 +47,7 @@ class Chores:
         collector: Collector,
         watch: HealthWatch,
         rotation: KeyRotation,
+        gate: Gate,
         each_second: Callable[[], None],
         clock: ServerClock,
     ) -> None:
@@ -54,6 +57,7 @@ class Chores:
         self._collector = collector
         self._watch = watch
         self._rotation = rotation
+        self._gate = gate
         self._each_second = each_second
         self._clock = clock
         self._renewed_at = time.monotonic()
@@ -65,10 +69,12 @@ class Chores:
         from apscheduler.schedulers.asyncio import AsyncIOScheduler
         from apscheduler.triggers.interval import IntervalTrigger
 
+        self._obey_policy()
         scheduler = AsyncIOScheduler(timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1})
         jobs: tuple[tuple[Callable[[], Awaitable[None]], int], ...] = (
             (self._tick, _TICK_S),
             (self._watch.look, LOOK_EVERY_S),
+            (self._look_at_policy, POLICY_EVERY_S),
             (self.collect, COLLECT_EVERY_S),
             (self.rotate_key_when_due, ROTATION_EVERY_S),
             (self._watch.look_at_key_store, KEY_STORE_EVERY_S),
@@ -126,6 +132,21 @@ class Chores:
             self._standing.stop_everything(f"locked: {error}")
         except LinkError as error:
             logger.warning("renewal failed", extra={"error": str(error), "leases": len(held)})
+
+    async def _look_at_policy(self) -> None:
+        self._gate.look()
+        self._obey_policy()
+
+    def reload_policy(self) -> str | None:
+        """Read the site's policy now, changed or not; return it in a line, none when there is none."""
+        self._gate.reload()
+        self._obey_policy()
+        return self._gate.in_words(now=utc_now())
+
+    def _obey_policy(self) -> None:
+        spooled = 0 if self._watch.vitals is None else self._watch.vitals.attempts_bytes
+        if self._gate.update(now=utc_now(), spooled=spooled):
+            self._standing.greet_soon()
 
     async def rotate_key_when_due(self) -> None:
         """Replace the key at the age that the API says, and finish a rotation that was interrupted."""

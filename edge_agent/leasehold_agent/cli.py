@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from leasehold_agent.exits import Exit, OperatorError
+from leasehold_agent.policy_arguments import add_policy_commands
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage]  # has no other name
@@ -25,13 +26,15 @@ examples:
   edge-agent pause --for 2h --note 'disk is replaced'
   edge-agent attempts log ATTEMPT
   edge-agent identity show
+  edge-agent policy check
 
 settings come from /etc/leasehold/agent.toml (or the file that LEASEHOLD_AGENT_CONFIG names),
 then from LEASEHOLD_AGENT_* variables, then from flags; edge-agent config shows what is in effect.
 
 exit codes: 0 ok, 1 a defect of the agent, 2 wrong arguments or settings, 3 not enrolled, 4 enrolment token refused,
 5 API unreachable, 6 identity in use, 7 locked, 8 key store unreachable, 9 enrolled already, 10 refused by the API,
-11 no such attempt, 12 no agent runs here, 143/130 ended at once by the third TERM/INT
+11 no such attempt, 12 no agent runs here, 13 the policy has mistakes or refuses, 143/130 ended at once by the third
+TERM/INT
 """
 
 
@@ -107,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_operating(commands)
     _add_attempts(commands)
     _add_identity(commands)
+    add_policy_commands(commands, _add)
     _add_json(_add(commands, "version", "version", "print the version"))
     host = commands.add_parser("attempt-host", help="run one attempt's host in the foreground, for people")
     host.add_argument("directory", metavar="DIR")

@@ -88,6 +88,8 @@ class Settings(BaseModel):
     """The least important message that the agent logs."""
     keep_attempts: int = Field(default=0, ge=0, le=100_000)
     """How many delivered attempt directories stay on disk for a look at them."""
+    policy_file: Annotated[Path, AfterValidator(Path.absolute)] | None = None
+    """The site's policy. When named it must be there; else /etc/leasehold/policy.toml is used when that is there."""
     disk_low_water_mb: int = Field(default=256, ge=0)
     """Below this much free disk space (MiB) no new leases are taken; a quarter above it they are again."""
     disk_budget_mb: int | None = Field(default=None, ge=1)

@@ -31,6 +31,8 @@ class Exit(IntEnum):
     """No such attempt on this disk."""
     NOT_RUNNING = 12
     """No agent runs on this state directory."""
+    POLICY = 13
+    """The site's policy has mistakes, or does not let the task run that was asked about."""
 
 
 class OperatorError(Exception):

@@ -15,8 +15,6 @@ from leasehold_agent.delivery.produced import Produced
 from leasehold_agent.health.disk import budget_bytes
 from leasehold_agent.health.vitals import Vitals
 
-_SPOOL = ("attempts", "bundles")
-
 
 def measure(state_dir: Path, held: Sequence[Held], backlog: Sequence[Waiting], *, budget_mb: int | None) -> Vitals:
     """Return the vitals; blocks for as long as the disk takes.
@@ -25,13 +23,15 @@ def measure(state_dir: Path, held: Sequence[Held], backlog: Sequence[Waiting], *
         OSError: the state directory can't be looked at.
     """
     disk = shutil.disk_usage(state_dir)
+    attempts_bytes = tree_size(state_dir / "attempts")
     waiting = [state_dir / "attempts" / one.attempt for one in backlog]
     ended = [one.directory.path for one in held if one.has_ended.is_set()] + waiting
     unsent = [one.directory.path for one in held] + waiting
     return Vitals(
         disk_free_bytes=disk.free,
         budget_bytes=budget_bytes(budget_mb, disk.total),
-        spool_bytes=sum(tree_size(state_dir / name) for name in _SPOOL),
+        spool_bytes=attempts_bytes + tree_size(state_dir / "bundles"),
+        attempts_bytes=attempts_bytes,
         undelivered_attempts=len(ended),
         undelivered_log_bytes=sum(_undelivered(path) for path in unsent),
         oldest_undelivered_s=max((_age(path) for path in ended), default=None),

@@ -13,7 +13,7 @@ from pathlib import Path
 from leasehold_agent.attempts.roster import Roster
 from leasehold_agent.health.exposition import CONTENT_TYPE, Metric, counter, exposition, gauge
 from leasehold_agent.health.link import LinkHistory
-from leasehold_agent.health.reasons import Name
+from leasehold_agent.health.reasons import ORDERED
 from leasehold_agent.health.vitals import Vitals
 from leasehold_agent.local_socket import serve_privately
 from leasehold_agent.standing import Standing
@@ -81,8 +81,7 @@ class Monitoring:
 
     def unhealthy_because(self) -> list[str]:
         """Return what is wrong; an agent that was told to pause or to drain, or has to deliver first, is well."""
-        told = {Name.OPERATOR, Name.API_PAUSE, Name.API_DRAIN, Name.DRAINING, Name.ONCE, Name.BACKLOG}
-        reasons = [reason.text for reason in self._roster.reasons if reason.blocks and reason.name not in told]
+        reasons = [reason.text for reason in self._roster.reasons if reason.blocks and reason.name not in ORDERED]
         return reasons if self._standing.is_connected else [f"link: {self._standing.link}", *reasons]
 
     def metrics(self) -> Iterator[Metric]:

@@ -56,12 +56,13 @@ class Operating:
         }
 
     def reload(self) -> Answer:
-        """Read the settings again, and let what changed take effect. Also what SIGHUP does."""
+        """Read settings and policy again, and let what changed take effect. Also what SIGHUP does."""
+        policy = self._chores.reload_policy()
         try:
             reloaded = self._settings.reload()
         except OperatorError as error:
             logger.error("settings not reloaded: they stay as they are", extra={"error": error.cause})
-            return {"error": f"{error.cause} All settings stay as they are."}
+            return {"error": f"{error.cause} All settings stay as they are.", "policy": policy}
         now = self._settings.now
         if "slots" in reloaded.changed:
             self._roster.set_wish(now.slots)
@@ -73,7 +74,7 @@ class Operating:
         logger.info("settings reloaded", extra={"changed": ",".join(reloaded.changed) or "nothing"})
         if reloaded.need_restart:
             logger.warning("these settings take a restart", extra={"settings": ",".join(reloaded.need_restart)})
-        return {"changed": reloaded.changed, "need_restart": reloaded.need_restart}
+        return {"changed": reloaded.changed, "need_restart": reloaded.need_restart, "policy": policy}
 
     async def _order_pause(self, order: dict[str, Any]) -> Answer:
         for_s = order.get("for_s")

@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable
 
 from leasehold_agent.api_orders import ApiOrders
+from leasehold_agent.attempts.gate import Gate
 from leasehold_agent.attempts.roster import Held, Phase, Roster, StopOrder
 from leasehold_agent.attempts.supervisor import Supervisor
-from leasehold_agent.clock import ServerClock, boottime
+from leasehold_agent.clock import ServerClock, boottime, utc_now
 from leasehold_agent.errors import LinkError, LockedError, RefusedError, Trouble, UnavailableError
 from leasehold_agent.exits import Exit, OperatorError
 from leasehold_agent.fault_points import reach
@@ -40,6 +41,7 @@ class Standing:
         settings: SettingsInForce,
         identity: Identity,
         roster: Roster,
+        gate: Gate,
         orders: ApiOrders,
         clock: ServerClock,
         *,
@@ -49,13 +51,15 @@ class Standing:
         self._settings = settings
         self._identity = identity
         self._roster = roster
+        self._gate = gate
         self._orders = orders
         self._clock = clock
         self._version = version
         self._once = once
         self._host = host_facts()
         self._supervisor: Supervisor | None = None
-        self._hello_is_due = asyncio.Event()
+        self.greet_soon: Callable[[], None] = lambda: None
+        """Says hello at once: the API shall hear of something that is said there."""
         self._link = "connecting"
         self._history = LinkHistory()
         self._vitals: Callable[[], Vitals | None] = lambda: None
@@ -75,13 +79,13 @@ class Standing:
         self,
         *,
         supervisor: Supervisor,
-        hello_is_due: asyncio.Event,
+        greet_soon: Callable[[], None],
         history: LinkHistory,
         vitals: Callable[[], Vitals | None],
     ) -> None:
         """Take the parts that need this one to be built first."""
         self._supervisor = supervisor
-        self._hello_is_due = hello_is_due
+        self.greet_soon = greet_soon
         self._history = history
         self._vitals = vitals
 
@@ -109,16 +113,18 @@ class Standing:
         return compose_hello(
             self._roster.on_disk(),
             version=self._version,
-            slots=1 if self._once else self._settings.now.slots,
+            slots=1 if self._once else self._gate.most_slots(self._settings.now.slots),
             labels=self._settings.now.labels,
             host=self._host,
             paused_because=self._roster.paused_because,
             health=self.health(),
+            policy=self._gate.facts(now=utc_now()),
             asked_at=self._clock.utc(),
         )
 
-    def greeted(self, answer: HelloAnswer) -> None:
-        """Take the answer to the greeting."""
+    def greeted(self, said: Hello, answer: HelloAnswer) -> None:
+        """Take the answer to the greeting that was sent."""
+        self._gate.greeted(said.policy)
         self.poll_wait_s = answer.intervals.poll_wait_s
         self.renew_every_s = answer.intervals.renew_every_s
         self.log_every_s = answer.intervals.log_every_s
@@ -164,7 +170,7 @@ class Standing:
         if leases and waited_s is not None and boottime() - asked_at - waited_s > LATEST_LEASE_S:
             # The API may have taken them for lost by now, and given them to others.
             logger.warning("leases came too late", extra={"leases": len(leases)})
-            self._hello_is_due.set()
+            self.greet_soon()
             return
         if leases:
             reach("agent.leases.answered.before-directory")
@@ -188,7 +194,7 @@ class Standing:
                 case "resume":
                     self._roster.resume(Name.API_PAUSE)
                 case "hello":
-                    self._hello_is_due.set()
+                    self.greet_soon()
 
     def link_is(self, trouble: LinkError | None) -> None:
         """Take how the last request of the pull loop went.
@@ -256,6 +262,7 @@ class Standing:
             paused_because=self._roster.paused_because,
             reasons=[reason_status(reason) for reason in self._roster.reasons],
             disk=disk_status(self._vitals(), low_water_mb=self._settings.now.disk_low_water_mb),
+            policy=self._gate.in_words(now=utc_now()),
             attempts=[_attempt_status(held) for held in self._roster.held],
         )
 

@@ -83,6 +83,8 @@ class Status(BaseModel):
     slots: int | None = None
     paused_because: list[str] = Field(default_factory=list[str])
     """Why no new work is taken; empty when it is."""
+    policy: str | None = None
+    """The site's policy in a few words; none when there is none."""
     reasons: list[ReasonStatus] = Field(default_factory=list[ReasonStatus])
     """The same by name and time, and what keeps no work out but should be known."""
     disk: DiskStatus | None = None

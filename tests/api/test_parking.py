@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from leasehold_api.leases.parking import Parking, Waiter
+from leasehold_api.leases.parking import Parking, Waiter, Wake
 
 
 @pytest.fixture
@@ -38,7 +38,8 @@ async def test_an_agent_is_woken_for_as_many_as_it_has_slots_and_then_the_next(p
         for placement in ("p", "q", "p"):
             parking.work_queued(placement)
 
-        assert (first.woken_for, second.woken_for) == (["p", "q"], ["p"])
+        assert [wake.placement for wake in first.woken_for] == ["p", "q"]
+        assert [wake.placement for wake in second.woken_for] == ["p"]
 
 
 async def test_an_agent_is_not_woken_for_what_its_site_does_not_offer(parking: Parking) -> None:
@@ -52,7 +53,7 @@ async def test_what_one_did_not_take_wakes_the_next(parking: Parking) -> None:
     with parking.park(agent="b", site="north", placements=["p"], capacity=1) as second:
         with parking.park(agent="a", site="north", placements=["p"], capacity=4) as gone:
             second.capacity = 1
-        parking.pass_on(["p"])
+        parking.pass_on([Wake("p")])
 
         assert not gone.woken_for
         assert await is_woken(second)

@@ -14,6 +14,12 @@ from leasehold_agent.health.link import CALM_S, MOST_BREAKS, WINDOW_S, LinkHisto
 from leasehold_agent.health.reasons import Name, Reasons
 
 PLACE = Path("/srv/agent")
+DOCUMENT = Path(__file__).parents[2] / "docs/reference/agent-health.md"
+
+
+@pytest.mark.parametrize("name", Name)
+def test_every_reason_is_documented_with_its_meaning_and_its_cure(name: Name) -> None:
+    assert f"| `{name.value}` |" in DOCUMENT.read_text()
 
 
 @pytest.mark.parametrize(

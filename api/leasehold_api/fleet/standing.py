@@ -24,6 +24,8 @@ class AgentStanding:
     locked_because: str | None
     is_finishing: bool
     """It is locked, and may bring what it holds to an end."""
+    policy: str | None
+    """The fingerprint of its site's own policy."""
     is_token_revoked: bool = False
     """The one token that was shown was ended before its time."""
 

@@ -122,6 +122,7 @@ class Authentication:
             team=standing.team,
             jkt=standing.jkt,
             is_finishing=standing.is_finishing,
+            policy=standing.policy,
         )
 
     async def task(self, request: Request) -> TaskCaller:

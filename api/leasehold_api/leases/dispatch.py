@@ -47,7 +47,11 @@ class Dispatch:
         while True:
             placements = await self._presence.placements_of(holder.site_id) if most else frozenset[str]()
             with self._parking.park(
-                agent=holder.agent_id, site=holder.site_id, placements=placements, capacity=most
+                agent=holder.agent_id,
+                site=holder.site_id,
+                placements=placements,
+                capacity=most,
+                policy=holder.policy,
             ) as waiter:
                 handed = await self._look_twice(holder, waiter, most=most, wait_s=ends_at - loop.time())
             if handed is not None:
@@ -67,6 +71,8 @@ class Dispatch:
             handed = await self._look(holder, waiter, most)
             if handed is None and wait_s > 0 and not self._parking.closed and await waiter.wait(wait_s):
                 handed = await self._look(holder, waiter, most)
+            if handed is None:
+                self._parking.looked_in_vain(waiter)
         finally:
             # Also when the agent went away meanwhile: what it was woken for is still queued.
             taken = len(handed.claimed) if handed else 0

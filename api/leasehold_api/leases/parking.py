@@ -10,6 +10,15 @@ from dataclasses import dataclass, field
 
 
 @dataclass(eq=False)
+class Wake:
+    """One task instance's way to who will take it."""
+
+    placement: str
+    in_vain: set[tuple[str, str | None]] = field(default_factory=set[tuple[str, str | None]])
+    """(site, policy) of agents that looked and may take nothing of it: others with the same policy are not woken."""
+
+
+@dataclass(eq=False)
 class Waiter:
     """One parked request."""
 
@@ -18,8 +27,10 @@ class Waiter:
     placements: frozenset[str]
     capacity: int
     """How many more task instances this agent could take: each wake-up for one uses one up."""
-    woken_for: list[str] = field(default_factory=list[str])
-    """Placements it was woken for, once per task instance."""
+    policy: str | None = None
+    """The fingerprint of the policy by which its site refuses work."""
+    woken_for: list[Wake] = field(default_factory=list[Wake])
+    """What it was woken for, once per task instance."""
     called: bool = False
     """There is something to tell this agent, whatever is queued."""
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -50,9 +61,11 @@ class Parking:
         self.closed = False
 
     @contextmanager
-    def park(self, *, agent: str, site: str, placements: Iterable[str], capacity: int) -> Generator[Waiter]:
+    def park(
+        self, *, agent: str, site: str, placements: Iterable[str], capacity: int, policy: str | None = None
+    ) -> Generator[Waiter]:
         """Be woken from now on. Park first and look at the queue then: what comes in between is not missed."""
-        waiter = Waiter(agent, site, frozenset(placements), capacity)
+        waiter = Waiter(agent, site, frozenset(placements), capacity, policy)
         self._waiters[waiter] = None
         for placement in waiter.placements:
             self._by_placement[placement][waiter] = None
@@ -68,18 +81,32 @@ class Parking:
 
     def work_queued(self, placement: str) -> None:
         """Wake one agent that can run one more task instance of this placement."""
-        if queue := self._by_placement.get(placement):
-            waiter = next(iter(queue))
-            waiter.capacity -= 1
-            waiter.woken_for.append(placement)
-            if waiter.capacity <= 0:
-                self._leave_queues(waiter)
-            waiter.wake()
+        self._wake_one(Wake(placement))
 
-    def pass_on(self, placements: Iterable[str]) -> None:
+    def pass_on(self, wakes: Iterable[Wake]) -> None:
         """Wake others for what a waiter was woken for and did not take."""
-        for placement in placements:
-            self.work_queued(placement)
+        for wake in wakes:
+            self._wake_one(wake)
+
+    def looked_in_vain(self, waiter: Waiter) -> None:
+        """Note that a waiter with a policy could take nothing of what it was woken for: it may refuse all of it.
+
+        Without this, two sites that refuse a task would wake each other for it for ever.
+        """
+        if waiter.policy is not None:
+            for wake in waiter.woken_for:
+                wake.in_vain.add((waiter.site, waiter.policy))
+
+    def _wake_one(self, wake: Wake) -> None:
+        queue = self._by_placement.get(wake.placement, {})
+        waiter = next((one for one in queue if (one.site, one.policy) not in wake.in_vain), None)
+        if waiter is None:
+            return
+        waiter.capacity -= 1
+        waiter.woken_for.append(wake)
+        if waiter.capacity <= 0:
+            self._leave_queues(waiter)
+        waiter.wake()
 
     def site_changed(self, site: str) -> None:
         """Wake the agents of a site whose placements changed: they must look again."""

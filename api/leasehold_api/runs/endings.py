@@ -60,6 +60,9 @@ def judge(
         case EndingKind.CANCELLED:
             # Stopped at the site by its operator: nobody cancelled the run, so the work goes elsewhere.
             return _lost(message or "stopped at its site", effort, now)
+        case EndingKind.REFUSED:
+            # Its site's right, and nobody's failure: it waits for another site, or another policy.
+            return Verdict(state=TaskState.QUEUED, tries=tries, losses=losses, reason=message or "refused by its site")
         case EndingKind.FAILED_FOR_GOOD:
             return Verdict(state=TaskState.FAILED, tries=tries + 1, losses=losses, reason=message)
         case EndingKind.FAILED | EndingKind.RETRY | EndingKind.TIMED_OUT:

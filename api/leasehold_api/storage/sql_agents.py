@@ -21,7 +21,7 @@ from leasehold_api.storage.sql_locks import SITE_LOCK, lock_agent, lock_of
 from leasehold_api.storage.sql_orders import orders_at, to_store
 from leasehold_api.storage.tables import agents, sites, task_instances
 from leasehold_api.storage.writer import Transaction
-from leasehold_protocol.v1.agents import HostFacts
+from leasehold_protocol.v1.agents import HostFacts, PolicyFacts
 from leasehold_protocol.v1.fleet import Agent, AgentList, RunningAttempts
 from leasehold_protocol.v1.health import AgentHealth
 
@@ -127,6 +127,7 @@ class SqlAgents:
             orders=orders_at(row.orders, now=now),
             health=None if row.health is None else AgentHealth.model_validate_json(row.health),
             health_at=instant_or_none(row.health_at),
+            policy=None if row.policy is None else PolicyFacts.model_validate_json(row.policy),
         )
 
 

@@ -40,6 +40,7 @@ _AGENT = (
         agents.c.locked_at,
         agents.c.locked_because,
         agents.c.locked_running,
+        agents.c.policy_fingerprint,
         *SITE_LOCK,
         sites.c.name.label("site"),
         teams.c.name.label("team"),
@@ -92,6 +93,7 @@ class SqlCallers:
             token_epoch=row.token_epoch,
             locked_because=lock_of(row).because,
             is_finishing=lock_of(row).is_finishing,
+            policy=row.policy_fingerprint,
             is_token_revoked=row.is_token_revoked,
         )
 

@@ -17,6 +17,7 @@ from leasehold_api.leases.claimed import Claimed
 from leasehold_api.signals import Signal, Topic
 from leasehold_api.storage.plans import Plans
 from leasehold_api.storage.sql_orders import orders_at
+from leasehold_api.storage.sql_policies import NOT_REFUSED, refuses_something
 from leasehold_api.storage.writer import Transaction
 from leasehold_protocol.v1.leases import Input, RunFacts
 
@@ -39,7 +40,7 @@ _TAKE_POSTGRESQL = _TAKE.format(
     picked=f"""
         SELECT c.id FROM site_placements sp CROSS JOIN LATERAL (
             SELECT id, priority, queued_at FROM task_instances t
-             WHERE t.placement_id = sp.placement_id AND t.state = 'queued'
+             WHERE t.placement_id = sp.placement_id AND t.state = 'queued'{{also}}
              {_ORDER} LIMIT {{most}} FOR UPDATE SKIP LOCKED) c
          WHERE sp.site_id = :site
          {_ORDER} LIMIT {{most}}"""
@@ -50,7 +51,7 @@ _HELD = text("SELECT count(*) FROM task_instances WHERE agent_id = :agent AND st
 
 # An agent that was locked after it asked gets nothing. FOR SHARE: a lock and a claim that meet wait for each other.
 _MOST_SLOTS = """
-    SELECT s.max_slots, a.orders FROM agents a JOIN sites s ON s.id = a.site_id
+    SELECT s.max_slots, a.orders, a.policy_fingerprint FROM agents a JOIN sites s ON s.id = a.site_id
      WHERE a.id = :agent AND a.locked_at IS NULL AND s.locked_at IS NULL {lock}
 """
 
@@ -77,10 +78,11 @@ def claim(tx: Transaction, plans: Plans, holder: AgentCaller, *, most: int, now:
     held = tx.run(_HELD, {"agent": holder.agent_id}).scalar_one()
     lock = "FOR SHARE OF a" if tx.dialect == "postgresql" else ""
     terms = tx.run(text(_MOST_SLOTS.format(lock=lock)), {"agent": holder.agent_id}).first()
+    if terms is None:
+        return []
     # What is ordered of the agent counts here too: it may not have heard of it yet.
-    ceiling = most_slots(terms.max_slots, orders_at(terms.orders, now=now)) if terms else 0
-    most = min(most, ceiling - held)
-    rows = _take(tx, holder, most=most, now=now) if most > 0 else []
+    most = min(most, most_slots(terms.max_slots, orders_at(terms.orders, now=now)) - held)
+    rows = _take(tx, holder, terms.policy_fingerprint, most=most, now=now) if most > 0 else []
     if not rows:
         return []
     tx.run(
@@ -101,15 +103,19 @@ def claim(tx: Transaction, plans: Plans, holder: AgentCaller, *, most: int, now:
     return _describe(tx, plans, holder, rows, now=now)
 
 
-def _take(tx: Transaction, holder: AgentCaller, *, most: int, now: float) -> list[Row[Any]]:
+def _take(tx: Transaction, holder: AgentCaller, policy: str | None, *, most: int, now: float) -> list[Row[Any]]:
     parameters: dict[str, Any] = {"agent": holder.agent_id, "site": holder.site_id, "now": now}
+    also = ""
+    if refuses_something(tx, holder.site_id, policy, now=now):
+        also = f" AND {NOT_REFUSED}"
+        parameters["policy"] = policy
     if tx.dialect == "postgresql":
-        statement = text(_TAKE_POSTGRESQL.format(most=_step(most)))
+        statement = text(_TAKE_POSTGRESQL.format(most=_step(most), also=also))
     else:
         placements = tx.run(_PLACEMENTS, {"site": holder.site_id}).scalars().all()
         if not placements:
             return []
-        statement = _take_sqlite(len(placements), _step(most))
+        statement = _take_sqlite(len(placements), _step(most), also)
         parameters |= {f"p{index}": placement for index, placement in enumerate(placements)}
     # RETURNING keeps no order.
     return sorted(tx.run(statement, parameters).all(), key=lambda row: (-row.priority, row.queued_at, row.id))
@@ -120,10 +126,10 @@ def _step(most: int) -> int:
     return 1 << (most.bit_length() - 1)
 
 
-def _take_sqlite(placements: int, most: int) -> TextClause:
+def _take_sqlite(placements: int, most: int, also: str) -> TextClause:
     walks = " UNION ALL ".join(
-        f"SELECT * FROM (SELECT id, priority, queued_at FROM task_instances"
-        f" WHERE placement_id = :p{index} AND state = 'queued' {_ORDER} LIMIT {most})"
+        f"SELECT * FROM (SELECT id, priority, queued_at FROM task_instances t"
+        f" WHERE placement_id = :p{index} AND state = 'queued'{also} {_ORDER} LIMIT {most})"
         for index in range(placements)
     )
     return text(_TAKE.format(picked=f"SELECT id FROM ({walks}) {_ORDER} LIMIT {most}"))

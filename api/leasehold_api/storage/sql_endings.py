@@ -13,6 +13,7 @@ from leasehold_api.runs.endings import Effort, Verdict, judge, taken_back
 from leasehold_api.signals import Signal, Topic
 from leasehold_api.storage.plans import Plans
 from leasehold_api.storage.sql_flow import queue, settle
+from leasehold_api.storage.sql_policies import remember
 from leasehold_api.storage.sql_telemetry import insert_metrics, last_metric_seq, put_xcom
 from leasehold_api.storage.writer import Transaction
 from leasehold_protocol.v1.leases import EndingKind, Outcome, OutcomeAck, OutcomeVerdict, parse_attempt_id
@@ -22,7 +23,7 @@ from leasehold_protocol.v1.runs import TaskState
 # that meet wait for each other in one order (SQLite has one writer and needs no locks).
 _STANDING = """
     SELECT t.id, t.run_id, t.task, t.dag_version_id, t.state, t.epoch, t.tries, t.losses, t.cancel_reason,
-           t.placement_id, a.epoch AS attempt_epoch, a.agent_id, a.ending, a.assumed
+           t.placement_id, a.epoch AS attempt_epoch, a.agent_id, a.site_id, a.ending, a.assumed
       FROM task_instances t JOIN attempts a ON a.task_instance_id = t.id
      WHERE t.id = :id AND a.epoch = :epoch {lock}
 """
@@ -163,6 +164,8 @@ def _end_attempt(tx: Transaction, standing: Row[Any], outcome: Outcome, *, assum
 
 def _take_effect(tx: Transaction, plans: Plans, standing: Row[Any], outcome: Outcome, *, now: float) -> None:
     ending = outcome.ending
+    if ending.kind is EndingKind.REFUSED and ending.refusal is not None:
+        remember(tx, standing, ending.refusal, ending.message or "it gave no reason", now=now)
     verdict = _judge(plans, tx, standing, ending.kind, ending.message, ending.retry_after_s, now=now)
     _move_on(tx, plans, standing, verdict, now=now)
 

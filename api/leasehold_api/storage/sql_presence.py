@@ -20,7 +20,8 @@ from leasehold_protocol.v1.orders import Orders
 _HELLO = text("""
     UPDATE agents
        SET last_seen_at = :now, version = :version, host = :host, slots = :slots, paused_because = :reasons,
-           health = COALESCE(:health, health), health_at = COALESCE(:health_at, health_at)
+           health = COALESCE(:health, health), health_at = COALESCE(:health_at, health_at),
+           policy = :policy, policy_fingerprint = :fingerprint
      WHERE id = :agent
     RETURNING site_id
 """)
@@ -73,6 +74,8 @@ class SqlPresence:
                     "host": hello.host.model_dump_json(),
                     "slots": hello.slots,
                     **_said(hello.paused_because, hello.health, now),
+                    "policy": None if hello.policy is None else hello.policy.model_dump_json(),
+                    "fingerprint": None if hello.policy is None else hello.policy.fingerprint,
                 },
             ).scalar_one()
             terms = tx.run(_TERMS, {"site": site}).one()

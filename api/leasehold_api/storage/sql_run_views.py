@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, select, text
 from leasehold_api.clock import instant, instant_or_none
 from leasehold_api.errors import NotFoundError
 from leasehold_api.storage.database import Database
+from leasehold_api.storage.sql_policies import reasons_of
 from leasehold_api.storage.tables import dag_versions, dags, runs, teams
 from leasehold_protocol.v1.manifest import RESULT_KEY, Manifest
 from leasehold_protocol.v1.runs import (
@@ -151,11 +152,15 @@ def _detail(connection: Connection, team_id: str, run: str) -> RunDetail:
     attempts: defaultdict[str, list[AttemptSummary]] = defaultdict(list)
     for attempt in connection.execute(_ATTEMPTS, {"run": run}):
         attempts[attempt.task_instance_id].append(_attempt(attempt))
-    tasks = [_task(task, upstream[task.task], attempts[task.id]) for task in connection.execute(_TASKS, {"run": run})]
+    refused = reasons_of(connection, run)
+    tasks = [
+        _task(task, upstream[task.task], attempts[task.id], refused.get(task.id))
+        for task in connection.execute(_TASKS, {"run": run})
+    ]
     return RunDetail(**_summary(row), params=json.loads(row.params), tasks=tasks)
 
 
-def _task(row: Row[Any], upstream: list[str], attempts: list[AttemptSummary]) -> TaskInstance:
+def _task(row: Row[Any], upstream: list[str], attempts: list[AttemptSummary], refused: str | None) -> TaskInstance:
     return TaskInstance(
         task_instance=row.id,
         task=row.task,
@@ -163,7 +168,7 @@ def _task(row: Row[Any], upstream: list[str], attempts: list[AttemptSummary]) ->
         state=TaskState(row.state),
         try_number=attempts[-1].try_number if attempts else 0,
         epoch=row.epoch,
-        reason=row.cancel_reason or row.reason or _why_it_waits(row),
+        reason=row.cancel_reason or refused or row.reason or _why_it_waits(row),
         site=row.site,
         queued_at=instant_or_none(row.queued_at),
         started_at=instant_or_none(row.started_at),

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -57,7 +57,15 @@ class AttemptDirectory:
         """The log, masked."""
         return self.path / "output.log"
 
-    def create(self, lease: Lease, around: Surroundings, *, received_at: datetime, deadline_boottime_s: float) -> None:
+    def create(
+        self,
+        lease: Lease,
+        around: Surroundings,
+        *,
+        received_at: datetime,
+        deadline_boottime_s: float,
+        limits: Mapping[str, object] | None = None,
+    ) -> None:
         """Make the directory and write ``lease.json``, durably: from here on a crash is noticed as a loss.
 
         Raises:
@@ -76,7 +84,7 @@ class AttemptDirectory:
                 "python": str(around.python),
                 "sdk_path": str(around.sdk_dir),
             },
-            "limits": {},
+            "limits": dict(limits or {}),
         }
         write_durably(self.path / "lease.json", json.dumps(document, ensure_ascii=False).encode())
         sync_directory(self.path.parent)

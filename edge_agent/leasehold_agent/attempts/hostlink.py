@@ -25,9 +25,10 @@ logger = logging.getLogger(__name__)
 class HostLink:
     """One connection to the host of one attempt."""
 
-    def __init__(self, held: Held, ask: Ask) -> None:
+    def __init__(self, held: Held, ask: Ask, refuses: Callable[[str], tuple[int, object] | None]) -> None:
         self._held = held
         self._ask = ask
+        self._refuses = refuses
 
     async def follow(self) -> bool:
         """Stay connected until the host says that it ended (True), or the line breaks (False).
@@ -106,6 +107,8 @@ class HostLink:
         route = api_path(path)
         if route is None or method not in ("GET", "PUT", "DELETE"):
             return 404, {"code": "not_found", "detail": f"there is no {method} {path} for a task"}
+        if (refused := self._refuses(path)) is not None:
+            return refused
         try:
             status, answer = await persist(lambda: self._ask(method, route, body))
             if isinstance(answer, dict) and answer.get("inline") is False:

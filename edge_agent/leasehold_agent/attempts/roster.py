@@ -30,7 +30,7 @@ class StopOrder:
     """Why an attempt must stop. The host gets it again with every new connection, until the attempt has ended."""
 
     kind: str
-    """``cancelled`` or ``lease_expired``: the kind of the ending."""
+    """``cancelled``, ``lease_expired`` or ``refused``: the kind of the ending."""
     reason: str
     grace_s: float = 10.0
 
@@ -101,6 +101,7 @@ class Roster:
     def __init__(self, slots: int) -> None:
         self._wish = slots
         self._ceiling = slots
+        self._limit: int | None = None
         self._held: dict[str, Held] = {}
         self._ordered: int | None = None
         self.backlog: deque[Waiting] = deque()
@@ -159,8 +160,8 @@ class Roster:
 
     @property
     def slots(self) -> int:
-        """How many attempts may run at once: the operator's wish, under the site's ceiling and what the API ordered."""
-        return min(self._wish, self._ceiling, self._ordered or self._ceiling)
+        """How many attempts may run at once: the operator's wish, under what site, API and policy allow."""
+        return min([self._wish, self._ceiling, *(most for most in (self._ordered, self._limit) if most is not None)])
 
     def set_wish(self, slots: int) -> None:
         """Take in what the site's operator set."""
@@ -177,6 +178,12 @@ class Roster:
         """Take in what the API allows."""
         self._ceiling = slots
         self._notify()
+
+    def set_limit(self, slots: int | None) -> None:
+        """Take in what the site's policy allows; none: all that is wished."""
+        if slots != self._limit:
+            self._limit = slots
+            self._notify()
 
     @property
     def running(self) -> int:

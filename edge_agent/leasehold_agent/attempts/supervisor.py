@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -11,6 +12,7 @@ from typing import Protocol
 
 from leasehold_agent.attempts.bundles import BadBundleError, Bundles
 from leasehold_agent.attempts.directory import AttemptDirectories, AttemptDirectory, Surroundings, UnsafeAttemptIdError
+from leasehold_agent.attempts.gate import Gate
 from leasehold_agent.attempts.hostlink import Ask, HostLink
 from leasehold_agent.attempts.roster import Held, Phase, Roster
 from leasehold_agent.backoff import Backoff, persist
@@ -18,12 +20,15 @@ from leasehold_agent.clock import boottime, utc_now
 from leasehold_agent.errors import LinkError
 from leasehold_agent.fault_points import reach
 from leasehold_agent.health.reasons import Name
+from leasehold_agent.host import instants
+from leasehold_agent.host.lines import record
 from leasehold_agent.host.remains import kill_remains
 from leasehold_agent.identity.access import CachedToken
 from leasehold_agent.identity.oauth import Granted
 from leasehold_agent.secret import Secret
 from leasehold_protocol.v1.agents import AttemptState
 from leasehold_protocol.v1.leases import Ending, EndingKind, Lease, Outcome
+from leasehold_protocol.v1.telemetry import LogTail
 
 MOST_FOUND = 64
 """Attempts of the backlog that are attended to at a time."""
@@ -73,6 +78,7 @@ class Supervisor:
         bundles: Bundles,
         hosts: HostStarter,
         roster: Roster,
+        gate: Gate,
         delivery: Deliverer,
         task_token: Callable[[str], CachedToken],
         ask: Callable[[CachedToken], Ask],
@@ -83,6 +89,7 @@ class Supervisor:
         self._bundles = bundles
         self._hosts = hosts
         self._roster = roster
+        self._gate = gate
         self._delivery = delivery
         self._task_token = task_token
         self._ask = ask
@@ -175,6 +182,11 @@ class Supervisor:
         return done
 
     async def _start(self, held: Held, lease: Lease) -> None:
+        if (refused := self._gate.refuse(lease, held.directory, now=utc_now())) is not None:
+            logger.warning("lease refused", extra={"attempt": held.attempt, "reason": refused.message})
+            outcome = Outcome(attempt=held.attempt, ending=refused, log=_only_line(f"not started: {refused.message}"))
+            await self._delivery.report(outcome, held)
+            return
         try:
             await asyncio.to_thread(
                 held.directory.create,
@@ -182,6 +194,7 @@ class Supervisor:
                 self._around,
                 received_at=utc_now(),
                 deadline_boottime_s=held.deadline,
+                limits=self._gate.limits(),
             )
         except FileExistsError:
             return
@@ -246,7 +259,7 @@ class Supervisor:
             backoff = Backoff()
             while not _has_ended(held) and await asyncio.to_thread(directory.is_held):
                 try:
-                    if await HostLink(held, self._ask(held.task_token)).follow():
+                    if await HostLink(held, self._ask(held.task_token), self._gate.refuse_question).follow():
                         break
                     backoff.after_success()
                 except (OSError, TimeoutError):
@@ -294,6 +307,12 @@ def _end(directory: AttemptDirectory, ending: Ending) -> tuple[list[int], OSErro
         except OSError as error:
             return killed, error
         return killed, None
+
+
+def _only_line(message: str) -> LogTail:
+    """Return the whole log of an attempt that has no directory."""
+    line = record(instants.now(), "agent", message)
+    return LogTail(offset=0, data=line, size=len(line), sha256=hashlib.sha256(line).hexdigest())
 
 
 def _ending(kind: EndingKind, message: str) -> Ending:

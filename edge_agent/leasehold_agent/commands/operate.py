@@ -54,6 +54,8 @@ def reload(arguments: Namespace) -> Exit:
     said = f"Changed: {', '.join(changed)}." if changed else "Nothing changed that can change while it runs."
     if waiting:
         said += f" These take a restart: {', '.join(waiting)}."
+    if answer["policy"]:
+        said += f"\nThe site's policy: {answer['policy']}."
     return _show(arguments, answer, said)
 
 

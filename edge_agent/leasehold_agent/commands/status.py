@@ -51,6 +51,8 @@ def _lines(status: Status) -> Iterator[str]:
     if status.slots is not None:
         taken = sum(one.phase in ("starting", "running") for one in status.attempts)
         yield f"slots     {taken} of {status.slots} taken"
+    if status.policy is not None:
+        yield f"policy    {status.policy}"
     yield f"new work  {_new_work(status)}"
     for reason in status.reasons:
         holds = "no new work" if reason.blocks else "to know"

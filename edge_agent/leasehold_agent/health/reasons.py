@@ -24,6 +24,25 @@ class Name(StrEnum):
     LINK = "link"
     HOSTS = "hosts"
     KEY_STORE = "key_store"
+    POLICY = "policy"
+    POLICY_NEWS = "policy_news"
+    HOURS = "hours"
+    SPOOL = "spool"
+
+
+ORDERED = frozenset(
+    {
+        Name.OPERATOR,
+        Name.API_PAUSE,
+        Name.API_DRAIN,
+        Name.DRAINING,
+        Name.ONCE,
+        Name.BACKLOG,
+        Name.POLICY_NEWS,
+        Name.HOURS,
+    }
+)
+"""With these an agent is well: it was told so, or has to do something else first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,8 @@ class Vitals:
     budget_bytes: int
     spool_bytes: int
     """What attempts and bundles take."""
+    attempts_bytes: int
+    """What attempts alone take."""
     undelivered_attempts: int
     """Ended, and not acknowledged whole."""
     undelivered_log_bytes: int

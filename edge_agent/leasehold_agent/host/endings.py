@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 LONGEST_MESSAGE = 4000
@@ -18,6 +19,8 @@ class Ending:
     exit_code: int | None = None
     signal: int | None = None
     retry_after_s: float | None = None
+    refusal: Mapping[str, object] | None = None
+    """The protocol's ``Refusal``, with the kind ``refused``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

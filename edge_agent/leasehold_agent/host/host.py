@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import socket
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from secrets import token_urlsafe
 from typing import cast
 
@@ -17,7 +17,7 @@ from leasehold_agent.host.control import Control
 from leasehold_agent.host.deadline import Deadline
 from leasehold_agent.host.directory import AttemptDirectory
 from leasehold_agent.host.endings import Ending, Said, Stop, decide, shortened
-from leasehold_agent.host.launching import environment, prepared, why_not_started
+from leasehold_agent.host.launching import RefusedByPolicyError, environment, permitted, prepared, why_not_started
 from leasehold_agent.host.lease import HostLease
 from leasehold_agent.host.masking import Secrets, SecretTooShortError
 from leasehold_agent.host.output import Output
@@ -33,7 +33,7 @@ from leasehold_agent.runtimes.result import ResultCapture, ResultError
 GRACE_S = 10.0
 """From SIGTERM to SIGKILL, unless whoever stops the task says otherwise."""
 
-_STOP_KINDS = ("cancelled", "lease_expired", "lost", "timed_out")
+_STOP_KINDS = ("cancelled", "lease_expired", "lost", "refused", "timed_out")
 _LEASE_EXPIRED = (
     "the lease ended before it could be renewed: the API was out of reach for longer than the task's max_offline"
 )
@@ -132,13 +132,15 @@ class Host:
                 await self._fetch_inputs()
             if self._stop is not None:
                 return Ending(kind=self._stop.kind, message=self._stop.reason)
-            launch = prepared(self._lease, self._context(), self._directory)
+            launch = permitted(prepared(self._lease, self._context(), self._directory), self._lease)
             capture = ResultCapture(launch.result)
             self._start(launch, secret, capture)
         except RuntimeMissingError as problem:
             return self._not_started("could_not_start", str(problem))
         except WorkRefusedError as problem:
             return self._not_started("failed", str(problem))
+        except RefusedByPolicyError as problem:
+            return self._refused(str(problem))
         return await self._see_through(capture)
 
     async def _see_through(self, capture: ResultCapture) -> Ending:
@@ -184,7 +186,9 @@ class Host:
         stderr = Output("stderr", spool=self._spool, secrets=self._secrets)
         self._started_at = instants.now()
         try:
-            pid = self._process.start(launch.argv, env=env, cwd=launch.cwd, stdout=stdout, stderr=stderr)
+            pid = self._process.start(
+                launch.argv, env=env, cwd=launch.cwd, stdout=stdout, stderr=stderr, memory=self._lease.memory_bytes
+            )
         except (OSError, ValueError) as problem:
             self._started_at = None
             raise RuntimeMissingError(why_not_started(launch, problem)) from None
@@ -194,6 +198,12 @@ class Host:
     def _not_started(self, kind: str, message: str) -> Ending:
         self._say(f"the task was not started: {message}")
         return Ending(kind=kind, message=message)
+
+    def _refused(self, reason: str) -> Ending:
+        """Return the ending of a task whose arguments, known only now, the site's policy does not allow."""
+        message = f"refused by the site's policy: {reason}"
+        ending = self._not_started("refused", message)
+        return replace(ending, refusal={"policy": self._lease.policy or "none", "concerns": "instance"})
 
     def _arm_timeout(self) -> asyncio.TimerHandle | None:
         limit_s = self._lease.timeout_s
@@ -225,6 +235,7 @@ class Host:
             "exit_code": ending.exit_code,
             "signal": ending.signal,
             "retry_after_s": ending.retry_after_s,
+            "refusal": ending.refusal,
             "started_at": self._started_at,
             "ended_at": instants.now(),
             "usage": self._process.usage() if self._started_at else None,

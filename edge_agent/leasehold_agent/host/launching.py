@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import cast
 from urllib.parse import quote
 
+from leasehold_agent.host.allowed import program_refusal, resolved
 from leasehold_agent.host.checks import Object
 from leasehold_agent.host.directory import AttemptDirectory
 from leasehold_agent.host.lease import HostLease
-from leasehold_agent.runtimes.port import Launch, Place
+from leasehold_agent.runtimes.port import Launch, Place, RuntimeMissingError
 from leasehold_agent.runtimes.registry import runtime_for
+
+
+class RefusedByPolicyError(Exception):
+    """The site's policy does not let it run. The message says why."""
 
 
 def prepared(lease: HostLease, context: Object, directory: AttemptDirectory) -> Launch:
@@ -28,6 +36,26 @@ def prepared(lease: HostLease, context: Object, directory: AttemptDirectory) -> 
         surroundings=os.environ,
     )
     return runtime_for(lease.work.get("kind")).prepare(lease.work, context, place)
+
+
+def permitted(launch: Launch, lease: HostLease) -> Launch:
+    """Return what to start under the site's policy: the very file that the policy was asked about.
+
+    Raises:
+        RefusedByPolicyError: the policy does not allow it.
+        RuntimeMissingError: there is no such program.
+    """
+    if lease.programs is None or lease.work.get("kind") != "program":
+        return launch
+    program, *arguments = launch.argv
+    path = resolved(program, search_path=launch.env.get("PATH"), cwd=launch.cwd)
+    if path is None:
+        raise RuntimeMissingError(why_not_started(launch, FileNotFoundError()))
+    variables = lease.work.get("env")
+    names = list(cast("Mapping[str, object]", variables)) if isinstance(variables, dict) else []
+    if reason := program_refusal(lease.programs, path, arguments, names):
+        raise RefusedByPolicyError(reason)
+    return replace(launch, argv=(path, *arguments))
 
 
 def environment(launch: Launch, *, attempt: str, socket_path: str, secret: str) -> dict[str, str]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from leasehold_agent.host.allowed import ProgramRule
+
 Object = Mapping[str, object]
 """A JSON object."""
 
@@ -48,6 +50,12 @@ class HostLease:
     python: str | None
     sdk_path: str | None
     log_bytes: int | None
+    memory_bytes: int | None = None
+    """Of address space, for each process."""
+    programs: tuple[ProgramRule, ...] | None = None
+    """What the site's policy lets ``program`` tasks run; none: there is no policy."""
+    policy: str | None = None
+    """The fingerprint of the policy."""
 
 
 def read_lease(path: Path) -> HostLease:
@@ -80,13 +88,25 @@ def _lease(lease: _Reader) -> HostLease:
         connections=needs.texts("connections"),
         variables=task.texts("variables"),
         inputs=tuple(_input(item) for item in lease.objects("inputs")),
-        timeout_s=task.maybe_number("timeout_s"),
+        timeout_s=_shortest(task.maybe_number("timeout_s"), limits.maybe_number("timeout_s")),
         deadline_boottime_s=lease.number("deadline_boottime_s"),
         bundle_dir=lease.maybe_text("bundle_dir"),
         python=runtime.maybe_text("python"),
         sdk_path=runtime.maybe_text("sdk_path"),
-        log_bytes=None if (most := limits.maybe_number("log_bytes")) is None else int(most),
+        log_bytes=limits.maybe_whole("log_bytes"),
+        memory_bytes=limits.maybe_whole("memory_bytes"),
+        programs=tuple(_program(item) for item in limits.objects("programs")) if limits.has("programs") else None,
+        policy=limits.maybe_text("policy"),
     )
+
+
+def _shortest(wish: float | None, limit: float | None) -> float | None:
+    return min((one for one in (wish, limit) if one is not None), default=None)
+
+
+def _program(item: _Reader) -> ProgramRule:
+    args = tuple(item.lists_of_texts("args")) if item.has("args") else None
+    return ProgramRule(path=item.text("path"), args=args, env=item.texts("env"))
 
 
 def _input(item: _Reader) -> UpstreamInput:
@@ -113,6 +133,18 @@ class _Reader:
 
     def objects(self, key: str) -> list[_Reader]:
         return [_Reader(item, f"{self._name}: {key}[{n}]") for n, item in enumerate(self._list(key))]
+
+    def has(self, key: str) -> bool:
+        return self.fields.get(key) is not None
+
+    def maybe_whole(self, key: str) -> int | None:
+        return None if (value := self.maybe_number(key)) is None else int(value)
+
+    def lists_of_texts(self, key: str) -> list[tuple[str, ...]]:
+        lists = self._list(key)
+        if not all(isinstance(item, list) for item in lists):
+            raise LeaseUnreadableError(f"{self._name}: {key} is not a list of lists")
+        return [tuple(map(str, cast("list[object]", item))) for item in lists]
 
     def texts(self, key: str) -> tuple[str, ...]:
         return tuple(str(item) for item in self._list(key))

@@ -10,6 +10,7 @@ import resource
 import signal
 import subprocess
 from collections.abc import Mapping
+from functools import partial
 from typing import Protocol
 
 from leasehold_agent.host import linux, tree
@@ -53,18 +54,31 @@ class TaskProcess:
         """The main process, once it was started."""
         return self._pid
 
-    def start(self, argv: tuple[str, ...], *, env: Mapping[str, str], cwd: str, stdout: Sink, stderr: Sink) -> int:
+    def start(
+        self,
+        argv: tuple[str, ...],
+        *,
+        env: Mapping[str, str],
+        cwd: str,
+        stdout: Sink,
+        stderr: Sink,
+        memory: int | None = None,
+    ) -> int:
         """Start the task in a session of its own and begin to drain its output.
+
+        ``memory`` bounds the address space of each of its processes, in bytes.
 
         Raises:
             OSError: if there is no such program, or it can't be executed.
         """
         out, err = _wide_pipe(), _wide_pipe()
         try:
-            # No preexec_fn: without one the child is made by vfork, which costs 0.2 ms here and a fork 3 ms.
+            # No preexec_fn unless there is a limit to set: without one the child is made by vfork, which costs 0.2 ms
+            # here and a fork 3 ms. Set later, the limit could be raised again by who is quick.
+            bound = None if memory is None else partial(_bound_memory, memory)
             process = subprocess.Popen(
                 argv, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=out[1], stderr=err[1],
-                close_fds=True, start_new_session=True, umask=0o077,
+                close_fds=True, start_new_session=True, umask=0o077, preexec_fn=bound,
             )  # fmt: skip
         except BaseException:
             os.close(out[0])
@@ -184,3 +198,9 @@ def _wide_pipe() -> tuple[int, int]:
     with contextlib.suppress(OSError):
         fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
     return reading, writing
+
+
+def _bound_memory(most: int) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from leasehold_protocol import PROTOCOL_VERSION
-from leasehold_protocol.v1.agents import AttemptOnDisk, Hello, HostFacts
+from leasehold_protocol.v1.agents import AttemptOnDisk, Hello, HostFacts, PolicyFacts
 from leasehold_protocol.v1.health import AgentHealth
 
 RUNTIMES = ["python", "program"]
@@ -37,6 +37,7 @@ def compose_hello(
     host: HostFacts,
     paused_because: list[str],
     health: AgentHealth,
+    policy: PolicyFacts | None,
     asked_at: datetime,
 ) -> Hello:
     """Return the greeting. ``slots`` is the operator's wish; ``asked_at`` the time by the server's clock."""
@@ -51,5 +52,6 @@ def compose_hello(
         attempts=on_disk[:MOST_ATTEMPTS],
         paused_because=paused_because,
         health=health,
+        policy=policy,
         asked_at=asked_at,
     )

@@ -37,8 +37,8 @@ class LinkOwner(Protocol):
         """Return the greeting as of now."""
         ...
 
-    def greeted(self, answer: HelloAnswer) -> None:
-        """Take the answer to the greeting."""
+    def greeted(self, said: Hello, answer: HelloAnswer) -> None:
+        """Take the answer to the greeting that was sent."""
         ...
 
     def leased(self, answer: LeaseAnswer, asked_at: float) -> None:
@@ -91,12 +91,13 @@ class Pull:
         async with self.granting:
             self.hello_is_due.clear()
             self._cut_short.clear()
+            said = self._owner.hello()
             try:
-                answer = await self._api.hello(self._owner.hello())
+                answer = await self._api.hello(said)
             except BaseException:
                 self.hello_is_due.set()
                 raise
-            self._owner.greeted(answer)
+            self._owner.greeted(said, answer)
             if self._is_unsettled:
                 self._is_unsettled = False
                 self._again_at = boottime() + SETTLED_AFTER_S

@@ -76,6 +76,9 @@ agents = Table(
     Column("orders", Text),  # what people ordered of it, as JSON; none: nothing
     Column("health", Text),  # how it is by its own word, as JSON
     Column("health_at", Double),
+    # The site's own policy, as the agent last said.
+    Column("policy", Text),
+    Column("policy_fingerprint", Text),
 )
 Index(None, agents.c.site_id)
 Index(None, agents.c.next_jkt, unique=True)

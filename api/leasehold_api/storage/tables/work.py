@@ -187,3 +187,15 @@ metric_points = Table(
     Column("value", Double, nullable=False),
     Column("tags", Text),
 )
+
+# What a site's own policy refused: claims by agents with that policy pass it over until the time is over.
+policy_refusals = Table(
+    "policy_refusals",
+    metadata,
+    Column("site_id", Text, ForeignKey("sites.id", ondelete="CASCADE"), primary_key=True),
+    Column("fingerprint", Text, primary_key=True),  # of the policy
+    # "<dag version id> <task>", or the id of one task instance.
+    Column("subject", Text, primary_key=True),
+    Column("message", Text, nullable=False),
+    Column("expires_at", Double, nullable=False),
+)

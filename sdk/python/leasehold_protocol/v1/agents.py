@@ -9,7 +9,7 @@ from pydantic import Field
 
 from leasehold_protocol.v1.health import AgentHealth
 from leasehold_protocol.v1.leases import AttemptId, Control
-from leasehold_protocol.v1.message import Identifier, Instant, Labels, Message, Name, Seconds, Thumbprint
+from leasehold_protocol.v1.message import Identifier, Instant, Labels, Message, Name, Seconds, Text, Thumbprint
 from leasehold_protocol.v1.orders import Orders
 
 
@@ -39,6 +39,20 @@ class AttemptOnDisk(Message):
     state: AttemptState
 
 
+class PolicyFacts(Message):
+    """The coarse facts of the policy that a site's owner keeps there. The centre can't change it."""
+
+    fingerprint: Annotated[Text, Field(max_length=200)] | None = None
+    """Tells one policy from another; none while it can't be used."""
+    problem: Annotated[Text, Field(max_length=1000)] | None = None
+    """Why it can't be used: then nothing may run there."""
+    slots: int | None = None
+    hours_open: bool | None = None
+    """Whether it is in its working hours; none when it has none."""
+    hours_until: Instant | None = None
+    """Until when that stays so."""
+
+
 class Hello(Message):
     """``POST /v1/agent/hello``: who is here, and what it still has."""
 
@@ -57,6 +71,8 @@ class Hello(Message):
     paused_because: list[str] = Field(default_factory=list[str])
     """Why the agent takes no new leases at the moment; empty when it does."""
     health: AgentHealth | None = None
+    policy: PolicyFacts | None = None
+    """The site's own policy, where there is one."""
 
 
 class AttemptVerdict(StrEnum):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from leasehold_protocol.v1.agents import HostFacts
+from leasehold_protocol.v1.agents import HostFacts, PolicyFacts
 from leasehold_protocol.v1.context import ConnectionFields
 from leasehold_protocol.v1.health import AgentHealth
 from leasehold_protocol.v1.message import (
@@ -125,6 +125,8 @@ class Agent(Message):
     health: AgentHealth | None = None
     health_at: Instant | None = None
     """When it last said so."""
+    policy: PolicyFacts | None = None
+    """The site's own policy, as the agent last said."""
 
 
 class LockRequest(Message):

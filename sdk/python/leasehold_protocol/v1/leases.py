@@ -175,6 +175,7 @@ class EndingKind(StrEnum):
     LOST = "lost"  # the site lost the attempt (power, kill -9 of its host): an infrastructure failure
     LEASE_EXPIRED = "lease_expired"  # the site stopped it because it could not renew in time
     COULD_NOT_START = "could_not_start"  # the site could not run it (no such runtime, bundle broken)
+    REFUSED = "refused"  # the site's own policy does not let it run: no try, and no failure of anybody's
 
 
 class Usage(Message):
@@ -182,6 +183,16 @@ class Usage(Message):
 
     cpu_s: float = 0.0
     max_rss_bytes: int = 0
+
+
+class Refusal(Message):
+    """With the ending ``refused``: what to remember, so that the same is not asked again at once."""
+
+    policy: Annotated[Text, Field(min_length=1, max_length=200)]
+    """The fingerprint of the policy that refuses; another policy may be asked at once."""
+    concerns: Literal["task", "instance"] = "task"
+    """The task in this version of its DAG, or this one task instance, whose arguments were refused."""
+    again_after_s: Seconds = 3600.0
 
 
 class Ending(Message):
@@ -197,6 +208,8 @@ class Ending(Message):
     started_at: Instant | None = None
     ended_at: Instant
     usage: Usage | None = None
+    refusal: Refusal | None = None
+    """With ``refused``; without it nothing is remembered, and any agent may be asked again."""
 
 
 class SmallXCom(Message):

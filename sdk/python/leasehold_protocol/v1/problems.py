@@ -27,6 +27,7 @@ class ProblemCode(StrEnum):
     FORBIDDEN = "forbidden"  # 403: known caller, but not this caller's to do
     NOT_DECLARED = "not_declared"  # 403: the task did not declare what it asks for
     NOT_GRANTED = "not_granted"  # 403: the site was not granted what the task asks for
+    REFUSED_BY_POLICY = "refused_by_policy"  # 403: the policy of the task's site does not allow it
     NOT_FOUND = "not_found"  # 404
     METHOD_NOT_ALLOWED = "method_not_allowed"  # 405
     CONFLICT = "conflict"  # 409: the object's state does not allow this

@@ -79,6 +79,7 @@ def show(agent: AgentName, *, team: TeamOption = None, json: JsonOption = False)
             ("locked because", found.locked_because or ""),
             ("running attempts", "may finish" if found.locked_running is RunningAttempts.FINISH else ""),
             ("takes no work because", "; ".join(found.paused_because)),
+            ("site's policy", _policy(found)),
             ("ordered", "; ".join(_orders(found.orders))),
             ("worth knowing", "; ".join(_notices(found))),
             ("slots", f"{found.running} of {found.slots} in use" if found.slots else ""),
@@ -220,6 +221,20 @@ def _undelivered(health: AgentHealth | None) -> str:
     if health is None or not (health.undelivered_attempts or health.undelivered_log_bytes):
         return ""
     return f"{health.undelivered_attempts or 0} attempts, {show_size(health.undelivered_log_bytes or 0)} of log"
+
+
+def _policy(agent: Agent) -> str:
+    if (policy := agent.policy) is None:
+        return ""
+    if policy.problem is not None or policy.fingerprint is None:
+        return f"can't be used, so nothing may run: {policy.problem or 'the agent does not say why'}"
+    words = [f"in force ({policy.fingerprint[:8]})"]
+    if policy.slots is not None:
+        words.append(f"at most {policy.slots} slots")
+    if policy.hours_open is not None:
+        until = "" if policy.hours_until is None else f" until {policy.hours_until.astimezone():%a %Y-%m-%d %H:%M %Z}"
+        words.append(f"{'within' if policy.hours_open else 'outside'} working hours{until}")
+    return ", ".join(words)
 
 
 def _host(agent: Agent) -> str:
