@@ -27,7 +27,7 @@ class Client(Protocol):
         """Return its id."""
         ...
 
-    def check_client_secret(self, secret: str) -> bool:
+    def check_client_secret(self, secret: str, /) -> bool:
         """Say whether this is its secret."""
         ...
 

@@ -59,7 +59,11 @@ class SqlPeopleStore:
     def code(self, sha256: str) -> AuthorizationCode | None:
         """Return a code."""
         row = self._tx.run(select(oauth_codes).where(oauth_codes.c.sha256 == sha256)).first()
-        return None if row is None else AuthorizationCode(**row._mapping)
+        return (
+            None
+            if row is None
+            else AuthorizationCode(**{name: getattr(row, name) for name in AuthorizationCode.__slots__})
+        )
 
     def use_code(self, sha256: str, *, sign_in_id: str, now: float) -> bool:
         """Use a code once; see the port."""
@@ -251,5 +255,6 @@ class SqlPeopleStore:
 def _device(row: Row[Any] | None) -> DeviceRequest | None:
     if row is None:
         return None
-    facts = {name: getattr(row, name) for name in DeviceRequest.__slots__}
-    return DeviceRequest(**facts | {"state": DeviceState(row.state)})
+    facts: dict[str, Any] = {name: getattr(row, name) for name in DeviceRequest.__slots__}
+    facts["state"] = DeviceState(row.state)
+    return DeviceRequest(**facts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -93,7 +93,7 @@ class SignedInPerson:
 
 
 @contextmanager
-def _alone(file: Path) -> Iterator[None]:
+def _alone(file: Path) -> Generator[None]:
     """Hold a lock among all processes of this user; it ends with the process, whatever happens to it."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
