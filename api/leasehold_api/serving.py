@@ -11,7 +11,8 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from leasehold_api.app import make_app, open_house
+from leasehold_api.app import make_app
+from leasehold_api.building import open_house
 from leasehold_api.config import Settings
 from leasehold_api.http.house import House
 

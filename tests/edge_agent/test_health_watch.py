@@ -10,7 +10,7 @@ import pytest
 
 from leasehold_agent.attempts.bundles import Bundles
 from leasehold_agent.attempts.directory import AttemptDirectories
-from leasehold_agent.attempts.roster import Roster
+from leasehold_agent.attempts.roster import Roster, Waiting
 from leasehold_agent.clock import ServerClock
 from leasehold_agent.collection import Collector
 from leasehold_agent.config import Settings
@@ -19,6 +19,7 @@ from leasehold_agent.health_watch import HealthWatch
 from leasehold_agent.host.spawn import HostNotStartedError, HostZygote
 from leasehold_agent.identity.key_store import StoreUnreachableError
 from leasehold_agent.settings_in_force import SettingsInForce
+from leasehold_protocol.v1.agents import AttemptState
 
 
 class Hosts:
@@ -164,3 +165,18 @@ async def test_what_is_measured_is_what_is_there(world: World) -> None:
     assert 150_000 <= vitals.spool_bytes <= 400_000
     assert vitals.rss_bytes > 1_000_000
     assert vitals.undelivered_attempts == 0, "nobody holds it"
+
+
+async def test_what_waits_for_its_turn_to_be_delivered_is_counted_too(world: World) -> None:
+    waiting = world.directories.of("ti-7.1")
+    waiting.path.mkdir()
+    (waiting.path / "output.log").write_bytes(b"x" * 5000)
+    (waiting.path / "ending.json").write_text("{}")
+    world.roster.backlog.append(Waiting(waiting.attempt, AttemptState.ENDED))
+
+    await world.watch.look(at_once=True)
+
+    vitals = world.watch.vitals
+    assert vitals is not None
+    assert (vitals.undelivered_attempts, vitals.undelivered_log_bytes) == (1, 5000)
+    assert vitals.oldest_undelivered_s is not None

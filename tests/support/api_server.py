@@ -15,7 +15,8 @@ from fastapi import FastAPI
 from sqlalchemy import Connection, insert, select
 
 from leasehold_api import clock
-from leasehold_api.app import make_app, open_house
+from leasehold_api.app import make_app
+from leasehold_api.building import open_house
 from leasehold_api.config import Settings
 from leasehold_api.http.house import House
 from leasehold_api.oauth.task_tokens import TaskTokens, scopes_for

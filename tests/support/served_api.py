@@ -11,7 +11,8 @@ from pathlib import Path
 import httpx
 import uvicorn
 
-from leasehold_api.app import make_app, open_house
+from leasehold_api.app import make_app
+from leasehold_api.building import open_house
 from leasehold_api.config import Settings
 from leasehold_api.storage.database import Database, make_engine
 from tests.support.api_server import Api

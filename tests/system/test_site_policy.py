@@ -178,6 +178,15 @@ def test_on_sighup_the_policy_is_read_at_once_and_outside_working_hours_nothing_
     choosy.place.cancel(run)
 
 
+def test_a_reload_reads_the_policy_at_once_and_says_which_one_is_in_force(choosy: Choosy) -> None:
+    choosy.write(WIDE)
+    checked = json.loads(choosy.place.command("edge-agent", "policy", "check", str(choosy.file), "--json"))
+
+    said = choosy.place.command("edge-agent", "reload", "--state-dir", "north-1")
+
+    assert f"is in force ({checked['fingerprint'][:8]})" in said
+
+
 def test_what_one_site_refuses_another_runs(choosy: Choosy) -> None:
     choosy.in_force(STRICT)
     run = choosy.place.trigger("anywhere")

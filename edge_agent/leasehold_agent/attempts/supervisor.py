@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from leasehold_agent.attempts import endings
 from leasehold_agent.attempts.bundles import BadBundleError, Bundles
 from leasehold_agent.attempts.directory import AttemptDirectories, AttemptDirectory, Surroundings, UnsafeAttemptIdError
 from leasehold_agent.attempts.gate import Gate
@@ -20,15 +20,11 @@ from leasehold_agent.clock import boottime, utc_now
 from leasehold_agent.errors import LinkError
 from leasehold_agent.fault_points import reach
 from leasehold_agent.health.reasons import Name
-from leasehold_agent.host import instants
-from leasehold_agent.host.lines import record
-from leasehold_agent.host.remains import kill_remains
 from leasehold_agent.identity.access import CachedToken
 from leasehold_agent.identity.oauth import Granted
 from leasehold_agent.secret import Secret
 from leasehold_protocol.v1.agents import AttemptState
 from leasehold_protocol.v1.leases import Ending, EndingKind, Lease, Outcome
-from leasehold_protocol.v1.telemetry import LogTail
 
 MOST_FOUND = 64
 """Attempts of the backlog that are attended to at a time."""
@@ -171,7 +167,7 @@ class Supervisor:
         """Follow an attempt to its end and deliver it; False when the disk was in the way: try again."""
         done = False
         try:
-            while not _has_ended(held):
+            while not endings.has_ended(held):
                 await self._follow(held)
             self._roster.note_end(held)
             await self._delivery.deliver(held)
@@ -184,7 +180,9 @@ class Supervisor:
     async def _start(self, held: Held, lease: Lease) -> None:
         if (refused := self._gate.refuse(lease, held.directory, now=utc_now())) is not None:
             logger.warning("lease refused", extra={"attempt": held.attempt, "reason": refused.message})
-            outcome = Outcome(attempt=held.attempt, ending=refused, log=_only_line(f"not started: {refused.message}"))
+            outcome = Outcome(
+                attempt=held.attempt, ending=refused, log=endings.only_line(f"not started: {refused.message}")
+            )
             await self._delivery.report(outcome, held)
             return
         try:
@@ -199,7 +197,7 @@ class Supervisor:
         except FileExistsError:
             return
         except OSError as error:
-            ending = _ending(EndingKind.COULD_NOT_START, f"the site's disk refused: {error.strerror}")
+            ending = endings.ending(EndingKind.COULD_NOT_START, f"the site's disk refused: {error.strerror}")
             with suppress(OSError):
                 await asyncio.to_thread(held.directory.remove)  # Half a directory would look like a loss.
             await self._delivery.report(Outcome(attempt=held.attempt, ending=ending), held)
@@ -213,11 +211,11 @@ class Supervisor:
                 reach("agent.host.started.before-following")
                 self._roster.move(held, Phase.RUNNING)
                 return
-            ending = _ending(EndingKind(held.stop.kind), held.stop.reason)
+            ending = endings.ending(EndingKind(held.stop.kind), held.stop.reason)
         except StartRefusedError as error:
-            ending = _ending(EndingKind.COULD_NOT_START, str(error))
+            ending = endings.ending(EndingKind.COULD_NOT_START, str(error))
         except Exception as error:  # noqa: BLE001 - whatever keeps a host from starting is this attempt's ending
-            ending = _ending(EndingKind.COULD_NOT_START, f"the attempt host did not start: {error}")
+            ending = endings.ending(EndingKind.COULD_NOT_START, f"the attempt host did not start: {error}")
         logger.warning("attempt not started", extra={"attempt": held.attempt, "reason": ending.message})
         with suppress(OSError):  # What does not die yet is found without an ending, and counts as lost.
             await self._end(held, ending)
@@ -231,7 +229,7 @@ class Supervisor:
         Raises:
             TimeoutError: one of them does not die.
         """
-        killed, refused = await asyncio.to_thread(_end, held.directory, ending)
+        killed, refused = await asyncio.to_thread(endings.end, held.directory, ending)
         if refused is not None:
             held.unwritten_ending = ending
             text = f"own files: {held.directory.path}/ending.json can't be written: {refused.strerror}"
@@ -257,7 +255,7 @@ class Supervisor:
         async with asyncio.TaskGroup() as together:
             stream = together.create_task(self._delivery.stream(held))
             backoff = Backoff()
-            while not _has_ended(held) and await asyncio.to_thread(directory.is_held):
+            while not endings.has_ended(held) and await asyncio.to_thread(directory.is_held):
                 try:
                     if await HostLink(held, self._ask(held.task_token), self._gate.refuse_question).follow():
                         break
@@ -265,13 +263,13 @@ class Supervisor:
                 except (OSError, TimeoutError):
                     await asyncio.sleep(min(1.0, backoff.after_failure()))
             await self._delivery.stop_stream(held, stream)
-        if not _has_ended(held):
+        if not endings.has_ended(held):
             # Nobody holds the lock and nobody wrote an ending: the host died with its machine, or was killed.
             await self._bury(held)
 
     async def _bury(self, held: Held) -> None:
         """End what a killed host left running: an attempt is lost only when none of its processes lives."""
-        lost = _ending(EndingKind.LOST, "the attempt's host is gone: power loss, or it was killed")
+        lost = endings.ending(EndingKind.LOST, "the attempt's host is gone: power loss, or it was killed")
         while True:
             try:
                 killed = await self._end(held, lost)
@@ -283,37 +281,3 @@ class Supervisor:
                     logger.warning("processes without a host killed", extra={"attempt": held.attempt, "pids": killed})
                 held.trouble = None
                 return
-
-
-def _has_ended(held: Held) -> bool:
-    """There is an ending, on the disk or, where that took none, in memory."""
-    return held.unwritten_ending is not None or held.directory.has_ended()
-
-
-def _end(directory: AttemptDirectory, ending: Ending) -> tuple[list[int], OSError | None]:
-    """Kill what is left of an attempt that no host attends to, then write its ending.
-
-    With a host, it is left alone: the host will write the ending.
-
-    Returns:
-        what was killed, and why the ending could not be written.
-    """
-    with directory.seized() as is_seized:
-        if not is_seized:
-            return [], None
-        killed = kill_remains(directory.path)
-        try:
-            directory.write_ending(ending)
-        except OSError as error:
-            return killed, error
-        return killed, None
-
-
-def _only_line(message: str) -> LogTail:
-    """Return the whole log of an attempt that has no directory."""
-    line = record(instants.now(), "agent", message)
-    return LogTail(offset=0, data=line, size=len(line), sha256=hashlib.sha256(line).hexdigest())
-
-
-def _ending(kind: EndingKind, message: str) -> Ending:
-    return Ending(kind=kind, message=message[:4000], ended_at=utc_now())

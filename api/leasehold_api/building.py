@@ -1,0 +1,258 @@
+"""Building the house: the only place that knows every service, and the only one that names storage."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from leasehold_api import clock
+from leasehold_api.audit.sealer import AuditSealer
+from leasehold_api.config import Settings
+from leasehold_api.context.connections import Connections
+from leasehold_api.context.key_files import FileSealer, KeyFiles
+from leasehold_api.context.resolving import References
+from leasehold_api.context.sealing import Seals
+from leasehold_api.context.variables import Variables
+from leasehold_api.fleet.bootstrap import ensure_bootstrap
+from leasehold_api.fleet.registry import Registry
+from leasehold_api.http.authentication import Authentication
+from leasehold_api.http.house import House
+from leasehold_api.http.refusals import Refusals
+from leasehold_api.http.sign_in_rates import SignInRates
+from leasehold_api.leases.dispatch import Dispatch
+from leasehold_api.leases.offer import Offers
+from leasehold_api.leases.parking import Parking
+from leasehold_api.leases.timekeeper import Timekeeper
+from leasehold_api.oauth.access_tokens import AccessTokens
+from leasehold_api.oauth.approvals import Approvals
+from leasehold_api.oauth.id_tokens import IdTokens
+from leasehold_api.oauth.keys import SigningKeys
+from leasehold_api.oauth.nonces import PURPOSE, Nonces
+from leasehold_api.oauth.people_tokens import PeopleTokens
+from leasehold_api.oauth.rates import Rates
+from leasehold_api.oauth.replays import UsedProofs
+from leasehold_api.oauth.server import Authority, IssuedTokens
+from leasehold_api.oauth.task_tokens import TaskTokens
+from leasehold_api.objects.blobs import DirectoryBlobs
+from leasehold_api.objects.logs import DirectoryLogs
+from leasehold_api.secret_sources.choice import allowed_sources
+from leasehold_api.signals import Signal, Signals, Topic
+from leasehold_api.storage.database import Database, make_engine
+from leasehold_api.storage.migrate import migrate
+from leasehold_api.storage.notifications import Notifications
+from leasehold_api.storage.plans import Plans
+from leasehold_api.storage.sql_agent_keys import SqlAgentKeys
+from leasehold_api.storage.sql_agents import SqlAgents
+from leasehold_api.storage.sql_attempts import SqlAttempts
+from leasehold_api.storage.sql_bootstrap import SqlBootstrap
+from leasehold_api.storage.sql_callers import SqlCallers
+from leasehold_api.storage.sql_context import SqlConnections
+from leasehold_api.storage.sql_dags import SqlDags
+from leasehold_api.storage.sql_identity import SqlIdentities
+from leasehold_api.storage.sql_keys import SqlSigningKeys
+from leasehold_api.storage.sql_leases import SqlLeases
+from leasehold_api.storage.sql_oauth import SqlAuthorityStorage
+from leasehold_api.storage.sql_people import people_on
+from leasehold_api.storage.sql_presence import SqlPresence
+from leasehold_api.storage.sql_references import SqlReferenceLog
+from leasehold_api.storage.sql_runs import SqlRuns
+from leasehold_api.storage.sql_service_clients import SqlServiceClients
+from leasehold_api.storage.sql_sites import SqlSites
+from leasehold_api.storage.sql_teams import SqlTeams
+from leasehold_api.storage.sql_tokens import SqlApiTokens, SqlEnrolmentTokens
+from leasehold_api.storage.sql_trail import SqlTrail
+from leasehold_api.storage.sql_variables import SqlVariables
+from leasehold_api.telemetry.delivery import Delivery
+from leasehold_api.watching import Watch
+
+KEYS_EVERY_S = 120
+"""How often another process's rotation of the signing keys is noticed, and a rotation's next step taken."""
+
+
+@asynccontextmanager
+async def open_house(settings: Settings) -> AsyncGenerator[House]:
+    """Open the database and build every service; close them at the end.
+
+    Raises:
+        NewerDatabaseError: if the database was used by a newer version.
+        SettingsError: if the key-encryption key can't be used.
+        sqlalchemy.exc.SQLAlchemyError: if the database can't be reached.
+    """
+    async with AsyncExitStack() as stack:
+        yield await _build(settings, stack)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Foundations:
+    """What everything else stands on."""
+
+    settings: Settings
+    signals: Signals
+    database: Database
+    sealer: Seals
+    nonces: Nonces
+    references: References
+    issuer: str
+
+
+async def _build(settings: Settings, stack: AsyncExitStack) -> House:
+    foundations = _lay_foundations(settings, stack)
+    now = clock.now()
+    await ensure_bootstrap(SqlBootstrap(foundations.database), settings.state_dir, now)
+    keys = await SigningKeys.load(SqlSigningKeys(foundations.database), foundations.sealer, now=now)
+    scheduler = AsyncIOScheduler(timezone="UTC")
+    house = _furnish(foundations, keys, scheduler)
+    _connect_signals(foundations.signals, house)
+    scheduler.add_job(_refresh_keys, "interval", seconds=KEYS_EVERY_S, args=[keys], coalesce=True)
+    scheduler.start()
+    stack.callback(scheduler.shutdown, wait=False)
+    stack.push_async_callback(house.people.close)
+    stack.push_async_callback(house.timekeeper.close)
+    stack.push_async_callback(house.audit_sealer.close)
+    house.timekeeper.look()
+    house.audit_sealer.start()
+    return house
+
+
+def _lay_foundations(settings: Settings, stack: AsyncExitStack) -> _Foundations:
+    settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    signals = Signals()
+    engine = make_engine(settings.database())
+    migrate(engine)
+    loop = asyncio.get_running_loop()
+    if engine.dialect.name == "postgresql":
+
+        def heard(told: list[Signal]) -> None:
+            loop.call_soon_threadsafe(signals.publish, told)
+
+        address = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        notifications = Notifications(address, heard=heard)
+        stack.callback(notifications.close)
+
+        def publish(made: list[Signal]) -> None:
+            signals.publish(made)
+            # The audit trail is sealed by the process that wrote to it.
+            notifications.tell([signal for signal in made if signal.topic is not Topic.AUDIT])
+
+        database = Database(engine, publish=publish)
+    else:
+        database = Database(engine, publish=signals.publish)
+    database.bind(loop)
+    stack.callback(database.close)
+    sealer = FileSealer(KeyFiles.of(settings))
+    references = References(allowed_sources(settings, stack), SqlReferenceLog(database))
+    return _Foundations(
+        settings=settings,
+        signals=signals,
+        database=database,
+        sealer=sealer,
+        nonces=Nonces(partial(sealer.derived, PURPOSE)),
+        references=references,
+        issuer=settings.issuer(),
+    )
+
+
+def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOScheduler) -> House:
+    settings, database, issuer = foundations.settings, foundations.database, foundations.issuer
+    plans = Plans()
+    presence = SqlPresence(database)
+    foundations.signals.listen(Topic.OFFERS, presence.forget)
+    leases = SqlLeases(database, plans)
+    attempt_store = SqlAttempts(database, plans)
+    logs = DirectoryLogs(settings.state_dir / "logs")
+
+    def blobs_of(team_id: str) -> DirectoryBlobs:
+        return DirectoryBlobs(settings.state_dir / "blobs" / team_id)
+
+    access_tokens = AccessTokens(issuer=issuer, keys=keys)
+    people_tokens = PeopleTokens(issuer=issuer, keys=keys)
+    task_tokens = TaskTokens(issuer=issuer, keys=keys)
+    authority_storage = SqlAuthorityStorage(database, plans)
+    parking = Parking()
+    log_watch = Watch()
+    trail = SqlTrail(database)
+    return House(
+        settings=settings,
+        authentication=Authentication(
+            SqlCallers(database),
+            public_url=issuer,
+            access_tokens=access_tokens,
+            people_tokens=people_tokens,
+            task_tokens=task_tokens,
+            used_proofs=UsedProofs(),
+            nonces=foundations.nonces,
+        ),
+        authority=Authority(
+            authority_storage,
+            issuer=issuer,
+            tokens=IssuedTokens(access=access_tokens, people=people_tokens, task=task_tokens),
+        ),
+        approvals=Approvals(authority_storage),
+        signing_keys=keys,
+        id_tokens=IdTokens(SqlIdentities(database), issuer=issuer, keys=keys),
+        enrolment_rates=Rates(),
+        device_rates=Rates(burst=30, per_s=0.5),
+        user_code_rates=Rates(burst=20, per_s=0.1),
+        people=people_on(database, settings),
+        sign_in_rates=SignInRates(),
+        nonces=foundations.nonces,
+        registry=Registry(
+            teams=SqlTeams(database),
+            sites=SqlSites(database, plans, disconnected_after_s=settings.disconnected_after_s),
+            agents=SqlAgents(database, plans, disconnected_after_s=settings.disconnected_after_s),
+            agent_keys=SqlAgentKeys(database),
+            enrolment_tokens=SqlEnrolmentTokens(database),
+            api_tokens=SqlApiTokens(database),
+            service_clients=SqlServiceClients(database),
+        ),
+        presence=presence,
+        dags=SqlDags(database),
+        runs=SqlRuns(database, plans),
+        leases=leases,
+        parking=parking,
+        dispatch=Dispatch(leases, parking, presence, clock=clock.now),
+        offers=Offers(task_tokens),
+        timekeeper=Timekeeper(leases, scheduler, clock=clock.now),
+        scheduler=scheduler,
+        connections=Connections(SqlConnections(database), foundations.sealer, foundations.references),
+        variables=Variables(SqlVariables(database), foundations.sealer, foundations.references),
+        attempts=attempt_store,
+        delivery=Delivery(
+            leases=leases,
+            attempts=attempt_store,
+            logs=logs,
+            blobs_of=blobs_of,
+            log_grew=lambda attempt: database.announce([Signal(Topic.LOG, attempt)]),
+            clock=clock.now,
+        ),
+        logs=logs,
+        blobs_of=blobs_of,
+        run_watch=Watch(),
+        log_watch=log_watch,
+        trail=trail,
+        refusals=Refusals(trail, Rates(burst=30, per_s=0.1)),
+        audit_sealer=AuditSealer(trail, scheduler, clock=clock.now),
+    )
+
+
+def _connect_signals(signals: Signals, house: House) -> None:
+    signals.listen(Topic.QUEUED, house.parking.work_queued)
+    signals.listen(Topic.OFFERS, house.parking.site_changed)
+    signals.listen(Topic.AGENT, house.parking.agent_called)
+    signals.listen(Topic.RUN, house.run_watch.changed)
+    signals.listen(Topic.LOG, house.log_watch.changed)
+    signals.listen(Topic.AUDIT, lambda _key: house.audit_sealer.look())
+    signals.listen(Topic.TIMER, lambda _key: house.timekeeper.look())
+
+
+async def _refresh_keys(keys: SigningKeys) -> None:
+    """Notice what another process did, and take the next step of a rotation that is due."""
+    now = clock.now()
+    await keys.refresh(now=now)
+    if keys.rotation_is_due(now=now):
+        await keys.rotate(now=now)
