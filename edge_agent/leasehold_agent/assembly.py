@@ -12,7 +12,7 @@ from leasehold_agent.attempts.directory import AttemptDirectories, Surroundings
 from leasehold_agent.attempts.gate import Gate
 from leasehold_agent.attempts.hostlink import Ask
 from leasehold_agent.attempts.roster import Roster
-from leasehold_agent.attempts.sdk import expose_sdk
+from leasehold_agent.attempts.sdk import expose_sdk, js_binding, own_command
 from leasehold_agent.attempts.supervisor import Supervisor
 from leasehold_agent.chores import Chores
 from leasehold_agent.clock import ServerClock, boottime
@@ -132,6 +132,8 @@ def assemble(
         around=Surroundings(
             bundles_dir=settings.state_dir / "bundles",
             sdk_dir=expose_sdk(settings.state_dir, version),
+            sdk_js=js_binding(),
+            edge_agent=own_command(),
             python=settings.python,
         ),
         bundles=bundles,

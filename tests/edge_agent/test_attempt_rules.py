@@ -23,7 +23,13 @@ from leasehold_protocol.v1.agents import AttemptState
 from leasehold_protocol.v1.leases import Ending, EndingKind, OutcomeVerdict, Renewal, RenewalVerdict
 from tests.edge_agent.model_api import shell_lease
 
-AROUND = Surroundings(bundles_dir=Path("/bundles"), sdk_dir=Path("/sdk"), python=Path("/python"))
+AROUND = Surroundings(
+    bundles_dir=Path("/bundles"),
+    sdk_dir=Path("/sdk"),
+    python=Path("/python"),
+    sdk_js=Path("/js/index.js"),
+    edge_agent=Path("/bin/edge-agent"),
+)
 ENDED = Ending(kind=EndingKind.SUCCESS, ended_at=utc_now())
 
 
@@ -180,7 +186,8 @@ def test_a_lease_on_disk_has_no_token_and_what_its_host_needs(directories: Attem
     assert "task-token" not in text
     assert "task_token" not in text
     assert facts["deadline_boottime_s"] == 5.0
-    assert facts["runtime"] == {"name": "python", "python": "/python", "sdk_path": "/sdk"}
+    own = {"sdk_js": "/js/index.js", "edge_agent": "/bin/edge-agent"}
+    assert facts["runtime"] == {"name": "python", "python": "/python", "sdk_path": "/sdk"} | own
     assert directory.path.stat().st_mode & 0o777 == 0o700
     assert directory.title() == "sensors.measure"
 

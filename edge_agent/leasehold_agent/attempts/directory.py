@@ -34,6 +34,8 @@ class Surroundings:
     bundles_dir: Path
     sdk_dir: Path
     python: Path
+    sdk_js: Path | None = None
+    edge_agent: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,8 @@ class AttemptDirectory:
                 "name": lease.task.needs.runtime,
                 "python": str(around.python),
                 "sdk_path": str(around.sdk_dir),
+                "sdk_js": around.sdk_js and str(around.sdk_js),
+                "edge_agent": around.edge_agent and str(around.edge_agent),
             },
             "limits": dict(limits or {}),
         }

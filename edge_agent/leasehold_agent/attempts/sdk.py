@@ -1,8 +1,9 @@
-"""The Task SDK as tasks see it: one folder with nothing else in it, so that no package of the agent shows through."""
+"""What tasks find of us: the Task SDK in a folder with nothing else in it, the binding for Node, and this command."""
 
 from __future__ import annotations
 
 import shutil
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -29,3 +30,20 @@ def expose_sdk(state_dir: Path, version: str) -> Path:
         aside.symlink_to(package)
         aside.replace(link)
     return folder
+
+
+def js_binding() -> Path | None:
+    """Return the module that Node programs import; none where it was left out of the installation."""
+    module = Path(__file__).parents[1] / "sdk_js/index.js"
+    return module.resolve() if module.is_file() else None
+
+
+def own_command() -> Path | None:
+    """Return the command ``edge-agent`` as a file: the binary itself, or the script beside the interpreter."""
+    if getattr(sys, "frozen", False):
+        return Path(sys.executable)
+    beside = Path(sys.executable).parent / "edge-agent"
+    if beside.is_file():
+        return beside
+    found = shutil.which("edge-agent")
+    return Path(found).absolute() if found else None

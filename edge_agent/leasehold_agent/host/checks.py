@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
@@ -10,6 +11,7 @@ from typing import cast
 from leasehold_agent.host import instants
 from leasehold_agent.host.endings import Said
 from leasehold_agent.host.http_wire import RefusedRequestError
+from leasehold_agent.host.version import OLDEST_TASK_PROTOCOL, TASK_PROTOCOL
 
 Object = dict[str, object]
 
@@ -21,6 +23,8 @@ _LONGEST_NOTE = 500
 _MOST_SECONDS = 366 * 86400
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}")
 _AUDIENCE = re.compile(r"[!#-\[\]-~]{1,255}")
+_MANY_DIGITS = re.compile(rb"[0-9]{19}")
+_SMALLEST, _LARGEST = -(2**63), 2**64 - 1
 _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-/:]{0,249}")
 
 
@@ -63,8 +67,10 @@ def written_value(body: bytes) -> bytes:
     """Return the JSON text of a ``ResultWrite``'s value.
 
     Raises:
-        RefusedRequestError: if the body is none.
+        RefusedRequestError: if the body is none, or has a whole number of more than 64 bits in it.
     """
+    if _MANY_DIGITS.search(body):  # rarely: looking at each number of a large body takes as long as reading it
+        _refuse_huge_numbers(body)
     fields = json_object(body)
     if "value" not in fields:
         raise invalid('the body must be {"value": …}')
@@ -186,6 +192,25 @@ def wait_s(header: str | None, default: float) -> float:
     return seconds
 
 
+def task_protocol(header: str | None) -> None:
+    """Check that this host speaks the version of the task protocol that a binding needs.
+
+    Raises:
+        RefusedRequestError: 426, if it does not.
+    """
+    if header is None or header == str(TASK_PROTOCOL):
+        return
+    spoken = f"this agent speaks version {TASK_PROTOCOL} of the task protocol"
+    if not (header.isascii() and header.isdigit() and len(header) < 6):
+        raise invalid(f"Leasehold-Task-Protocol must be a whole number, not {_shown(header)}: {spoken}")
+    if int(header) > TASK_PROTOCOL:
+        cure = "update the agent of this site, or use an older SDK in the task"
+        raise RefusedRequestError(426, "version_unsupported", f"{spoken}, the task's SDK needs {header}: {cure}")
+    if int(header) < OLDEST_TASK_PROTOCOL:
+        cure = "use a newer SDK in the task"
+        raise RefusedRequestError(426, "version_unsupported", f"{spoken}, the task's SDK needs {header}: {cure}")
+
+
 def seconds(value: object, default: float) -> float:
     """Return a duration of a control message; ``default`` when it is none."""
     fits = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MOST_SECONDS
@@ -237,6 +262,16 @@ def _maybe_text(fields: Object, name: str) -> str | None:
 
 def _shown(value: object) -> str:
     return repr(value)[:80]
+
+
+def _refuse_huge_numbers(body: bytes) -> None:
+    def whole(digits: str) -> int:
+        if len(digits) > 20 or not _SMALLEST <= int(digits) <= _LARGEST:
+            raise invalid(f"{digits[:24]}… is a whole number of more than 64 bits: send it as text")
+        return int(digits)
+
+    with contextlib.suppress(ValueError, RecursionError):  # what is wrong otherwise is said by who reads it next
+        json.loads(body, parse_int=whole)
 
 
 def _no_constant(name: str) -> object:

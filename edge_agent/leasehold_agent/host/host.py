@@ -181,7 +181,7 @@ class Host:
 
     def _start(self, launch: Launch, secret: str, capture: ResultCapture) -> None:
         socket_path = self._directory.task_socket(os.getpid())
-        env = environment(launch, attempt=self._lease.attempt, socket_path=socket_path, secret=secret)
+        env = environment(launch, self._lease, socket_path=socket_path, secret=secret)
         stdout = Output("stdout", spool=self._spool, secrets=self._secrets, capture=capture)
         stderr = Output("stderr", spool=self._spool, secrets=self._secrets)
         self._started_at = instants.now()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from hmac import compare_digest
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -18,7 +19,7 @@ LARGE_BODY = 64 * 1024 * 1024
 _REASONS = {
     200: "OK", 204: "No Content", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
     405: "Method Not Allowed", 409: "Conflict", 413: "Content Too Large", 422: "Unprocessable Content",
-    431: "Request Header Fields Too Large", 500: "Internal Server Error", 503: "Service Unavailable",
+    426: "Upgrade Required", 431: "Request Header Fields Too Large", 500: "Internal Server Error", 503: "Service Unavailable",
 }  # fmt: skip
 
 
@@ -75,9 +76,13 @@ class RefusedRequestError(Exception):
 
 
 async def read_request(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, secret: str | None = None
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    *,
+    secret: str | None = None,
+    begun: Callable[[], object] = lambda: None,
 ) -> Request | None:
-    """Read one request; None when the client has closed the connection.
+    """Read one request; None when the client has closed the connection. ``begun`` is called once its head is there.
 
     Raises:
         RefusedRequestError: if it is malformed, too large, or not authorised.
@@ -85,6 +90,7 @@ async def read_request(
     head = await _read_head(reader)
     if head is None:
         return None
+    begun()
     method, target, version = _request_line(head[0])
     headers = _headers(head[1:])
     # Before the body is read: who may not ask must not be able to fill the memory either.
@@ -219,7 +225,7 @@ def _malformed(detail: str) -> RefusedRequestError:
 
 
 def _too_large(limit: int) -> RefusedRequestError:
-    cure = "write it to a file that both tasks reach, or split it"
+    cure = "split it, or write it to a file that whoever needs it can reach"
     return RefusedRequestError(
         413, "body_too_large", f"the body is larger than {limit // 2**20} MiB: {cure}", closes=True
     )

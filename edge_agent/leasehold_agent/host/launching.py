@@ -12,6 +12,7 @@ from leasehold_agent.host.allowed import program_refusal, resolved
 from leasehold_agent.host.checks import Object
 from leasehold_agent.host.directory import AttemptDirectory
 from leasehold_agent.host.lease import HostLease
+from leasehold_agent.host.version import TASK_PROTOCOL
 from leasehold_agent.runtimes.port import Launch, Place, RuntimeMissingError
 from leasehold_agent.runtimes.registry import runtime_for
 
@@ -58,11 +59,15 @@ def permitted(launch: Launch, lease: HostLease) -> Launch:
     return replace(launch, argv=(path, *arguments))
 
 
-def environment(launch: Launch, *, attempt: str, socket_path: str, secret: str) -> dict[str, str]:
+def environment(launch: Launch, lease: HostLease, *, socket_path: str, secret: str) -> dict[str, str]:
     """Return the runtime's environment with the task's way to its host; no runtime or author can change that part."""
+    bindings = {"LEASEHOLD_SDK_JS": lease.sdk_js, "LEASEHOLD_EDGE_AGENT": lease.edge_agent}
     return {
         **launch.env,
-        "LEASEHOLD_ATTEMPT": attempt,
+        **{name: path for name, path in bindings.items() if path is not None},
+        "LEASEHOLD_ATTEMPT": lease.attempt,
+        "LEASEHOLD_TASK_PROTOCOL": str(TASK_PROTOCOL),
+        "LEASEHOLD_TASK_SOCKET": socket_path,
         "LEASEHOLD_TASK_URL": "http+unix://" + quote(socket_path, safe=""),
         "LEASEHOLD_TASK_SECRET": secret,
     }

@@ -50,6 +50,10 @@ class HostLease:
     python: str | None
     sdk_path: str | None
     log_bytes: int | None
+    sdk_js: str | None = None
+    """The module that Node programs import (``LEASEHOLD_SDK_JS``)."""
+    edge_agent: str | None = None
+    """The command ``edge-agent``, for shell scripts (``LEASEHOLD_EDGE_AGENT``)."""
     memory_bytes: int | None = None
     """Of address space, for each process."""
     programs: tuple[ProgramRule, ...] | None = None
@@ -93,6 +97,8 @@ def _lease(lease: _Reader) -> HostLease:
         bundle_dir=lease.maybe_text("bundle_dir"),
         python=runtime.maybe_text("python"),
         sdk_path=runtime.maybe_text("sdk_path"),
+        sdk_js=runtime.maybe_text("sdk_js"),
+        edge_agent=runtime.maybe_text("edge_agent"),
         log_bytes=limits.maybe_whole("log_bytes"),
         memory_bytes=limits.maybe_whole("memory_bytes"),
         programs=tuple(_program(item) for item in limits.objects("programs")) if limits.has("programs") else None,

@@ -62,6 +62,7 @@ class TaskApi:
         Raises:
             RefusedRequestError: if it can't have one.
         """
+        checks.task_protocol(request.headers.get("leasehold-task-protocol"))
         try:
             return await self._route(request)
         except DiskFullError:

@@ -6,10 +6,13 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from leasehold_agent.host.http_wire import HEAD_LIMIT, Answer, RefusedRequestError, Request, read_request, render
 
 _MOST_CONNECTIONS = 128
+_PLACE_S = 30.0
+"""How long a connection waits for one of the places; each request that is answered meanwhile gives one back."""
 _DISCARD_S = 2.0
 
 
@@ -20,6 +23,8 @@ class TaskSocket:
         self._secret = secret
         self._answer = answer
         self._writers: set[asyncio.StreamWriter] = set()
+        self._idle: dict[asyncio.StreamWriter, None] = {}
+        self._places = asyncio.Semaphore(_MOST_CONNECTIONS)
         self._server: asyncio.Server | None = None
 
     async def serve(self, listening: socket.socket) -> None:
@@ -36,21 +41,41 @@ class TaskSocket:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
         try:
-            if len(self._writers) > _MOST_CONNECTIONS:
-                detail = f"more than {_MOST_CONNECTIONS} connections at once: close some"
+            if not await self._place():
+                detail = f"more than {_MOST_CONNECTIONS} requests wait for answers at once: ask for less at a time"
                 writer.write(render(RefusedRequestError(503, "unavailable", detail).answer(), keep_alive=False))
+                await _discard(reader)
                 return
-            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-                while await self._exchange(reader, writer):
-                    await writer.drain()
+            try:
+                with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+                    while await self._exchange(reader, writer):
+                        await writer.drain()
+            finally:
+                self._idle.pop(writer, None)
+                self._places.release()
         finally:
             self._writers.discard(writer)
             writer.close()
 
+    async def _place(self) -> bool:
+        """Wait for one of the places; the connection that has been idle for longest gives its own away."""
+        if self._places.locked() and self._idle:
+            # Nothing of a request is lost: whatever it sends from now on is not read, and sent again by its client.
+            oldest = next(iter(self._idle))
+            del self._idle[oldest]
+            oldest.transport.abort()
+        try:
+            async with asyncio.timeout(_PLACE_S):
+                await self._places.acquire()
+        except TimeoutError:
+            return False
+        return True
+
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Answer one request; False when the connection ends with it."""
         try:
-            request = await read_request(reader, writer, secret=self._secret)
+            begun = partial(self._idle.pop, writer, None)
+            request = await read_request(reader, writer, secret=self._secret, begun=begun)
             if request is None:
                 return False
             answer, keep_alive = await self._answered(request)
@@ -58,7 +83,10 @@ class TaskSocket:
             writer.write(render(refusal.answer(), keep_alive=False))
             await _discard(reader)
             return False
+        keep_alive = keep_alive and not self._places.locked()  # others wait for the place
         writer.write(render(answer, keep_alive=keep_alive))
+        if keep_alive:
+            self._idle[writer] = None
         return keep_alive
 
     async def _answered(self, request: Request) -> tuple[Answer, bool]:

@@ -255,7 +255,8 @@ def test_a_task_sees_a_clean_environment_and_no_open_files(attempt: Attempt) -> 
     assert shown[0] == "0077"
     assert names <= {
         *("PATH", "HOME", "TMPDIR", "LANG", "LANGUAGE", "TZ", "PWD", "OLDPWD", "SHLVL", "_"),
-        *("LEASEHOLD_ATTEMPT", "LEASEHOLD_TASK_URL", "LEASEHOLD_TASK_SECRET"),
+        *("LEASEHOLD_ATTEMPT", "LEASEHOLD_TASK_URL", "LEASEHOLD_TASK_SOCKET", "LEASEHOLD_TASK_SECRET"),
+        "LEASEHOLD_TASK_PROTOCOL",
         *(name for name in names if name.startswith("LC_")),
     }
     assert f"HOME={attempt.work}" in shown

@@ -15,6 +15,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket as Socket  # noqa: N812 - the built-in class
 
+TASK_PROTOCOL = 1
+"""The version of the task protocol that this SDK needs; a host that does not speak it says so."""
+
+_PROTOCOL = f"Leasehold-Task-Protocol: {TASK_PROTOCOL}"
 _LONGEST_HEAD = 64 * 1024
 
 
@@ -62,7 +66,7 @@ class Wire:
             self._idle.pop().close()
 
     def _head(self, method: str, path: str, length: int, wait_s: float | None) -> bytes:
-        lines = [f"{method} {path} HTTP/1.1", "Host: task", f"Authorization: Bearer {self._secret}"]
+        lines = [f"{method} {path} HTTP/1.1", "Host: task", f"Authorization: Bearer {self._secret}", _PROTOCOL]
         if length or method in ("PUT", "POST"):
             lines += ["Content-Type: application/json", f"Content-Length: {length}"]
         if wait_s is not None:
