@@ -44,6 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     match arguments:
         case ["--version"]:
             return _print_version(as_json=False)
+        case ["task", *of_a_task]:
+            from leasehold_agent.task_commands.main import main as task
+
+            return task(of_a_task)
         case ["host-zygote"]:
             from leasehold_agent.host.zygote import main as zygote
 
@@ -112,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_identity(commands)
     add_policy_commands(commands, _add)
     _add_json(_add(commands, "version", "version", "print the version"))
+    commands.add_parser("task", help="what a running task may ask and tell, for shell scripts: edge-agent task --help")
     host = commands.add_parser("attempt-host", help="run one attempt's host in the foreground, for people")
     host.add_argument("directory", metavar="DIR")
     return parser

@@ -1,0 +1,133 @@
+"""The arguments of ``edge-agent task``. No secret is ever one: those come from standard input."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from leasehold_agent.task_commands import asking, telling
+
+_EXAMPLES = """\
+examples, in a shell task (the agent puts its own path into LEASEHOLD_EDGE_AGENT):
+  day=$("$LEASEHOLD_EDGE_AGENT" task context --field run.params.day)
+  "$LEASEHOLD_EDGE_AGENT" task connection get plant_db --field password | psql-as-reader
+  "$LEASEHOLD_EDGE_AGENT" task metric count rows 128 --tag plant=north
+  "$LEASEHOLD_EDGE_AGENT" task retry --after 10m 'the plant is asleep'; exit 1
+
+what is printed is the value alone: text as it is, the rest as JSON; --json prints text as JSON, too.
+
+exit codes: 0 ok, 1 a defect, 2 wrong arguments, 20 not declared by the task, 21 not granted to the site, 22 not found,
+23 unavailable (the API or the host; later), 24 refused (never, as it is), 25 no task is running here
+"""
+_VALUE = "the value; - or nothing: standard input, without its last line end"
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of everything behind ``edge-agent task``."""
+    root = argparse.ArgumentParser(
+        prog="edge-agent task",
+        description="What a running task may ask and tell, for shell scripts.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    commands = root.add_subparsers(required=True, metavar="COMMAND")
+    _add_asking(commands)
+    _add_telling(commands)
+    return root
+
+
+def _add_asking(commands: Any) -> None:
+    context = _add(commands, "context", asking.context, "print who the task is and what it was given, as JSON")
+    context.add_argument("--field", metavar="A.B", help="only this part: task, run.params.day, …")
+    connections = _group(commands, "connection", "read a connection")
+    connection = _add_read(connections, "get", asking.connection, "print a connection as JSON")
+    connection.add_argument("name", metavar="NAME")
+    connection.add_argument("--field", metavar="A.B", help="only this part: host, password, extra.sslmode, …")
+    variables = _group(commands, "variable", "read, write or delete a variable")
+    get = _add_read(variables, "get", asking.variable, "print a variable")
+    get.add_argument("key", metavar="KEY")
+    get.add_argument("--default", metavar="TEXT", help="print this when there is no such variable")
+    put = _add(variables, "set", telling.set_variable, "set a variable")
+    put.add_argument("key", metavar="KEY")
+    _add_value(put)
+    _add(variables, "delete", telling.delete_variable, "delete a variable").add_argument("key", metavar="KEY")
+    xcoms = _group(commands, "xcom", "leave a value for other tasks, or read one of theirs")
+    pull = _add_read(xcoms, "pull", asking.xcom, "print what an upstream task returned, or pushed")
+    pull.add_argument("task", metavar="TASK")
+    pull.add_argument("key", metavar="KEY", nargs="?", default="return_value")
+    pull.add_argument("--map-index", type=int, default=-1, metavar="N", help="which of a mapped task's instances")
+    push = _add(xcoms, "push", telling.push_xcom, "leave a value for other tasks")
+    push.add_argument("key", metavar="KEY")
+    _add_value(push)
+    token = _add_read(commands, "id-token", asking.id_token, "print a token that proves which task this is")
+    token.add_argument("audience", metavar="AUDIENCE")
+
+
+def _add_telling(commands: Any) -> None:
+    _add_value(_add(commands, "result", telling.result, "set the task's result"))
+    heartbeat = _add(commands, "heartbeat", telling.heartbeat, "say that the task is alive, and how far it is")
+    heartbeat.add_argument("--progress", type=float, metavar="0…1")
+    heartbeat.add_argument("--note", metavar="TEXT")
+    metrics = _group(commands, "metric", "measure something")
+    for kind, text, number in (
+        ("count", "count something", "N"),
+        ("gauge", "tell how much of something there is", "N"),
+        ("timing", "tell how long something took", "SECONDS"),
+    ):
+        metric = _add(metrics, kind, telling.metric, text)
+        metric.set_defaults(kind={"count": "counter"}.get(kind, kind))
+        metric.add_argument("name", metavar="NAME")
+        metric.add_argument("value", metavar=number, type=float, **({"nargs": "?", "default": 1.0} if kind == "count" else {}))
+        metric.add_argument("--tag", action="append", default=[], metavar="NAME=TEXT", type=_pair)
+    log = _add(commands, "log", telling.log, "write to the task's log")
+    log.add_argument("message", metavar="TEXT", nargs="?", help="the message; - or nothing: standard input")
+    log.add_argument("--level", choices=["debug", "info", "warning", "error", "critical"], default="info")
+    log.add_argument("--field", action="append", default=[], metavar="NAME=TEXT", type=_pair)
+    _add(commands, "mask", telling.mask, "hide a text in the log from now on; it is read from standard input")
+    for kind, name, text in (
+        ("skipped", "skip", "the task has nothing to do: it is skipped once the script ends"),
+        ("failed_for_good", "fail", "the task failed for good: no retries once the script ends"),
+        ("retry", "retry", "try the task again once the script ends"),
+    ):
+        ending = _add(commands, name, telling.ending, text)
+        ending.set_defaults(kind=kind, after=None)
+        ending.add_argument("message", metavar="TEXT", nargs="?", help="why")
+        if kind == "retry":
+            ending.add_argument("--after", metavar="10m", help="how long to wait (default: the task's retry_delay)")
+
+
+def _group(commands: Any, name: str, text: str) -> Any:
+    group = commands.add_parser(name, help=text, description=_sentence(text), allow_abbrev=False)
+    return group.add_subparsers(required=True, metavar="ACTION")
+
+
+def _add(commands: Any, name: str, act: object, text: str) -> argparse.ArgumentParser:
+    added: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=_sentence(text), allow_abbrev=False
+    )
+    added.set_defaults(act=act)
+    return added
+
+
+def _add_read(commands: Any, name: str, act: object, text: str) -> argparse.ArgumentParser:
+    added = _add(commands, name, act, text)
+    added.add_argument("--json", action="store_true", help="print text as JSON, too")
+    added.add_argument("--wait", metavar="10m", help="how long to wait while the API is out of reach (default: 2m)")
+    return added
+
+
+def _add_value(added: argparse.ArgumentParser) -> None:
+    added.add_argument("value", metavar="VALUE", nargs="?", help=_VALUE)
+    added.add_argument("--json", action="store_true", help="the value is JSON, not text")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError("is written NAME=TEXT")
+    return name, value
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:] + "."

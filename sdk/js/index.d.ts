@@ -1,0 +1,147 @@
+/** The Leasehold Task SDK for Node: what a running task may ask and tell. */
+
+/** Seconds, or text like "30s", "10m", "1h30m" or "2d". */
+export type Duration = number | string;
+
+/** What may travel between tasks. `undefined` in an object is left out; whole numbers have at most 64 bits. */
+export type Value =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | Date
+  | Uint8Array
+  | readonly Value[]
+  | ReadonlySet<Value>
+  | ReadonlyMap<string, Value>
+  | { readonly [key: string]: Value | undefined };
+
+/** What arrives: `datetime` as Date, `bytes` as Uint8Array, whole numbers beyond 2^53 as bigint. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export type Received = any;
+
+export interface ReadOptions {
+  /** How long to wait while the API is out of reach (default: two minutes). */
+  wait?: Duration;
+}
+
+/** A connection, secrets open. Printing it hides them; the log masks them. */
+export class Connection {
+  private constructor();
+  readonly id: string;
+  readonly connType: string;
+  readonly host: string | null;
+  readonly login: string | null;
+  readonly password: string | null;
+  readonly port: number | null;
+  readonly schema: string | null;
+  readonly extra: Readonly<Record<string, Received>>;
+
+  /** Return the connection `id`, which the task declared. */
+  static get(id: string, options?: ReadOptions): Promise<Connection>;
+}
+
+/** The variables that the task declared. */
+export const Variable: {
+  /** Return the value of `key`, or `default` when there is no such variable. */
+  get(key: string, options?: ReadOptions & { default?: unknown }): Promise<Received>;
+  set(key: string, value: Value): Promise<void>;
+  delete(key: string): Promise<void>;
+};
+
+/** Values that tasks leave for others. */
+export const xcom: {
+  /** Leave `value` under `key`; the last one counts, and only if the task succeeds. */
+  push(key: string, value: Value): Promise<void>;
+  /** Return what the upstream `task` returned, or pushed under `key`. */
+  pull(task: string, key?: string, options?: ReadOptions & { mapIndex?: number }): Promise<Received>;
+};
+
+/** Return an OpenID Connect token that proves to `audience` which task this is. */
+export function idToken(audience: string, options?: ReadOptions): Promise<string>;
+
+export interface Context {
+  readonly dag: string;
+  readonly dagVersion: number;
+  readonly run: string;
+  readonly team: string;
+  readonly trigger: string;
+  readonly logicalDate: Date;
+  readonly params: Readonly<Record<string, Received>>;
+  readonly task: string;
+  readonly taskInstance: string;
+  readonly attempt: string;
+  /** From 1. */
+  readonly tryNumber: number;
+  /** -1 when the task isn't mapped. */
+  readonly mapIndex: number;
+  readonly connections: readonly string[];
+  readonly variables: readonly string[];
+  readonly workDir: string;
+  readonly bundleDir: string | null;
+}
+
+/** Return what the running task may know about itself. */
+export function context(): Promise<Context>;
+
+/** Set the task's result; the last one counts. `run` does it with what its function returns. */
+export function result(value: Value): Promise<void>;
+
+/** Say how far the task is: progress from 0 to 1, and one line of text. */
+export function heartbeat(progress?: number | null, note?: string | null): Promise<void>;
+
+/** Keep `text` out of the log from now on. */
+export function mask(text: string): Promise<void>;
+
+export type Tags = Readonly<Record<string, unknown>>;
+
+export const metrics: {
+  count(name: string, increment?: number, tags?: Tags): Promise<void>;
+  gauge(name: string, value: number, tags?: Tags): Promise<void>;
+  timing(name: string, duration: Duration, tags?: Tags): Promise<void>;
+};
+
+type Log = (message: string, fields?: Readonly<Record<string, unknown>>) => Promise<void>;
+
+/** The task's log. What is printed ends up there too. Never rejects: without the host it goes to standard error. */
+export const log: { debug: Log; info: Log; warning: Log; error: Log; critical: Log };
+
+/** Nothing to do: the task is skipped. */
+export class Skip extends Error {
+  constructor(message?: string);
+}
+
+/** The task failed and trying again is no use: its retries are not spent. */
+export class Fail extends Error {
+  constructor(message?: string);
+}
+
+/** Try the task again; counts as one of its retries. */
+export class Retry extends Error {
+  constructor(message?: string, options?: { after?: Duration });
+  readonly afterS: number | null;
+}
+
+/**
+ * Do the task's work: what `work` returns is the result; `Skip`, `Fail`, `Retry` and other errors it throws are how the
+ * task ended.
+ */
+export function run(work: () => Value | void | Promise<Value | void>): Promise<void>;
+
+export namespace errors {
+  /** Anything a task asked for and did not get. The message names the cause and the cure. */
+  class LeaseholdError extends Error {
+    readonly code: "not_declared" | "not_granted" | "not_found" | "unavailable" | "refused";
+  }
+  /** Declare it where the DAG is written, and deploy. */
+  class UndeclaredError extends LeaseholdError {}
+  /** An admin can grant it to the site. */
+  class NotGrantedError extends LeaseholdError {}
+  /** There is no such thing. */
+  class NotFoundError extends LeaseholdError {}
+  /** Later. */
+  class UnavailableError extends LeaseholdError {}
+  /** Never, as it is. */
+  class RefusedError extends LeaseholdError {}
+}

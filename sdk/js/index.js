@@ -1,0 +1,7 @@
+/** The Leasehold Task SDK for Node: what a running task may ask and tell. index.d.ts describes each name. */
+
+export { run } from "./src/endings.js";
+export { Fail, Retry, Skip } from "./src/endings.js";
+export * as errors from "./src/errors.js";
+export { Connection, Variable, context, idToken, xcom } from "./src/asking.js";
+export { heartbeat, log, mask, metrics, result } from "./src/telling.js";

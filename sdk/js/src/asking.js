@@ -1,0 +1,84 @@
+/** What a task asks: connections, variables, other tasks' results, who it is. */
+
+import { NotFoundError, RefusedError } from "./errors.js";
+import { decode, encode } from "./json.js";
+import { ask, tell } from "./wire.js";
+
+const segment = (name) => {
+  if (typeof name !== "string" || name === "") throw new RefusedError(`${String(name)} is no name: names are text`);
+  return encodeURIComponent(name.replace(/[\uD800-\uDFFF]/g, "\uFFFD"));
+};
+
+/** A connection, secrets open. Printing it hides them; the log masks them. */
+export class Connection {
+  constructor(id, fields) {
+    this.id = id;
+    this.connType = fields.conn_type;
+    this.host = fields.host ?? null;
+    this.login = fields.login ?? null;
+    this.port = fields.port ?? null;
+    this.schema = fields.schema ?? null;
+    for (const [name, value] of [["password", fields.password ?? null], ["extra", fields.extra ?? {}]]) {
+      Object.defineProperty(this, name, { value, writable: true }); // not enumerable: console.log shows the rest
+    }
+  }
+
+  static async get(id, { wait } = {}) {
+    return new Connection(id, await ask("GET", `/v1/connections/${segment(id)}`, undefined, wait));
+  }
+}
+
+export const Variable = {
+  async get(key, { wait, ...rest } = {}) {
+    try {
+      return decode((await ask("GET", `/v1/variables/${segment(key)}`, undefined, wait)).value);
+    } catch (problem) {
+      if (problem instanceof NotFoundError && "default" in rest) return rest.default;
+      throw problem;
+    }
+  },
+  async set(key, value) {
+    await tell("PUT", `/v1/variables/${segment(key)}`, `{"value":${encode(value, `Variable ${JSON.stringify(key)}`)}}`);
+  },
+  async delete(key) {
+    await tell("DELETE", `/v1/variables/${segment(key)}`);
+  },
+};
+
+export const xcom = {
+  async push(key, value) {
+    await tell("PUT", `/v1/xcoms/${segment(key)}`, `{"value":${encode(value, `xcom ${JSON.stringify(key)}`)}}`);
+  },
+  async pull(task, key = "return_value", { mapIndex = -1, wait } = {}) {
+    const path = `/v1/xcoms/${segment(key)}?task=${segment(task)}&map_index=${mapIndex}`;
+    return decode((await ask("GET", path, undefined, wait)).value);
+  },
+};
+
+/** Return a token that proves to `audience` which task this is. */
+export async function idToken(audience, { wait } = {}) {
+  return (await ask("POST", "/v1/id-token", `{"audience":${encode(audience, "audience")}}`, wait)).token;
+}
+
+/** Return what the running task may know about itself. */
+export async function context() {
+  const told = await ask("GET", "/v1/context");
+  return {
+    dag: told.run.dag,
+    dagVersion: told.run.dag_version,
+    run: told.run.run,
+    team: told.run.team,
+    trigger: told.run.trigger,
+    logicalDate: new Date(told.run.logical_date),
+    params: decode(told.run.params),
+    task: told.task,
+    taskInstance: told.task_instance,
+    attempt: told.attempt,
+    tryNumber: told.try_number,
+    mapIndex: told.map_index,
+    connections: told.connections,
+    variables: told.variables,
+    workDir: told.work_dir,
+    bundleDir: told.bundle_dir ?? null,
+  };
+}
