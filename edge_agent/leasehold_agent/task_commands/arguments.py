@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
 from leasehold_agent.task_commands import asking, telling
@@ -37,6 +38,23 @@ def parser() -> argparse.ArgumentParser:
     return root
 
 
+def parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the arguments; ends the process with 2 where they are wrong.
+
+    argparse gives up a last argument that may be left out as soon as an option stands before it
+    (``xcom push rows --json 3``): what it leaves over is put where it belongs here.
+    """
+    root = parser()
+    given, over = root.parse_known_args(arguments)
+    over = [argument for argument in over if argument != "--"]
+    last: str | None = getattr(given, "last", None)
+    if last is not None and len(over) == 1 and getattr(given, last) is None and not over[0].startswith("--"):
+        setattr(given, last, over.pop())
+    if over:
+        root.error(f"unrecognized arguments: {' '.join(over)}")
+    return given
+
+
 def _add_asking(commands: Any) -> None:
     context = _add(commands, "context", asking.context, "print who the task is and what it was given, as JSON")
     context.add_argument("--field", metavar="A.B", help="only this part: task, run.params.day, …")
@@ -55,7 +73,7 @@ def _add_asking(commands: Any) -> None:
     xcoms = _group(commands, "xcom", "leave a value for other tasks, or read one of theirs")
     pull = _add_read(xcoms, "pull", asking.xcom, "print what an upstream task returned, or pushed")
     pull.add_argument("task", metavar="TASK")
-    pull.add_argument("key", metavar="KEY", nargs="?", default="return_value")
+    _add_last(pull, "key", metavar="KEY", text="what was pushed (default: what it returned)")
     pull.add_argument("--map-index", type=int, default=-1, metavar="N", help="which of a mapped task's instances")
     push = _add(xcoms, "push", telling.push_xcom, "leave a value for other tasks")
     push.add_argument("key", metavar="KEY")
@@ -78,10 +96,13 @@ def _add_telling(commands: Any) -> None:
         metric = _add(metrics, kind, telling.metric, text)
         metric.set_defaults(kind={"count": "counter"}.get(kind, kind))
         metric.add_argument("name", metavar="NAME")
-        metric.add_argument("value", metavar=number, type=float, **({"nargs": "?", "default": 1.0} if kind == "count" else {}))
+        if kind == "count":
+            _add_last(metric, "value", metavar=number, text="how many (default: 1)")
+        else:
+            metric.add_argument("value", metavar=number)
         metric.add_argument("--tag", action="append", default=[], metavar="NAME=TEXT", type=_pair)
     log = _add(commands, "log", telling.log, "write to the task's log")
-    log.add_argument("message", metavar="TEXT", nargs="?", help="the message; - or nothing: standard input")
+    _add_last(log, "message", metavar="TEXT", text="the message; - or nothing: standard input")
     log.add_argument("--level", choices=["debug", "info", "warning", "error", "critical"], default="info")
     log.add_argument("--field", action="append", default=[], metavar="NAME=TEXT", type=_pair)
     _add(commands, "mask", telling.mask, "hide a text in the log from now on; it is read from standard input")
@@ -92,7 +113,7 @@ def _add_telling(commands: Any) -> None:
     ):
         ending = _add(commands, name, telling.ending, text)
         ending.set_defaults(kind=kind, after=None)
-        ending.add_argument("message", metavar="TEXT", nargs="?", help="why")
+        _add_last(ending, "message", metavar="TEXT", text="why")
         if kind == "retry":
             ending.add_argument("--after", metavar="10m", help="how long to wait (default: the task's retry_delay)")
 
@@ -118,8 +139,14 @@ def _add_read(commands: Any, name: str, act: object, text: str) -> argparse.Argu
 
 
 def _add_value(added: argparse.ArgumentParser) -> None:
-    added.add_argument("value", metavar="VALUE", nargs="?", help=_VALUE)
+    _add_last(added, "value", metavar="VALUE", text=_VALUE)
     added.add_argument("--json", action="store_true", help="the value is JSON, not text")
+
+
+def _add_last(added: argparse.ArgumentParser, name: str, *, metavar: str, text: str) -> None:
+    """Add a last argument that may be left out."""
+    added.add_argument(name, metavar=metavar, nargs="?", help=text)
+    added.set_defaults(last=name)
 
 
 def _pair(text: str) -> tuple[str, str]:

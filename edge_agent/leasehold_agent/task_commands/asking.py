@@ -37,7 +37,7 @@ def variable(host: Host, given: Namespace) -> str:
 
 def xcom(host: Host, given: Namespace) -> str:
     """Return what an upstream task left."""
-    path = f"/v1/xcoms/{quote(given.key)}?task={quote(given.task)}&map_index={given.map_index}"
+    path = f"/v1/xcoms/{quote(given.key or 'return_value')}?task={quote(given.task)}&map_index={given.map_index}"
     return _shown(host.read(path, given.wait).get("value"), as_json=given.json)
 
 

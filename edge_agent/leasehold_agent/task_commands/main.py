@@ -9,7 +9,7 @@ from enum import IntEnum
 
 from leasehold.errors import LeaseholdError, NotFoundError, NotGrantedError, UnavailableError, UndeclaredError
 from leasehold.runtime.host import current_host
-from leasehold_agent.task_commands.arguments import parser
+from leasehold_agent.task_commands.arguments import parsed
 
 
 class TaskExit(IntEnum):
@@ -37,7 +37,7 @@ _BY_KIND: tuple[tuple[type[LeaseholdError], TaskExit], ...] = (
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code."""
-    given = parser().parse_args(arguments)
+    given = parsed(arguments)
     try:
         host = current_host()
         if host is None:

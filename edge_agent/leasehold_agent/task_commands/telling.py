@@ -39,7 +39,7 @@ def heartbeat(host: Host, given: Namespace) -> None:
 
 def metric(host: Host, given: Namespace) -> None:
     """Send one measurement."""
-    point = {"name": given.name, "kind": given.kind, "value": _finite(given.value), "tags": dict(given.tag)}
+    point = {"name": given.name, "kind": given.kind, "value": _number(given), "tags": dict(given.tag)}
     host.write("POST", "/v1/metrics", point)
 
 
@@ -79,6 +79,15 @@ def _text(argument: str | None) -> str:
     except UnicodeDecodeError:
         raise RefusedError("standard input is not UTF-8 text: convert it first, with base64 for example") from None
     return text.removesuffix("\n").removesuffix("\r")
+
+
+def _number(given: Namespace) -> float | None:
+    if given.value is None:
+        return 1.0
+    try:
+        return _finite(float(given.value))
+    except ValueError:
+        raise RefusedError(f"{given.value!r} is no number: write it like 128 or 0.5") from None
 
 
 def _finite(number: float | None) -> float | None:

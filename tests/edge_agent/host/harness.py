@@ -12,7 +12,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -33,14 +33,21 @@ def shell(line: str, **fields: Any) -> ProgramWork:
     return ProgramWork(argv=[LiteralValue(value=line)], shell=True, **fields)
 
 
-def lease(work: Work, *, timeout_s: float | None = None, inputs: list[Input] | None = None) -> Lease:
+def lease(
+    work: Work,
+    *,
+    timeout_s: float | None = None,
+    inputs: list[Input] | None = None,
+    connections: Sequence[str] = ("plant_db",),
+    variables: Sequence[str] = ("limits/upper",),
+) -> Lease:
     """A lease as the API hands it out."""
     task = TaskEntry(
         id="read_sensors",
         work=work,
         upstream=["collect"],
-        needs=Needs(connections=["plant_db"]),
-        variables=["limits/upper"],
+        needs=Needs(connections=list(connections)),
+        variables=list(variables),
         timeout_s=timeout_s,
     )
     run = RunFacts(

@@ -1,0 +1,99 @@
+"""The suite's runner for raw HTTP: ``http.client``, the protocol's page and nothing of ours."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+LARGE = '"' + "x" * (65 * 2**20) + '"'
+SPECIAL = {"nan": "NaN", "huge": str(2**70), "large": LARGE, "64 bits": str(2**64 - 1)}
+
+
+class RefusedError(Exception):
+    """An answer of 400 or more."""
+
+
+def main() -> int:
+    """Do the job and return the exit code."""
+    job = json.loads(Path("job.json").read_text())
+    if "ending" in job:
+        given = job["ending"]
+        kind = {"skip": "skipped", "fail": "failed_for_good"}.get(given["kind"], given["kind"])
+        after_s = 600 if given.get("after") == "10m" else None
+        _request("PUT", "/v1/ending", json.dumps({"kind": kind, "message": given["message"], "retry_after_s": after_s}))
+        return int(given["exit"])
+    answers = {}
+    for case in job["calls"]:
+        try:
+            answers[case["name"]] = {"value": _call(case["call"], case["args"])}
+        except RefusedError as problem:
+            answers[case["name"]] = problem.args[0]
+    Path("answers.json").write_text(json.dumps(answers))
+    return 0
+
+
+def _call(name: str, args: dict[str, Any]) -> Any:
+    match name:
+        case "context":
+            told = _request("GET", "/v1/context")
+            run = {name: told["run"][name] for name in ("run", "dag", "params")}
+            return run | {name: told[name] for name in ("task", "try_number", "map_index", "variables")}
+        case "connection.get":
+            wait = {"Leasehold-Wait": str(args["wait"])} if "wait" in args else {}
+            found = _request("GET", f"/v1/connections/{quote(args['id'], safe='')}", headers=wait)
+            return {name: value for name, value in found.items() if name != "id"}
+        case "variable.get":
+            return _request("GET", f"/v1/variables/{quote(args['key'], safe='')}")["value"]
+        case "variable.set":
+            return _request("PUT", f"/v1/variables/{quote(args['key'], safe='')}", _written(args["value"]))
+        case "variable.delete":
+            return _request("DELETE", f"/v1/variables/{quote(args['key'], safe='')}")
+        case "xcom.pull":
+            query = f"task={quote(args['task'])}&map_index={args.get('map_index', -1)}"
+            return _request("GET", f"/v1/xcoms/{quote(args['key'], safe='')}?{query}")["value"]
+        case "xcom.push":
+            return _request("PUT", f"/v1/xcoms/{quote(args['key'], safe='')}", _written(args["value"]))
+        case "result":
+            return _request("PUT", "/v1/result", _written(args["value"]))
+        case "metric":
+            value = _text(args["value"])
+            rest = {name: args[name] for name in ("name", "kind", "tags")}
+            return _request("POST", "/v1/metrics", json.dumps(rest)[:-1] + f', "value": {value}}}')
+        case "id_token":
+            return _request("POST", "/v1/id-token", json.dumps(args))["token"]
+        case _:
+            return _request("POST", f"/v1/{name}", json.dumps(args))
+
+
+def _written(value: Any) -> str:
+    return f'{{"value": {_text(value)}}}'
+
+
+def _text(value: Any) -> str:
+    return SPECIAL[value["$special"]] if isinstance(value, dict) and "$special" in value else json.dumps(value)
+
+
+def _request(method: str, path: str, body: str | None = None, *, headers: dict[str, str] | None = None) -> Any:
+    connection = http.client.HTTPConnection("task")
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.connect(os.environ["LEASEHOLD_TASK_SOCKET"])
+    own = {"Authorization": f"Bearer {os.environ['LEASEHOLD_TASK_SECRET']}", **(headers or {})}
+    connection.request(method, path, None if body is None else body.encode(), headers=own)
+    answer = connection.getresponse()
+    text = answer.read()
+    connection.close()
+    told = json.loads(text) if text else None
+    if answer.status >= 400:
+        known = told["code"] if told["code"] in {"not_declared", "not_granted", "not_found", "unavailable"} else "refused"
+        raise RefusedError({"error": known, "message": told["detail"]})
+    return told
+
+
+if __name__ == "__main__":
+    sys.exit(main())

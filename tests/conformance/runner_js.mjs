@@ -1,0 +1,53 @@
+// The suite's runner for the Node binding, found where the agent says it is.
+import { readFileSync, writeFileSync } from "node:fs";
+
+const js = await import(process.env.LEASEHOLD_SDK_JS);
+const { encode } = await import(new URL("src/json.js", `file://${process.env.LEASEHOLD_SDK_JS}`).href);
+const job = JSON.parse(readFileSync("job.json", "utf8"));
+const special = { nan: () => NaN, huge: () => 2n ** 70n, large: () => "x".repeat(65 * 2 ** 20), "64 bits": () => 2n ** 64n - 1n };
+const value = (given) => (given?.$special ? special[given.$special]() : given);
+
+const doing = {
+  context: async () => {
+    const found = await js.context();
+    const { run, dag, task, params, variables } = found;
+    return { run, dag, task, try_number: found.tryNumber, map_index: found.mapIndex, params, variables };
+  },
+  "connection.get": async ({ id, ...rest }) => {
+    const found = await js.Connection.get(id, rest);
+    const { host, login, password, port, schema, extra } = found;
+    return { conn_type: found.connType, host, login, password, port, schema, extra };
+  },
+  "variable.get": ({ key, ...rest }) => js.Variable.get(key, rest),
+  "variable.set": (args) => js.Variable.set(args.key, value(args.value)),
+  "variable.delete": ({ key }) => js.Variable.delete(key),
+  "xcom.pull": ({ task, key, map_index }) => js.xcom.pull(task, key, { mapIndex: map_index }),
+  "xcom.push": (args) => js.xcom.push(args.key, value(args.value)),
+  result: (args) => js.result(value(args.value)),
+  heartbeat: ({ progress, note }) => js.heartbeat(progress, note),
+  metric: ({ kind, name, value: number, tags }) =>
+    js.metrics[{ counter: "count" }[kind] ?? kind](name, value(number), tags),
+  mask: ({ value: text }) => js.mask(text),
+  log: ({ level, message, fields }) => js.log[level](message, fields),
+  id_token: ({ audience }) => js.idToken(audience),
+};
+
+async function calls() {
+  const answers = {};
+  for (const { name, call, args } of job.calls) {
+    try {
+      answers[name] = { value: (await doing[call](args)) ?? null };
+    } catch (problem) {
+      if (!(problem instanceof js.errors.LeaseholdError)) throw problem;
+      answers[name] = { error: problem.code, message: problem.message };
+    }
+  }
+  writeFileSync("answers.json", encode(answers, "answers"));
+}
+
+function ending() {
+  const { kind, message, after } = job.ending;
+  throw { skip: () => new js.Skip(message), fail: () => new js.Fail(message) }[kind]?.() ?? new js.Retry(message, { after });
+}
+
+await js.run(job.calls ? calls : ending);

@@ -1,0 +1,87 @@
+"""The suite's runner for the Python SDK: a task of the ``python`` runtime, deployed as a bundle of this one file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from leasehold import Connection, Fail, Retry, Skip, Variable, context, errors, heartbeat, id_token, log, mask, metrics
+from leasehold import xcom as xcoms
+from leasehold.runtime.host import current_host
+
+_CODES = {
+    errors.UndeclaredError: "not_declared",
+    errors.NotGrantedError: "not_granted",
+    errors.NotFoundError: "not_found",
+    errors.UnavailableError: "unavailable",
+}
+SPECIAL: dict[str, Any] = {"nan": float("nan"), "huge": 2**70, "large": "x" * (65 * 2**20), "64 bits": 2**64 - 1}
+
+
+def calls() -> Any:
+    """Make the calls; the result of the task is what the case ``result`` says."""
+    answers, result = {}, None
+    for case in json.loads(Path("job.json").read_text())["calls"]:
+        args = {name: _value(value) for name, value in case["args"].items()}
+        if case["call"] == "result":
+            result = args["value"]
+            answers[case["name"]] = {"value": None}
+            continue
+        try:
+            answers[case["name"]] = {"value": _call(case["call"], args)}
+        except (errors.LeaseholdError, ValueError, TypeError) as problem:
+            answers[case["name"]] = {"error": _CODES.get(type(problem), "refused"), "message": str(problem)}
+    Path("answers.json").write_text(json.dumps(answers))
+    return result
+
+
+def ending() -> None:
+    """End as the job says."""
+    job = json.loads(Path("job.json").read_text())["ending"]
+    match job["kind"]:
+        case "skip":
+            raise Skip(job["message"])
+        case "fail":
+            raise Fail(job["message"])
+        case _:
+            raise Retry(job["message"], after=job.get("after"))
+
+
+def _call(name: str, args: dict[str, Any]) -> Any:
+    match name:
+        case "context":
+            found = context()
+            return {name: getattr(found, name) for name in ("run", "dag", "task", "try_number", "map_index", "params")} | {
+                "variables": found.variables
+            }
+        case "connection.get":
+            connection = Connection.get(**args)
+            return {name: getattr(connection, name) for name in Connection.__slots__ if name != "id"}
+        case "variable.get":
+            return Variable.get(**args)
+        case "variable.set":
+            return Variable.set(**args)
+        case "variable.delete":
+            return Variable.delete(**args)
+        case "xcom.pull":
+            return xcoms.pull(**args)
+        case "xcom.push":
+            return xcoms.push(**args)
+        case "heartbeat":
+            return heartbeat(**args)
+        case "metric":
+            tell = {"counter": metrics.count, "gauge": metrics.gauge, "timing": metrics.timing}[args["kind"]]
+            return tell(args["name"], args["value"], **args["tags"])
+        case "mask":
+            return mask(**args)
+        case "log":
+            return getattr(log, args["level"])(args["message"], **args["fields"])
+        case "id_token":
+            return id_token(**args)
+        case _:
+            raise AssertionError(f"{name} is no call: {current_host()}")
+
+
+def _value(value: Any) -> Any:
+    return SPECIAL[value["$special"]] if isinstance(value, dict) and "$special" in value else value

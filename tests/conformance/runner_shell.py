@@ -1,0 +1,90 @@
+"""The suite's runner for shell scripts: every call is one ``edge-agent task …``, as a script would make it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+CODES = {20: "not_declared", 21: "not_granted", 22: "not_found", 23: "unavailable", 24: "refused"}
+SPECIAL = {"nan": "NaN", "huge": str(2**70), "large": '"' + "x" * (65 * 2**20) + '"', "64 bits": str(2**64 - 1)}
+
+
+def main() -> int:
+    """Do the job and return the exit code."""
+    job = json.loads(Path("job.json").read_text())
+    if "ending" in job:
+        given = job["ending"]
+        after = ["--after", given["after"]] if "after" in given else []
+        _task([given["kind"], given["message"], *after])
+        return int(given["exit"])
+    answers = {case["name"]: _answer(case["call"], case["args"]) for case in job["calls"]}
+    Path("answers.json").write_text(json.dumps(answers))
+    return 0
+
+
+def _answer(call: str, args: dict[str, Any]) -> dict[str, Any]:
+    argv, stdin = _command(call, args)
+    done = _task(argv, stdin)
+    if done.returncode in CODES:
+        return {"error": CODES[done.returncode], "message": done.stderr}
+    assert done.returncode == 0, (call, args, done.stderr)
+    value = json.loads(done.stdout) if done.stdout else None
+    if call == "context":
+        run = {name: value["run"][name] for name in ("run", "dag", "params")}
+        return {"value": run | {name: value[name] for name in ("task", "try_number", "map_index", "variables")}}
+    if call == "connection.get":
+        value.pop("id")
+    return {"value": value}
+
+
+def _task(argv: list[str], stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    command = [os.environ["LEASEHOLD_EDGE_AGENT"], "task", *argv]
+    return subprocess.run(command, input=stdin or "", capture_output=True, text=True, encoding="utf-8", check=False)
+
+
+def _command(call: str, args: dict[str, Any]) -> tuple[list[str], str | None]:
+    match call:
+        case "context":
+            return ["context"], None
+        case "connection.get":
+            return ["connection", "get", args["id"], *(["--wait", f"{args['wait']}s"] if "wait" in args else [])], None
+        case "variable.get":
+            default = ["--default", args["default"]] if "default" in args else []
+            return ["variable", "get", args["key"], "--json", *default], None
+        case "variable.set":
+            return ["variable", "set", args["key"], "--json"], _text(args["value"])
+        case "variable.delete":
+            return ["variable", "delete", args["key"]], None
+        case "xcom.pull":
+            return ["xcom", "pull", args["task"], args["key"], "--json", "--map-index", str(args.get("map_index", -1))], None
+        case "xcom.push" if isinstance(args["value"], str):
+            return ["xcom", "push", args["key"], args["value"]], None
+        case "xcom.push":
+            return ["xcom", "push", args["key"], "--json"], _text(args["value"])
+        case "result":
+            return ["result", _text(args["value"]), "--json"], None
+        case "heartbeat":
+            return ["heartbeat", "--progress", str(args["progress"]), *(["--note", args["note"]] if "note" in args else [])], None
+        case "metric":
+            kind = {"counter": "count"}.get(args["kind"], args["kind"])
+            tags = [part for name, text in args["tags"].items() for part in ("--tag", f"{name}={text}")]
+            return ["metric", kind, args["name"], *tags, "--", _text(args["value"])], None
+        case "mask":
+            return ["mask"], args["value"] + "\n"
+        case "log":
+            fields = [part for name, text in args["fields"].items() for part in ("--field", f"{name}={text}")]
+            return ["log", "--level", args["level"], *fields, args["message"]], None
+        case _:
+            return ["id-token", args["audience"], "--json"], None
+
+
+def _text(value: Any) -> str:
+    return SPECIAL[value["$special"]] if isinstance(value, dict) and "$special" in value else json.dumps(value)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
