@@ -38,7 +38,7 @@ def main() -> int:
     return 0
 
 
-def _call(name: str, args: dict[str, Any]) -> Any:
+def _call(name: str, args: dict[str, Any]) -> Any:  # noqa: C901 - one branch per call
     match name:
         case "context":
             told = _request("GET", "/v1/context")
@@ -90,7 +90,9 @@ def _request(method: str, path: str, body: str | None = None, *, headers: dict[s
     connection.close()
     told = json.loads(text) if text else None
     if answer.status >= 400:
-        known = told["code"] if told["code"] in {"not_declared", "not_granted", "not_found", "unavailable"} else "refused"
+        known = (
+            told["code"] if told["code"] in {"not_declared", "not_granted", "not_found", "unavailable"} else "refused"
+        )
         raise RefusedError({"error": known, "message": told["detail"]})
     return told
 

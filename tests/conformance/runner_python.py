@@ -48,13 +48,13 @@ def ending() -> None:
             raise Retry(job["message"], after=job.get("after"))
 
 
-def _call(name: str, args: dict[str, Any]) -> Any:
+def _call(name: str, args: dict[str, Any]) -> Any:  # noqa: C901 - one branch per call
     match name:
         case "context":
             found = context()
-            return {name: getattr(found, name) for name in ("run", "dag", "task", "try_number", "map_index", "params")} | {
-                "variables": found.variables
-            }
+            return {
+                name: getattr(found, name) for name in ("run", "dag", "task", "try_number", "map_index", "params")
+            } | {"variables": found.variables}
         case "connection.get":
             connection = Connection.get(**args)
             return {name: getattr(connection, name) for name in Connection.__slots__ if name != "id"}

@@ -46,7 +46,7 @@ def _task(argv: list[str], stdin: str | None = None) -> subprocess.CompletedProc
     return subprocess.run(command, input=stdin or "", capture_output=True, text=True, encoding="utf-8", check=False)
 
 
-def _command(call: str, args: dict[str, Any]) -> tuple[list[str], str | None]:
+def _command(call: str, args: dict[str, Any]) -> tuple[list[str], str | None]:  # noqa: C901 - one branch per call
     match call:
         case "context":
             return ["context"], None
@@ -60,7 +60,15 @@ def _command(call: str, args: dict[str, Any]) -> tuple[list[str], str | None]:
         case "variable.delete":
             return ["variable", "delete", args["key"]], None
         case "xcom.pull":
-            return ["xcom", "pull", args["task"], args["key"], "--json", "--map-index", str(args.get("map_index", -1))], None
+            return [
+                "xcom",
+                "pull",
+                args["task"],
+                args["key"],
+                "--json",
+                "--map-index",
+                str(args.get("map_index", -1)),
+            ], None
         case "xcom.push" if isinstance(args["value"], str):
             return ["xcom", "push", args["key"], args["value"]], None
         case "xcom.push":
@@ -68,7 +76,12 @@ def _command(call: str, args: dict[str, Any]) -> tuple[list[str], str | None]:
         case "result":
             return ["result", _text(args["value"]), "--json"], None
         case "heartbeat":
-            return ["heartbeat", "--progress", str(args["progress"]), *(["--note", args["note"]] if "note" in args else [])], None
+            return [
+                "heartbeat",
+                "--progress",
+                str(args["progress"]),
+                *(["--note", args["note"]] if "note" in args else []),
+            ], None
         case "metric":
             kind = {"counter": "count"}.get(args["kind"], args["kind"])
             tags = [part for name, text in args["tags"].items() for part in ("--tag", f"{name}={text}")]

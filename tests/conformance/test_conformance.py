@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,13 @@ EFFECTS = SUITE["effects"]
 
 
 @pytest.fixture(scope="module", params=BINDINGS)
-def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, zygote: Zygote) -> Iterator[Done]:
+def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, zygote: Zygote) -> Done:
     """All calls, made by one binding in one attempt."""
     binding: str = request.param
     calls = [case for case in SUITE["calls"] if binding not in case.get("inexpressible", {})]
     made = done(binding, {"calls": calls}, tmp_path_factory.mktemp(binding), zygote)
     assert made.ending["kind"] == "success", made.attempt.log
-    yield made
+    return made
 
 
 @pytest.mark.parametrize("case", SUITE["calls"], ids=lambda case: str(case["name"]))
@@ -41,7 +40,9 @@ def test_each_call_is_answered_as_the_suite_says(made: Done, case: dict[str, Any
 
 def test_what_was_written_is_on_the_disk(made: Done) -> None:
     index = {entry["key"] for entry in made.attempt.lines("xcoms/index.ndjson")}
-    points = [[point[name] for name in ("name", "kind", "value", "tags")] for point in made.attempt.lines("metrics.ndjson")]
+    points = [
+        [point[name] for name in ("name", "kind", "value", "tags")] for point in made.attempt.lines("metrics.ndjson")
+    ]
 
     assert {key: made.attempt.xcom(key) for key in EFFECTS["xcoms"]} == EFFECTS["xcoms"]
     assert not index & set(EFFECTS["unwritten"])

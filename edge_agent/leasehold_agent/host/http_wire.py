@@ -19,7 +19,8 @@ LARGE_BODY = 64 * 1024 * 1024
 _REASONS = {
     200: "OK", 204: "No Content", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
     405: "Method Not Allowed", 409: "Conflict", 413: "Content Too Large", 422: "Unprocessable Content",
-    426: "Upgrade Required", 431: "Request Header Fields Too Large", 500: "Internal Server Error", 503: "Service Unavailable",
+    426: "Upgrade Required", 431: "Request Header Fields Too Large", 500: "Internal Server Error",
+    503: "Service Unavailable",
 }  # fmt: skip
 
 

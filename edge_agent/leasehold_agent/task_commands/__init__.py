@@ -1,1 +1,1 @@
-"""``edge-agent task``: the task protocol for shell scripts. Standard library and the SDK's wire only: it starts fast."""
+"""``edge-agent task``: the task protocol for shell scripts. It imports little, to start fast."""

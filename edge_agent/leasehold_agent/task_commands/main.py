@@ -41,7 +41,9 @@ def main(arguments: Sequence[str]) -> int:
     try:
         host = current_host()
         if host is None:
-            return _told("no task is running here: LEASEHOLD_TASK_URL is set where the agent runs one", TaskExit.NO_TASK)
+            return _told(
+                "no task is running here: LEASEHOLD_TASK_URL is set where the agent runs one", TaskExit.NO_TASK
+            )
         answer: str | None = given.act(host, given)
     except LeaseholdError as problem:
         return _told(str(problem), next(code for kind, code in _BY_KIND if isinstance(problem, kind)))
