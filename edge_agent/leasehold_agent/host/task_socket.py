@@ -10,6 +10,8 @@ from functools import partial
 
 from leasehold_agent.host.http_wire import HEAD_LIMIT, Answer, RefusedRequestError, Request, read_request, render
 
+_BACKLOG = 1024
+"""Connections that the system keeps until they are taken; what comes beyond fails in most languages with EAGAIN."""
 _MOST_CONNECTIONS = 128
 _PLACE_S = 30.0
 """How long a connection waits for one of the places; each request that is answered meanwhile gives one back."""
@@ -29,7 +31,9 @@ class TaskSocket:
 
     async def serve(self, listening: socket.socket) -> None:
         """Take connections from ``listening``."""
-        self._server = await asyncio.start_unix_server(self._connected, sock=listening, limit=2 * HEAD_LIMIT)
+        self._server = await asyncio.start_unix_server(
+            self._connected, sock=listening, backlog=_BACKLOG, limit=2 * HEAD_LIMIT
+        )
 
     def close(self) -> None:
         """End every connection: what is written after this would not be covered by the ending."""

@@ -37,7 +37,22 @@ def main() -> NoReturn:
     except LeaseholdError as problem:
         print(problem, file=sys.stderr)  # noqa: T201 - the host is gone, or refuses: its pipe is all there is
         status = 1
+    _let_go_of_output()
     sys.exit(status)
+
+
+def _let_go_of_output() -> None:
+    """Flush the streams now: one that the task has closed below Python would turn the exit code into 120."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        try:
+            if stream is not None and not stream.closed:
+                stream.flush()
+        except (OSError, ValueError) as problem:
+            setattr(sys, name, None)
+            from leasehold.runtime import log
+
+            log.warning(f"what the task printed last is lost: its {name} is closed", reason=str(problem))
 
 
 def _run(host: Host) -> int:
