@@ -1,0 +1,60 @@
+"""The Node binding: its own tests, its types, and that it can be published and travels with the agent."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from leasehold_agent.attempts.sdk import js_binding
+from tests.support.npm import installed
+
+ROOT = Path(__file__).parents[2]
+JS = ROOT / "sdk/js"
+
+
+def node(*argv: str, cwd: Path = JS) -> subprocess.CompletedProcess[str]:
+    program = shutil.which("node")
+    if program is None:
+        pytest.skip("node is not on this machine")
+    return subprocess.run([program, *argv], cwd=cwd, capture_output=True, text=True, timeout=100, check=False)
+
+
+def test_its_own_tests_pass() -> None:
+    done = node("--test", "test/")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_its_types_fit_how_it_is_used() -> None:
+    compiler = installed(ROOT / "tests/support/typescript") / "node_modules/typescript/bin/tsc"
+
+    done = node(str(compiler), "-p", "test/tsconfig.json")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_its_types_name_what_it_exports() -> None:
+    done = node(
+        "--input-type=module", "-e", f"console.log(Object.keys(await import({str(JS / 'index.js')!r})).join(' '))"
+    )
+
+    described = (JS / "index.d.ts").read_text()
+    names = done.stdout.split()
+    assert "Connection" in names
+    assert [name for name in names if f" {name}" not in described] == []
+
+
+def test_it_can_be_published_and_depends_on_nothing() -> None:
+    package = json.loads((JS / "package.json").read_text())
+
+    assert not {"dependencies", "devDependencies", "private"} & set(package)
+    assert all((JS / name).exists() for name in [*package["files"], package["main"], package["types"]])
+    assert package["version"] == __import__("leasehold").__version__
+
+
+def test_the_agent_has_it() -> None:
+    assert js_binding() == JS / "index.js"
