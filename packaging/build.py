@@ -18,6 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SPEC = ROOT / "packaging/agent.spec"
+_NO_INPUTS = {"__pycache__", "node_modules", "test"}
 NEEDED_PROGRAMS = ("objdump", "objcopy", "strip", "ldd")
 
 
@@ -52,9 +53,9 @@ def inputs_digest() -> str:
 
 def _inputs() -> Iterator[Path]:
     yield ROOT / "requirements/dev.txt"
-    for folder in ("packaging", "edge_agent", "sdk/python"):
+    for folder in ("packaging", "edge_agent", "sdk/python", "sdk/js"):
         for file in sorted((ROOT / folder).rglob("*")):
-            if file.suffix in (".py", ".spec", ".toml") and "__pycache__" not in file.parts:
+            if file.suffix in (".py", ".js", ".spec", ".toml") and not _NO_INPUTS & set(file.parts):
                 yield file
 
 

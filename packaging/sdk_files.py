@@ -1,4 +1,4 @@
-"""The Task SDK as files: tasks import it from a folder, so it can't sit inside the executable."""
+"""The Task SDKs as files: tasks import them from a folder, so they can't sit inside the executable."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "sdk/python/leasehold"
+JS_SOURCE = Path(__file__).parents[1] / "sdk/js"
 
 
 def staged_sdk(work_dir: str) -> list[tuple[str, str]]:
@@ -30,3 +31,9 @@ def staged_sdk(work_dir: str) -> list[tuple[str, str]]:
         raise SystemExit(f"The Task SDK in {SOURCE} can't be compiled: what is above names the file.")
     files = sorted(file for file in package.rglob("*") if file.is_file())
     return [(str(file), str(file.parent.relative_to(staged))) for file in files]
+
+
+def js_binding() -> list[tuple[str, str]]:
+    """Return the binding for Node as PyInstaller's list of data files: where the agent looks for it."""
+    files = [JS_SOURCE / "package.json", JS_SOURCE / "index.js", *sorted((JS_SOURCE / "src").glob("*.js"))]
+    return [(str(file), str("leasehold_agent/sdk_js" / file.parent.relative_to(JS_SOURCE))) for file in files]

@@ -12,6 +12,7 @@ import leasehold
 from leasehold_protocol.v1.manifest import PythonWork
 from tests.conformance.bindings import runtime
 from tests.edge_agent.host.harness import Attempt, Zygote
+from tests.system.programs import until
 
 TASK = """\
 import leasehold
@@ -54,9 +55,10 @@ def started(folder: Path, name: str, zygote: Zygote, sdk: Path) -> Attempt:
 def test_an_older_sdk_and_this_one_work_side_by_side(tmp_path: Path, zygote: Zygote, protocol: int | None) -> None:
     older = started(tmp_path, "ti-1.1", zygote, sdk_copy(tmp_path, "0.0.9", protocol))
     current = started(tmp_path, "ti-2.1", zygote, sdk_copy(tmp_path, "0.1.0", 1))
-    (tmp_path / "go").touch()
 
     try:
+        until(lambda: all((attempt.work / "here").exists() for attempt in (older, current)), "both run at once")
+        (tmp_path / "go").touch()
         kinds = [attempt.wait()["kind"] for attempt in (older, current)]
     finally:
         older.clean_up()

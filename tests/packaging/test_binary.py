@@ -80,6 +80,7 @@ def looking_around(names: list[str]):
     seek(names)
     surroundings()
     shell("echo $LD_LIBRARY_PATH", id="loader")
+    shell('test -f "$LEASEHOLD_SDK_JS" && "$LEASEHOLD_EDGE_AGENT" task context --field task', id="bindings")
 
 
 @dag
@@ -175,6 +176,7 @@ def test_a_dag_runs_with_the_standard_library_and_nothing_of_the_agent(agent: Pr
     assert results["query"] == results["share_out"] == [1, 2]
     assert results["seek"] == {name: f"No module named {name!r}" for name in FOREIGN}
     assert results["loader"] == results["surroundings"]["LD_LIBRARY_PATH"] == "/opt/site/lib"
+    assert results["bindings"] == "bindings"
     assert not [name for name in results["surroundings"] if name.startswith(("_PYI", "LD_LIBRARY_PATH_"))]
     attempts = {task["task"]: task["attempts"][-1]["attempt"] for task in run["tasks"]}
     assert "café" in place.log_of(attempts["query"]).decode()

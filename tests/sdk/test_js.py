@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -58,3 +60,14 @@ def test_it_can_be_published_and_depends_on_nothing() -> None:
 
 def test_the_agent_has_it() -> None:
     assert js_binding() == JS / "index.js"
+
+
+def test_the_agents_wheel_has_it_without_its_tests(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+
+    subprocess.run(command, cwd=ROOT / "edge_agent", capture_output=True, timeout=100, check=True)
+
+    names = ZipFile(next(tmp_path.glob("*.whl"))).namelist()
+    found = {name.removeprefix("leasehold_agent/sdk_js/") for name in names if "sdk_js" in name}
+    assert {"index.js", "package.json", "src/wire.js"} <= found
+    assert not [name for name in found if name.startswith(("test", "node_modules"))]
