@@ -11,7 +11,7 @@ from joserfc.jwk import KeySet
 
 from leasehold_api import clock
 from tests.support.agent_key import AgentKey
-from tests.support.api_server import ISSUER, Api, EnrolledAgent, on_both_stores
+from tests.support.api_server import ISSUER, JWT_BEARER, Api, EnrolledAgent, on_both_stores
 
 TOKEN = f"{ISSUER}/oauth/token"
 
@@ -93,7 +93,11 @@ async def test_the_proof_must_be_by_the_enrolled_key(api: Api, north: EnrolledAg
 
 
 async def test_a_request_without_proof_is_refused(api: Api, north: EnrolledAgent) -> None:
-    form = {"grant_type": "client_credentials", "client_assertion": north.key.assertion(north.id, ISSUER)}
+    form = {
+        "grant_type": "client_credentials",
+        "client_assertion_type": JWT_BEARER,
+        "client_assertion": north.key.assertion(north.id, ISSUER),
+    }
 
     answer = await api.client.post("/oauth/token", data=form)
 
@@ -101,7 +105,15 @@ async def test_a_request_without_proof_is_refused(api: Api, north: EnrolledAgent
     assert answer.json()["error"] == "invalid_dpop_proof"
 
 
-@pytest.mark.parametrize("grant_type", ["password", "refresh_token", "authorization_code", ""])
+@pytest.mark.parametrize("grant_type", ["refresh_token", "authorization_code"])
+async def test_grants_of_people_are_not_for_agents(api: Api, north: EnrolledAgent, grant_type: str) -> None:
+    answer = await api.ask_token(north.key, north.id, grant_type=grant_type)
+
+    assert answer.status_code == 400
+    assert answer.json()["error"] == "invalid_client"
+
+
+@pytest.mark.parametrize("grant_type", ["password", ""])
 async def test_other_grants_are_not_supported(api: Api, north: EnrolledAgent, grant_type: str) -> None:
     answer = await api.ask_token(north.key, north.id, grant_type=grant_type)
 
