@@ -26,6 +26,9 @@ from tests.system.secret_run import (
 )
 from tests.system.wire import Wire, open_wire
 
+pytestmark = pytest.mark.timeout(300)
+"""The first test waits for the whole run, with a dozen commands, at debug level."""
+
 BY_DESIGN = {
     ("key-encryption key", "api/keys/key-encryption-key"): "the one file that opens the others; 0600",
     ("platform admin's token", "api/bootstrap.token"): "how the first admin comes in; 0600",
