@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Row, delete, insert, select, update
 
 from leasehold_api.fleet.standing import UserStanding
-from leasehold_api.oauth.people_store import (
+from leasehold_api.oauth.kept.people_store import (
     ApiTokenFacts,
     AuthorizationCode,
     DeviceRequest,
@@ -16,7 +16,7 @@ from leasehold_api.oauth.people_store import (
     ServiceAccount,
     SignIn,
 )
-from leasehold_api.oauth.refreshing import RefreshToken
+from leasehold_api.oauth.kept.refreshing import RefreshToken
 from leasehold_api.opaque_tokens import OpaqueToken
 from leasehold_api.storage.conditional import insert_unless_there, rows_changed
 from leasehold_api.storage.sql_callers import standing_of_user
@@ -39,7 +39,7 @@ FORGOTTEN_AFTER_S = 86400.0
 
 
 class SqlPeopleStore:
-    """Implements ``leasehold_api.oauth.people_store.PeopleStore`` in one transaction."""
+    """Implements ``leasehold_api.oauth.kept.people_store.PeopleStore`` in one transaction."""
 
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx

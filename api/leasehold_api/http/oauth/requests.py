@@ -13,8 +13,8 @@ from fastapi.responses import JSONResponse
 
 from leasehold_api.http.house import house
 from leasehold_api.http.refusals import address_of as _address
-from leasehold_api.oauth.proofs import NonceWantedError, Proof, ProofError
-from leasehold_api.oauth.refusals import RefusalError
+from leasehold_api.oauth.parts.refusals import RefusalError
+from leasehold_api.oauth.possession.proofs import NonceWantedError, Proof, ProofError
 from leasehold_api.oauth.server import OauthAnswer, Posted
 
 LARGEST_BODY = 64 * 1024

@@ -9,12 +9,12 @@ from leasehold_api import clock
 from leasehold_api.http.credentials import credential
 from leasehold_api.http.handing_nonces import hand_out_nonce
 from leasehold_api.http.house import house
-from leasehold_api.http.oauth_requests import json_object, proof_of, recorded, refused, takes, too_many
+from leasehold_api.http.oauth.requests import json_object, proof_of, recorded, refused, takes, too_many
 from leasehold_api.http.refusals import address_of as _address
-from leasehold_api.oauth.keys import JWKS_MAX_AGE_S
 from leasehold_api.oauth.metadata import metadata, openid_configuration
-from leasehold_api.oauth.refusals import RefusalError
-from leasehold_api.oauth.registration import Enrolment
+from leasehold_api.oauth.parts.refusals import RefusalError
+from leasehold_api.oauth.programs.registration import Enrolment
+from leasehold_api.oauth.tokens.keys import JWKS_MAX_AGE_S
 from leasehold_api.opaque_tokens import OpaqueToken, parse
 from leasehold_protocol.v1.agents import AgentRegistration, RegisteredAgent
 

@@ -10,10 +10,10 @@ from fastapi.responses import JSONResponse
 from leasehold_api import clock
 from leasehold_api.http.handing_nonces import hand_out_nonce
 from leasehold_api.http.house import house
-from leasehold_api.http.oauth_requests import posted, recorded, refused, takes_form, too_many
+from leasehold_api.http.oauth.requests import posted, recorded, refused, takes_form, too_many
 from leasehold_api.http.refusals import address_of
-from leasehold_api.oauth.assertions import claimed_client
-from leasehold_api.oauth.refusals import RefusalError
+from leasehold_api.oauth.parts.refusals import RefusalError
+from leasehold_api.oauth.programs.assertions import claimed_client
 from leasehold_api.oauth.server import OauthAnswer, Posted
 
 router = APIRouter(tags=["oauth"])

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from leasehold_api.fleet.standing import UserStanding
-from leasehold_api.oauth.refreshing import RefreshToken
+from leasehold_api.oauth.kept.refreshing import RefreshToken
 from leasehold_api.opaque_tokens import OpaqueToken
 from leasehold_protocol.v1.fleet import Role
 

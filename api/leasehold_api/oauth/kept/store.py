@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from leasehold_api.oauth.generations import Generation
-from leasehold_api.oauth.people_store import PeopleStore
+from leasehold_api.oauth.kept.generations import Generation
+from leasehold_api.oauth.kept.people_store import PeopleStore
 from leasehold_protocol.v1.manifest import TaskEntry
 
 T = TypeVar("T")

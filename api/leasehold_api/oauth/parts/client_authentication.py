@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 from typing import Any, Protocol
 from urllib.parse import unquote_plus
 
-from leasehold_api.oauth.refusals import RefusalError
+from leasehold_api.oauth.parts.refusals import RefusalError
 
 BASIC, POST, ASSERTION, NONE = "client_secret_basic", "client_secret_post", "private_key_jwt", "none"
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"

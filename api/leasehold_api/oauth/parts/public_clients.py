@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from leasehold_api.oauth.redirects import allows
+from leasehold_api.oauth.parts.redirects import allows
 
 CODE = "authorization_code"
 REFRESH = "refresh_token"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leasehold_api.oauth.authlib_parts import OAuth2Error
+from leasehold_api.oauth.parts.authlib_parts import OAuth2Error
 
 
 class RefusalError(OAuth2Error):  # type: ignore[misc]  # Authlib has no type information

@@ -8,12 +8,12 @@ from typing import Any
 
 from leasehold_api.fleet.roles import includes
 from leasehold_api.fleet.standing import UserStanding
-from leasehold_api.oauth.authorization import AuthorizationRequest
-from leasehold_api.oauth.code_grant import CODE_LIFETIME_S
-from leasehold_api.oauth.people_store import AuthorizationCode, DeviceRequest, DeviceState
-from leasehold_api.oauth.public_clients import AGENT
-from leasehold_api.oauth.scopes import granted
-from leasehold_api.oauth.store import AuditEntry, AuthorityStorage, AuthorityStore
+from leasehold_api.oauth.kept.people_store import AuthorizationCode, DeviceRequest, DeviceState
+from leasehold_api.oauth.kept.store import AuditEntry, AuthorityStorage, AuthorityStore
+from leasehold_api.oauth.parts.public_clients import AGENT
+from leasehold_api.oauth.parts.scopes import granted
+from leasehold_api.oauth.people.authorization import AuthorizationRequest
+from leasehold_api.oauth.people.code_grant import CODE_LIFETIME_S
 from leasehold_api.opaque_tokens import OpaqueToken, mint
 from leasehold_protocol.v1.fleet import Role
 

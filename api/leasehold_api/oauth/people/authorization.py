@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from leasehold_api.oauth.public_clients import CODE, PUBLIC_CLIENTS, PublicClient
-from leasehold_api.oauth.redirects import with_parameters
-from leasehold_api.oauth.scopes import SCOPES, unknown_in
+from leasehold_api.oauth.parts.public_clients import CODE, PUBLIC_CLIENTS, PublicClient
+from leasehold_api.oauth.parts.redirects import with_parameters
+from leasehold_api.oauth.parts.scopes import SCOPES, unknown_in
 
 _SHA256 = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 _VISIBLE = re.compile(r"[\x20-\x7e]{0,1024}", re.ASCII)

@@ -7,12 +7,12 @@ import hmac
 import re
 from typing import cast
 
-from leasehold_api.oauth import sign_ins
-from leasehold_api.oauth.authlib_parts import BaseGrant, TokenEndpointMixin, create_s256_code_challenge
-from leasehold_api.oauth.client_authentication import NONE
-from leasehold_api.oauth.people_store import AuthorizationCode, PeopleStore
-from leasehold_api.oauth.public_clients import CODE
-from leasehold_api.oauth.refusals import RefusalError
+from leasehold_api.oauth.kept.people_store import AuthorizationCode, PeopleStore
+from leasehold_api.oauth.parts.authlib_parts import BaseGrant, TokenEndpointMixin, create_s256_code_challenge
+from leasehold_api.oauth.parts.client_authentication import NONE
+from leasehold_api.oauth.parts.public_clients import CODE
+from leasehold_api.oauth.parts.refusals import RefusalError
+from leasehold_api.oauth.people import sign_ins
 
 CODE_LIFETIME_S = 60.0
 _VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}", re.ASCII)

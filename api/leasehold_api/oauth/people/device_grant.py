@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 from typing import cast
 
-from leasehold_api.oauth import sign_ins
-from leasehold_api.oauth.authlib_parts import BaseGrant, TokenEndpointMixin
-from leasehold_api.oauth.client_authentication import NONE
-from leasehold_api.oauth.people_store import DeviceRequest, DeviceState, PeopleStore
-from leasehold_api.oauth.public_clients import AGENT, DEVICE
-from leasehold_api.oauth.refusals import RefusalError
-from leasehold_api.oauth.scopes import ENROL
-from leasehold_api.oauth.store import NewEnrolment
+from leasehold_api.oauth.kept.people_store import DeviceRequest, DeviceState, PeopleStore
+from leasehold_api.oauth.kept.store import NewEnrolment
+from leasehold_api.oauth.parts.authlib_parts import BaseGrant, TokenEndpointMixin
+from leasehold_api.oauth.parts.client_authentication import NONE
+from leasehold_api.oauth.parts.public_clients import AGENT, DEVICE
+from leasehold_api.oauth.parts.refusals import RefusalError
+from leasehold_api.oauth.parts.scopes import ENROL
+from leasehold_api.oauth.people import sign_ins
 from leasehold_api.opaque_tokens import mint
 
 ENROLMENT_LIFETIME_S = 600.0

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from leasehold_api.oauth.client_authentication import NONE
-from leasehold_api.oauth.people_store import DeviceRequest
-from leasehold_api.oauth.public_clients import AGENT, DEVICE
-from leasehold_api.oauth.refusals import RefusalError
-from leasehold_api.oauth.scopes import ENROL, SCOPES, unknown_in
-from leasehold_api.oauth.user_codes import new_user_code, shown
+from leasehold_api.oauth.kept.people_store import DeviceRequest
+from leasehold_api.oauth.parts.client_authentication import NONE
+from leasehold_api.oauth.parts.public_clients import AGENT, DEVICE
+from leasehold_api.oauth.parts.refusals import RefusalError
+from leasehold_api.oauth.parts.scopes import ENROL, SCOPES, unknown_in
+from leasehold_api.oauth.parts.user_codes import new_user_code, shown
 from leasehold_api.opaque_tokens import mint
 
 DEVICE_LIFETIME_S = 600

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import cast
 
-from leasehold_api.oauth import sign_ins
-from leasehold_api.oauth.authlib_parts import BaseGrant, TokenEndpointMixin
-from leasehold_api.oauth.client_authentication import NONE
-from leasehold_api.oauth.people_store import PeopleStore, SignIn
-from leasehold_api.oauth.public_clients import REFRESH
-from leasehold_api.oauth.refreshing import RefreshToken, Use, judge_use
-from leasehold_api.oauth.refusals import RefusalError
-from leasehold_api.oauth.scopes import narrowed
+from leasehold_api.oauth.kept.people_store import PeopleStore, SignIn
+from leasehold_api.oauth.kept.refreshing import RefreshToken, Use, judge_use
+from leasehold_api.oauth.parts.authlib_parts import BaseGrant, TokenEndpointMixin
+from leasehold_api.oauth.parts.client_authentication import NONE
+from leasehold_api.oauth.parts.public_clients import REFRESH
+from leasehold_api.oauth.parts.refusals import RefusalError
+from leasehold_api.oauth.parts.scopes import narrowed
+from leasehold_api.oauth.people import sign_ins
 from leasehold_api.opaque_tokens import mint, parse
 
 

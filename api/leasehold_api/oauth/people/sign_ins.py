@@ -7,10 +7,10 @@ from typing import Any
 
 from leasehold_api import clock
 from leasehold_api.fleet.standing import UserStanding
-from leasehold_api.oauth.access_tokens import LIFETIME_S
-from leasehold_api.oauth.people_store import PeopleStore, SignIn
-from leasehold_api.oauth.refusals import RefusalError
-from leasehold_api.oauth.store import AuditEntry
+from leasehold_api.oauth.kept.people_store import PeopleStore, SignIn
+from leasehold_api.oauth.kept.store import AuditEntry
+from leasehold_api.oauth.parts.refusals import RefusalError
+from leasehold_api.oauth.tokens.access_tokens import LIFETIME_S
 from leasehold_api.opaque_tokens import OpaqueToken, mint
 
 REFRESH_LIFETIME_S = 30 * 86400.0

@@ -16,7 +16,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 from joserfc.jws import CompactSignature
 
-from leasehold_api.oauth.nonces import LIFE_S, Nonces
+from leasehold_api.oauth.possession.nonces import LIFE_S, Nonces
 
 PROOF_TYPE = "dpop+jwt"
 WINDOW_S = 60.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leasehold_api.oauth.proofs import Proof, ReplayedProofError
+from leasehold_api.oauth.possession.proofs import Proof, ReplayedProofError
 
 MOST_REMEMBERED = 200_000
 

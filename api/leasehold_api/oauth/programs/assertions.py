@@ -13,11 +13,11 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, KeySet
 
-from leasehold_api.oauth.authlib_parts import JWTBearerClientAssertion
-from leasehold_api.oauth.clients import AUTH_METHOD, AgentClient
-from leasehold_api.oauth.generations import Generation, Verdict, judge
-from leasehold_api.oauth.refusals import RefusalError
-from leasehold_api.oauth.store import AuditEntry, AuthorityStore, EnrolledAgent
+from leasehold_api.oauth.kept.generations import Generation, Verdict, judge
+from leasehold_api.oauth.kept.store import AuditEntry, AuthorityStore, EnrolledAgent
+from leasehold_api.oauth.parts.authlib_parts import JWTBearerClientAssertion
+from leasehold_api.oauth.parts.refusals import RefusalError
+from leasehold_api.oauth.programs.clients import AUTH_METHOD, AgentClient
 
 ASSERTION_TYPE = "client-authentication+jwt"
 LONGEST_LIFE_S = 60.0

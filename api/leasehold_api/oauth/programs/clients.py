@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leasehold_api.oauth.store import EnrolledAgent
+from leasehold_api.oauth.kept.store import EnrolledAgent
 
 AUTH_METHOD = "private_key_jwt"
 GRANT_TYPES = ("client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange")

@@ -5,17 +5,17 @@ from __future__ import annotations
 import secrets
 from typing import Any, cast
 
-from leasehold_api.oauth.access_tokens import LIFETIME_S
-from leasehold_api.oauth.authlib_parts import BaseGrant, ClientCredentialsGrant, TokenEndpointMixin
-from leasehold_api.oauth.client_authentication import ASSERTION, BY_SECRET
-from leasehold_api.oauth.clients import AUTH_METHOD, AgentClient
-from leasehold_api.oauth.keys import SignatureError
-from leasehold_api.oauth.people_store import ServiceAccount
-from leasehold_api.oauth.refusals import RefusalError
-from leasehold_api.oauth.scopes import SCOPES, granted, unknown_in
-from leasehold_api.oauth.service_clients import ServiceClient, check_is_open
-from leasehold_api.oauth.store import EnrolledAgent, HeldLease
-from leasehold_api.oauth.task_tokens import scopes_for
+from leasehold_api.oauth.kept.people_store import ServiceAccount
+from leasehold_api.oauth.kept.store import EnrolledAgent, HeldLease
+from leasehold_api.oauth.parts.authlib_parts import BaseGrant, ClientCredentialsGrant, TokenEndpointMixin
+from leasehold_api.oauth.parts.client_authentication import ASSERTION, BY_SECRET
+from leasehold_api.oauth.parts.refusals import RefusalError
+from leasehold_api.oauth.parts.scopes import SCOPES, granted, unknown_in
+from leasehold_api.oauth.programs.clients import AUTH_METHOD, AgentClient
+from leasehold_api.oauth.programs.service_clients import ServiceClient, check_is_open
+from leasehold_api.oauth.tokens.access_tokens import LIFETIME_S
+from leasehold_api.oauth.tokens.keys import SignatureError
+from leasehold_api.oauth.tokens.task_tokens import scopes_for
 from leasehold_protocol.v1.leases import parse_attempt_id
 
 TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 - a grant type

@@ -5,9 +5,9 @@ It is known because an operator registered its thumbprint, or because an agent h
 
 from __future__ import annotations
 
-from leasehold_api.oauth.assertions import agent_locked
-from leasehold_api.oauth.refusals import RefusalError
-from leasehold_api.oauth.store import AuthorityStore, EnrolledAgent, StoredEnrolmentToken
+from leasehold_api.oauth.kept.store import AuthorityStore, EnrolledAgent, StoredEnrolmentToken
+from leasehold_api.oauth.parts.refusals import RefusalError
+from leasehold_api.oauth.programs.assertions import agent_locked
 
 
 def let_in_by_key(store: AuthorityStore, *, jkt: str, now: float) -> StoredEnrolmentToken | EnrolledAgent:

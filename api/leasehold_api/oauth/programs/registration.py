@@ -7,12 +7,12 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from leasehold_api.oauth.authlib_parts import ClientRegistrationEndpoint
-from leasehold_api.oauth.clients import AUTH_METHOD
-from leasehold_api.oauth.known_keys import let_in_by_key
-from leasehold_api.oauth.proofs import ProofError, thumbprint_of
-from leasehold_api.oauth.refusals import RefusalError
-from leasehold_api.oauth.store import AuditEntry, AuthorityStore, EnrolledAgent, NewAgent, StoredEnrolmentToken
+from leasehold_api.oauth.kept.store import AuditEntry, AuthorityStore, EnrolledAgent, NewAgent, StoredEnrolmentToken
+from leasehold_api.oauth.parts.authlib_parts import ClientRegistrationEndpoint
+from leasehold_api.oauth.parts.refusals import RefusalError
+from leasehold_api.oauth.possession.proofs import ProofError, thumbprint_of
+from leasehold_api.oauth.programs.clients import AUTH_METHOD
+from leasehold_api.oauth.programs.known_keys import let_in_by_key
 from leasehold_api.opaque_tokens import OpaqueToken
 from leasehold_protocol.v1.agents import AgentRegistration, RegisteredAgent
 

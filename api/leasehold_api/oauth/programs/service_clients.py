@@ -11,11 +11,11 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
-from leasehold_api.oauth.assertions import LEEWAY_S
-from leasehold_api.oauth.client_authentication import ASSERTION, BY_SECRET
-from leasehold_api.oauth.people_store import PeopleStore, ServiceAccount
-from leasehold_api.oauth.refusals import RefusalError
-from leasehold_api.oauth.store import AuthorityStore
+from leasehold_api.oauth.kept.people_store import PeopleStore, ServiceAccount
+from leasehold_api.oauth.kept.store import AuthorityStore
+from leasehold_api.oauth.parts.client_authentication import ASSERTION, BY_SECRET
+from leasehold_api.oauth.parts.refusals import RefusalError
+from leasehold_api.oauth.programs.assertions import LEEWAY_S
 
 GRANT_TYPES = ("client_credentials",)
 LONGEST_ASSERTION_S = 300.0

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from leasehold_api.oauth.keys import SignatureError, SigningKeys
-from leasehold_api.oauth.store import EnrolledAgent
-from leasehold_api.oauth.verified import VerifiedTokens
+from leasehold_api.oauth.kept.store import EnrolledAgent
+from leasehold_api.oauth.tokens.keys import SignatureError, SigningKeys
+from leasehold_api.oauth.tokens.verified import VerifiedTokens
 
 ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - a media type, not a secret
 LIFETIME_S = 600

@@ -13,7 +13,7 @@ from leasehold_api.callers import TaskCaller
 from leasehold_api.clock import instant
 from leasehold_api.context.entitlement import Verdict, refusal
 from leasehold_api.errors import ApiError, InvalidRequestError
-from leasehold_api.oauth.keys import SigningKeys
+from leasehold_api.oauth.tokens.keys import SigningKeys
 from leasehold_protocol.v1.problems import ProblemCode
 from leasehold_protocol.v1.tasks import IdToken
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from leasehold_api.fleet.standing import UserStanding
-from leasehold_api.oauth.access_tokens import AccessTokens
-from leasehold_api.oauth.keys import SignatureError
-from leasehold_api.oauth.people_store import PeopleStore, SignIn
-from leasehold_api.oauth.people_tokens import PeopleTokens, people_audience
-from leasehold_api.oauth.store import AuthorityStore
-from leasehold_api.oauth.task_tokens import TaskTokens
+from leasehold_api.oauth.kept.people_store import PeopleStore, SignIn
+from leasehold_api.oauth.kept.store import AuthorityStore
+from leasehold_api.oauth.tokens.access_tokens import AccessTokens
+from leasehold_api.oauth.tokens.keys import SignatureError
+from leasehold_api.oauth.tokens.people_tokens import PeopleTokens, people_audience
+from leasehold_api.oauth.tokens.task_tokens import TaskTokens
 from leasehold_api.opaque_tokens import OpaqueToken, parse
 
 

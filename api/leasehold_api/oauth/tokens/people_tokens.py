@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from leasehold_api.oauth.access_tokens import ACCESS_TOKEN_TYPE, LIFETIME_S, check_issuer_and_audience
-from leasehold_api.oauth.keys import SignatureError, SigningKeys
-from leasehold_api.oauth.verified import VerifiedTokens
+from leasehold_api.oauth.tokens.access_tokens import ACCESS_TOKEN_TYPE, LIFETIME_S, check_issuer_and_audience
+from leasehold_api.oauth.tokens.keys import SignatureError, SigningKeys
+from leasehold_api.oauth.tokens.verified import VerifiedTokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

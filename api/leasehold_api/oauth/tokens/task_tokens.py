@@ -6,9 +6,9 @@ import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from leasehold_api.oauth.access_tokens import ACCESS_TOKEN_TYPE, check_issuer_and_audience
-from leasehold_api.oauth.keys import SignatureError, SigningKeys
-from leasehold_api.oauth.verified import VerifiedTokens
+from leasehold_api.oauth.tokens.access_tokens import ACCESS_TOKEN_TYPE, check_issuer_and_audience
+from leasehold_api.oauth.tokens.keys import SignatureError, SigningKeys
+from leasehold_api.oauth.tokens.verified import VerifiedTokens
 from leasehold_protocol.v1.manifest import TaskEntry
 
 LONGEST_S = 300.0
