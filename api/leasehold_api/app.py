@@ -59,6 +59,7 @@ from leasehold_api.leases.offer import Offers
 from leasehold_api.leases.parking import Parking
 from leasehold_api.leases.timekeeper import Timekeeper
 from leasehold_api.oauth.parts.rates import Rates
+from leasehold_api.oauth.people.applications import Applications
 from leasehold_api.oauth.people.approvals import Approvals
 from leasehold_api.oauth.possession.nonces import PURPOSE, Nonces
 from leasehold_api.oauth.possession.replays import UsedProofs
@@ -271,6 +272,7 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
             tokens=IssuedTokens(access=access_tokens, people=people_tokens, task=task_tokens),
         ),
         approvals=Approvals(authority_storage),
+        applications=Applications(authority_storage),
         signing_keys=keys,
         id_tokens=IdTokens(SqlIdentities(database), issuer=issuer, keys=keys),
         enrolment_rates=Rates(),

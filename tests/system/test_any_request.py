@@ -63,7 +63,8 @@ def everybody(empty_place: Place) -> Everybody:
     empty_place.make_site("north")
     client, url, key = empty_place.client, empty_place.url, AgentKey()
     enrolment = (empty_place.home / empty_place.issue_token("north")).read_text().strip()
-    proof = key.proof("POST", f"{url}/oauth/register", token=enrolment)
+    nonce = client.post("/oauth/token", headers={"DPoP": key.proof("POST", f"{url}/oauth/token")}).headers["DPoP-Nonce"]
+    proof = key.proof("POST", f"{url}/oauth/register", token=enrolment, nonce=nonce)
     registered = client.post(
         "/oauth/register",
         headers={"Authorization": f"Bearer {enrolment}", "DPoP": proof},
@@ -74,7 +75,9 @@ def everybody(empty_place: Place) -> Everybody:
         "client_assertion_type": JWT_BEARER,
         "client_assertion": key.assertion(registered["client_id"], url),
     }
-    signed_in = client.post("/oauth/token", headers={"DPoP": key.proof("POST", f"{url}/oauth/token")}, data=form)
+    signed_in = client.post(
+        "/oauth/token", headers={"DPoP": key.proof("POST", f"{url}/oauth/token", nonce=nonce)}, data=form
+    )
     agent = _bound(key, signed_in.json()["access_token"])
     manifest = {"dag": "report", "tasks": [program("a")]}
     assert client.post("/v1/teams/default/dags", json={"manifest": manifest}).status_code == 201

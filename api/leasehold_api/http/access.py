@@ -83,6 +83,7 @@ ACCESS: dict[tuple[str, str], Requirement] = {
     ("POST", "/welcome"): _PAGE,
     ("POST", "/sessions/{session}/end"): _SIGNED_IN,
     ("POST", "/sessions/end-all"): _SIGNED_IN,
+    ("POST", "/sign-ins/{sign_in}/end"): _SIGNED_IN,
     ("GET", "/static/{name}"): _OPEN,
     ("GET", "/oauth/authorize"): _SIGNED_IN,
     ("POST", "/oauth/authorize"): _SIGNED_IN,

@@ -25,6 +25,7 @@ from leasehold_api.leases.offer import Offers
 from leasehold_api.leases.parking import Parking
 from leasehold_api.leases.timekeeper import Timekeeper
 from leasehold_api.oauth.parts.rates import Rates
+from leasehold_api.oauth.people.applications import Applications
 from leasehold_api.oauth.people.approvals import Approvals
 from leasehold_api.oauth.possession.nonces import Nonces
 from leasehold_api.oauth.server import Authority
@@ -48,6 +49,7 @@ class House:
     authentication: Authentication
     authority: Authority
     approvals: Approvals
+    applications: Applications
     signing_keys: SigningKeys
     id_tokens: IdTokens
     enrolment_rates: Rates

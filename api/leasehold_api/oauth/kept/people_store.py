@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -26,6 +27,19 @@ class SignIn:
     """The key that its refresh tokens are bound to."""
     expires_at: float
     ended_because: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedInApplication:
+    """A sign-in that goes on, as its person sees it."""
+
+    id: str
+    client_id: str
+    scope: str
+    created_at: float
+    created_from: str | None
+    last_used_at: float
+    expires_at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +176,10 @@ class PeopleStore(Protocol):
 
     def sign_in(self, sign_in_id: str) -> SignIn | None:
         """Return a sign-in, held against changes by others until the transaction ends."""
+        ...
+
+    def applications(self, user_id: str, *, now: float) -> Sequence[SignedInApplication]:
+        """Return a person's sign-ins that go on, the one that was used last first; at most 100."""
         ...
 
     def renew_sign_in(self, sign_in_id: str, *, expires_at: float, jkt: str | None, now: float) -> None:
