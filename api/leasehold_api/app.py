@@ -31,8 +31,6 @@ from leasehold_api.http import (
     connections,
     dags,
     health,
-    oauth,
-    oauth_tokens,
     problems,
     runs,
     service_clients,
@@ -43,12 +41,14 @@ from leasehold_api.http import (
     tokens,
     variables,
 )
-from leasehold_api.http.access import check_every_route_is_listed
+from leasehold_api.http.access_check import check_every_route_is_listed
 from leasehold_api.http.authentication import Authentication
 from leasehold_api.http.bodies import BoundedBodies
 from leasehold_api.http.description import describe
 from leasehold_api.http.handing_nonces import HandsOutNonces
 from leasehold_api.http.house import House
+from leasehold_api.http.oauth import server as oauth_server
+from leasehold_api.http.oauth import tokens as oauth_tokens
 from leasehold_api.http.pages import authorize, devices
 from leasehold_api.http.pages import errors as page_errors
 from leasehold_api.http.people_routers import PEOPLE
@@ -58,16 +58,17 @@ from leasehold_api.leases.dispatch import Dispatch
 from leasehold_api.leases.offer import Offers
 from leasehold_api.leases.parking import Parking
 from leasehold_api.leases.timekeeper import Timekeeper
-from leasehold_api.oauth.access_tokens import AccessTokens
-from leasehold_api.oauth.approvals import Approvals
-from leasehold_api.oauth.id_tokens import IdTokens
-from leasehold_api.oauth.keys import SigningKeys
-from leasehold_api.oauth.nonces import PURPOSE, Nonces
-from leasehold_api.oauth.people_tokens import PeopleTokens
-from leasehold_api.oauth.rates import Rates
-from leasehold_api.oauth.replays import UsedProofs
+from leasehold_api.oauth.parts.rates import Rates
+from leasehold_api.oauth.people.applications import Applications
+from leasehold_api.oauth.people.approvals import Approvals
+from leasehold_api.oauth.possession.nonces import PURPOSE, Nonces
+from leasehold_api.oauth.possession.replays import UsedProofs
 from leasehold_api.oauth.server import Authority, IssuedTokens
-from leasehold_api.oauth.task_tokens import TaskTokens
+from leasehold_api.oauth.tokens.access_tokens import AccessTokens
+from leasehold_api.oauth.tokens.id_tokens import IdTokens
+from leasehold_api.oauth.tokens.keys import SigningKeys
+from leasehold_api.oauth.tokens.people_tokens import PeopleTokens
+from leasehold_api.oauth.tokens.task_tokens import TaskTokens
 from leasehold_api.objects.blobs import DirectoryBlobs
 from leasehold_api.objects.logs import DirectoryLogs
 from leasehold_api.secret_sources.choice import allowed_sources
@@ -107,7 +108,7 @@ KEYS_EVERY_S = 120
 
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,
-    oauth.router,
+    oauth_server.router,
     oauth_tokens.router,
     authorize.router,
     devices.router,
@@ -271,6 +272,7 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
             tokens=IssuedTokens(access=access_tokens, people=people_tokens, task=task_tokens),
         ),
         approvals=Approvals(authority_storage),
+        applications=Applications(authority_storage),
         signing_keys=keys,
         id_tokens=IdTokens(SqlIdentities(database), issuer=issuer, keys=keys),
         enrolment_rates=Rates(),
