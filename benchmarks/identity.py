@@ -15,9 +15,9 @@ from starlette.requests import Request
 from benchmarks.figures import Aim, Figure, Floor
 from benchmarks.floors import Floors
 from leasehold_api import clock
-from leasehold_api.oauth.access_tokens import AccessTokens
-from leasehold_api.oauth.proofs import Proof, read_proof
-from leasehold_api.oauth.rates import Rates
+from leasehold_api.oauth.parts.rates import Rates
+from leasehold_api.oauth.possession.proofs import Proof, read_proof
+from leasehold_api.oauth.tokens.access_tokens import AccessTokens
 from leasehold_api.storage.sql_callers import SqlCallers
 from tests.support.agent_key import AgentKey
 from tests.support.api_server import ISSUER, Api, EnrolledAgent, open_api

@@ -174,7 +174,9 @@ class Demo:
             "leasehold agents list",
         ):
             say(f"  {line}")
-        say(f"  edge-agent status --state-dir {HOME}/plant\n\nEnd it: make down")
+        say(f"  edge-agent status --state-dir {HOME}/plant\n")
+        say("To sign in as a person, open the link that this prints (once, within the hour):\n")
+        say(f"  leasehold-api users bootstrap-link --state-dir {HOME}/api\n\nEnd it: make down")
 
 
 def down() -> int:

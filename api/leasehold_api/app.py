@@ -17,8 +17,6 @@ from leasehold_api.http import (
     connections,
     dags,
     health,
-    oauth,
-    oauth_tokens,
     problems,
     runs,
     service_clients,
@@ -29,18 +27,20 @@ from leasehold_api.http import (
     tokens,
     variables,
 )
-from leasehold_api.http.access import check_every_route_is_listed
+from leasehold_api.http.access_check import check_every_route_is_listed
 from leasehold_api.http.bodies import BoundedBodies
 from leasehold_api.http.description import describe
 from leasehold_api.http.handing_nonces import HandsOutNonces
 from leasehold_api.http.house import House
+from leasehold_api.http.oauth import server as oauth_server
+from leasehold_api.http.oauth import tokens as oauth_tokens
 from leasehold_api.http.pages import authorize, devices
 from leasehold_api.http.pages import errors as page_errors
 from leasehold_api.http.people_routers import PEOPLE
 
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,
-    oauth.router,
+    oauth_server.router,
     oauth_tokens.router,
     authorize.router,
     devices.router,

@@ -28,16 +28,17 @@ from leasehold_api.leases.dispatch import Dispatch
 from leasehold_api.leases.offer import Offers
 from leasehold_api.leases.parking import Parking
 from leasehold_api.leases.timekeeper import Timekeeper
-from leasehold_api.oauth.access_tokens import AccessTokens
-from leasehold_api.oauth.approvals import Approvals
-from leasehold_api.oauth.id_tokens import IdTokens
-from leasehold_api.oauth.keys import SigningKeys
-from leasehold_api.oauth.nonces import PURPOSE, Nonces
-from leasehold_api.oauth.people_tokens import PeopleTokens
-from leasehold_api.oauth.rates import Rates
-from leasehold_api.oauth.replays import UsedProofs
+from leasehold_api.oauth.parts.rates import Rates
+from leasehold_api.oauth.people.applications import Applications
+from leasehold_api.oauth.people.approvals import Approvals
+from leasehold_api.oauth.possession.nonces import PURPOSE, Nonces
+from leasehold_api.oauth.possession.replays import UsedProofs
 from leasehold_api.oauth.server import Authority, IssuedTokens
-from leasehold_api.oauth.task_tokens import TaskTokens
+from leasehold_api.oauth.tokens.access_tokens import AccessTokens
+from leasehold_api.oauth.tokens.id_tokens import IdTokens
+from leasehold_api.oauth.tokens.keys import SigningKeys
+from leasehold_api.oauth.tokens.people_tokens import PeopleTokens
+from leasehold_api.oauth.tokens.task_tokens import TaskTokens
 from leasehold_api.objects.blobs import DirectoryBlobs
 from leasehold_api.objects.logs import DirectoryLogs
 from leasehold_api.secret_sources.choice import allowed_sources
@@ -193,6 +194,7 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
             tokens=IssuedTokens(access=access_tokens, people=people_tokens, task=task_tokens),
         ),
         approvals=Approvals(authority_storage),
+        applications=Applications(authority_storage),
         signing_keys=keys,
         id_tokens=IdTokens(SqlIdentities(database), issuer=issuer, keys=keys),
         enrolment_rates=Rates(),

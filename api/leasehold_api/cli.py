@@ -154,13 +154,16 @@ def _serve(settings: Settings) -> None:
 
     from leasehold_api.fleet.bootstrap import TOKEN_FILE
     from leasehold_api.logs import configure
+    from leasehold_api.memory import shut_memory
     from leasehold_api.serving import PortInUseError, listen, serve
     from leasehold_api.storage.migrate import NewerDatabaseError
 
     configure(settings.log_level)
+    shut_memory()
     log = logging.getLogger("leasehold_api")
     if settings.local_sign_in and sys.stderr.isatty() and not (settings.state_dir / TOKEN_FILE).exists():
-        console.print("The first start. To sign in with a browser: leasehold-api users bootstrap-link", highlight=False)
+        command = f"leasehold-api users bootstrap-link --state-dir {settings.state_dir}"
+        console.print(f"The first start. To sign in with a browser: {command}", highlight=False, soft_wrap=True)
     try:
         listener = listen(settings)
     except PortInUseError as error:

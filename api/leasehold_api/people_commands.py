@@ -16,6 +16,7 @@ from leasehold_api import clock
 from leasehold_api.acting import By
 from leasehold_api.config import Settings, SettingsError
 from leasehold_api.errors import ApiError
+from leasehold_api.noted_address import address_of
 from leasehold_api.opaque_tokens import mint
 from leasehold_api.people.choice import CALLBACK, provider_of
 from leasehold_api.people.group_roles import GroupRoles
@@ -52,6 +53,8 @@ def bootstrap_link(
 ) -> None:
     """Make a one-time link with which a platform admin chooses a password, without any token. Good for an hour.
 
+    Its address is public_url, or where the service was last started from this state directory.
+
     Example: leasehold-api users bootstrap-link --state-dir /var/lib/leasehold-api --name chief-1
     """
     name = name.lower()
@@ -84,7 +87,7 @@ def check_oidc(*, state_dir: StateDir = None, as_json: Json = False) -> None:
     facts, wrong = asyncio.run(_asked(provider))
     facts = {
         **facts,
-        "redirect address": settings.issuer() + CALLBACK,
+        "redirect address": address_of(settings) + CALLBACK,
         "teams in oidc_roles": ", ".join(teams) or "none: everybody gets an account, without any role",
     }
     if as_json:
@@ -146,4 +149,4 @@ def _kept(settings: Settings, name: str) -> str:
         fail(str(error), EXIT_DATABASE)
     except SQLAlchemyError as error:
         fail(database_trouble(error), EXIT_DATABASE)
-    return address_of_link(settings.issuer(), code)
+    return address_of_link(address_of(settings), code)

@@ -15,6 +15,7 @@ from leasehold_api.app import make_app
 from leasehold_api.building import open_house
 from leasehold_api.config import Settings
 from leasehold_api.http.house import House
+from leasehold_api.noted_address import note_address
 
 GRACE_S = 15
 """How long requests under way may take once the service was asked to stop."""
@@ -69,6 +70,7 @@ async def serve(settings: Settings, listener: socket.socket, *, ready: Callable[
         What ``open_house`` raises.
     """
     async with open_house(settings) as house:
+        note_address(settings.state_dir, house.authority.issuer)
         server = _Server(make_app(house), house, ready=lambda: ready(house.authority.issuer))
         _settle_memory()
         await server.serve(sockets=[listener])

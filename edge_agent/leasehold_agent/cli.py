@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _EXAMPLES = """\
 examples:
   edge-agent enroll https://leasehold.example.com --token-file token.txt
-  leasehold tokens issue north | edge-agent enroll https://leasehold.example.com --token-file -
+  leasehold tokens issue north --quiet | edge-agent enroll https://leasehold.example.com --token-file -
   edge-agent enroll https://leasehold.example.com --device
   edge-agent run
   edge-agent status --json

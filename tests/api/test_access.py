@@ -11,7 +11,8 @@ from joserfc import jwt
 
 from leasehold_api import clock
 from leasehold_api.app import make_app
-from leasehold_api.http.access import ACCESS, Kind, agent_caller, check_every_route_is_listed, in_team
+from leasehold_api.http.access import ACCESS, Kind, agent_caller, in_team
+from leasehold_api.http.access_check import check_every_route_is_listed
 from leasehold_protocol.v1.fleet import Role
 from tests.support.agent_key import AgentKey
 from tests.support.api_server import ISSUER, Api, EnrolledAgent

@@ -325,7 +325,7 @@ async def test_an_agent_reaches_no_attempt_of_another(api: Api, north: EnrolledA
     [
         (b"{", {"Content-Type": "application/json"}, 400, "not_json"),
         (b"[]", {"Content-Type": "application/json"}, 422, "invalid_request"),
-        (b'{"free_slots": 0}', {"Content-Type": "application/json"}, 422, "invalid_request"),
+        (b'{"free_slots": -1}', {"Content-Type": "application/json"}, 422, "invalid_request"),
         (b"x" * (5 * 1024 * 1024), {"Content-Type": "application/json"}, 413, "body_too_large"),
         (gzip.compress(b" " * 50_000_000), {"Content-Encoding": "gzip"}, 413, "body_too_large"),
         (b"not gzip", {"Content-Encoding": "gzip"}, 400, "not_json"),

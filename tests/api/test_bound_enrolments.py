@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from leasehold_api import clock
-from leasehold_api.oauth.store import NewEnrolment
+from leasehold_api.oauth.kept.store import NewEnrolment
 from leasehold_api.storage.plans import Plans
 from leasehold_api.storage.sql_oauth import SqlAuthorityStorage
 from leasehold_api.storage.tables import sites

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from leasehold_api import clock
-from leasehold_api.oauth.user_codes import ALPHABET, new_user_code, shown, typed
+from leasehold_api.oauth.parts.user_codes import ALPHABET, new_user_code, shown, typed
 from leasehold_protocol.fingerprint import fingerprint
 from tests.support.agent_key import AgentKey
 from tests.support.api_server import ISSUER, Api, on_both_stores

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leasehold_api.oauth.generations import Generation, Verdict, judge
-from leasehold_api.oauth.rates import Rates
+from leasehold_api.oauth.kept.generations import Generation, Verdict, judge
+from leasehold_api.oauth.parts.rates import Rates
 
 LAST = Generation(number=5, jti="five", issued_at=100.0)
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from leasehold_api import clock
 from leasehold_api.context.sealing import Sealer
-from leasehold_api.oauth.nonces import LIFE_S, RENEWED_AFTER_S, Nonces
-from leasehold_api.oauth.proofs import NonceWantedError, ProofError, read_proof
+from leasehold_api.oauth.possession.nonces import LIFE_S, RENEWED_AFTER_S, Nonces
+from leasehold_api.oauth.possession.proofs import NonceWantedError, ProofError, read_proof
 from tests.support.agent_key import AgentKey
 from tests.support.api_server import ISSUER, Api, EnrolledAgent
 

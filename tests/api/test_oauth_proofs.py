@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leasehold_api import clock
-from leasehold_api.oauth.proofs import Proof, ProofError, ReplayedProofError, read_proof
-from leasehold_api.oauth.replays import UsedProofs
+from leasehold_api.oauth.possession.proofs import Proof, ProofError, ReplayedProofError, read_proof
+from leasehold_api.oauth.possession.replays import UsedProofs
 from tests.support.agent_key import AgentKey
 
 URL = "https://leasehold.example/v1/agent/leases"

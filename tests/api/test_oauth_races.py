@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import insert
 
 from leasehold_api.context.sealing import Sealer
-from leasehold_api.oauth.generations import Generation, Verdict, judge
-from leasehold_api.oauth.keys import KeyState, SigningKeys
-from leasehold_api.oauth.store import AuthorityStore, NewAgent
+from leasehold_api.oauth.kept.generations import Generation, Verdict, judge
+from leasehold_api.oauth.kept.store import AuthorityStore, NewAgent
+from leasehold_api.oauth.tokens.keys import KeyState, SigningKeys
 from leasehold_api.storage.database import Database, make_engine
 from leasehold_api.storage.plans import Plans
 from leasehold_api.storage.sql_keys import SqlSigningKeys

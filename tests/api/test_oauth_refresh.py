@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from leasehold_api import clock
-from leasehold_api.oauth.refreshing import RefreshToken, Use, judge_use
+from leasehold_api.oauth.kept.refreshing import RefreshToken, Use, judge_use
 from tests.support.agent_key import AgentKey
 from tests.support.api_server import ISSUER, Api, on_both_stores
 from tests.support.signed_in_people import Person, change_user, make_person, refresh, whoami

@@ -7,7 +7,8 @@ import re
 import pytest
 from fastapi import APIRouter, Depends, FastAPI
 
-from leasehold_api.http.access import ACCESS, Kind, check_every_route_is_listed
+from leasehold_api.http.access import ACCESS, Kind
+from leasehold_api.http.access_check import check_every_route_is_listed
 from leasehold_api.http.pages.addresses import own_path
 from leasehold_api.http.pages.session import signed_in
 from tests.api.conftest import Opener

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import update
 
 from leasehold_api import clock
-from leasehold_api.oauth.task_tokens import scopes_for
+from leasehold_api.oauth.tokens.task_tokens import scopes_for
 from leasehold_api.storage import tables
 from leasehold_protocol.v1.manifest import TaskEntry
 from tests.support.api_server import Api, EnrolledAgent, on_both_stores

@@ -9,7 +9,7 @@ import pytest
 
 from leasehold_agent.attempts.directory import AttemptDirectories, AttemptDirectory, Surroundings, UnsafeAttemptIdError
 from leasehold_agent.attempts.roster import Held, Phase, Roster, Waiting
-from leasehold_agent.attempts.task_questions import api_path, secrets_in
+from leasehold_agent.attempts.task_questions import api_path, methods_of, secrets_in
 from leasehold_agent.clock import utc_now
 from leasehold_agent.delivery.delivered import Delivered, write_delivered
 from leasehold_agent.errors import Trouble, UnavailableError
@@ -277,6 +277,8 @@ def test_a_half_removed_directory_is_no_attempt_and_goes_at_the_next_start(direc
 
 def test_an_identity_token_is_asked_for_by_its_own_route_and_is_a_secret() -> None:
     assert api_path("/v1/id-token") == "/v1/task/id-token"
+    assert methods_of("/v1/id-token") == ("POST",)
+    assert "POST" not in methods_of("/v1/connections/plant_db")
     assert api_path("/v1/id-token/more") is None
     assert secrets_in("/v1/id-token", {"token": "aaaa.bbbb.cccc", "audience": "x"}) == ["aaaa.bbbb.cccc"]
 

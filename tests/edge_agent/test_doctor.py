@@ -47,7 +47,7 @@ async def test_it_works_before_enrolment_and_makes_nothing(api: ModelApi, tmp_pa
     code, found = await doctor(tmp_path / "new", api.url)
 
     assert code == 0
-    assert found["api"]["verdict"] == "ok"
+    assert found["api"]["text"] == f"a Leasehold API ({api.url})"
     assert "not enrolled" in found["identity"]["text"]
     assert not (tmp_path / "new").exists()
 

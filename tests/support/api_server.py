@@ -19,7 +19,7 @@ from leasehold_api.app import make_app
 from leasehold_api.building import open_house
 from leasehold_api.config import Settings
 from leasehold_api.http.house import House
-from leasehold_api.oauth.task_tokens import TaskTokens, scopes_for
+from leasehold_api.oauth.tokens.task_tokens import TaskTokens, scopes_for
 from leasehold_api.storage import tables
 from leasehold_api.storage.database import Database, make_engine
 from leasehold_protocol.v1.manifest import TaskEntry

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
 import os
-import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from tests.support.api_server import ISSUER
+from tests.support.npm import installed
 
 _HERE = Path(__file__).parent / "oidc_provider"
-_FILES = ("package.json", "package-lock.json", "server.mjs")
 CALLBACK = f"{ISSUER}/sign-in/callback"
 
 
@@ -58,7 +53,7 @@ def real_provider(accounts: dict[str, Any], **more: Any) -> Iterator[RealProvide
     environment = {**os.environ, "OIDC_TEST": json.dumps(given), "NODE_NO_WARNINGS": "1"}
     process = subprocess.Popen(
         ["node", "server.mjs"],
-        cwd=_installed(),
+        cwd=installed(_HERE),
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -79,30 +74,3 @@ def real_provider(accounts: dict[str, Any], **more: Any) -> Iterator[RealProvide
         process.wait(10)
         if process.stdout is not None:
             process.stdout.close()
-
-
-def _installed() -> Path:
-    """Return where the provider is installed: beside the virtual environment's packages, once for each lock file."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("node and npm are not on this machine: the real OIDC provider can't run")
-    content = b"".join((_HERE / name).read_bytes() for name in _FILES)
-    cache = Path(sys.prefix) / "oidc-provider"
-    cache.mkdir(exist_ok=True)
-    place = cache / hashlib.sha256(content).hexdigest()[:16]
-    with (cache / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (place / "installed").exists():
-            shutil.rmtree(place, ignore_errors=True)
-            place.mkdir()
-            for name in _FILES:
-                shutil.copy(_HERE / name, place / name)
-            done = subprocess.run(
-                ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-                cwd=place,
-                capture_output=True,
-                text=True,
-                timeout=100,
-            )
-            assert done.returncode == 0, done.stdout + done.stderr
-            (place / "installed").touch()
-    return place

@@ -1,26 +1,24 @@
 """Who may call what: one table of all routes, and the dependencies that enforce it.
 
 Every route is listed here with the kind of caller and, for people, the least role. Dependencies take what they require
-from this table at each request, and ``check_every_route_is_listed`` refuses an app whose routes differ from it.
+from this table at each request, and ``access_check`` refuses an app whose routes differ from it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, cast
 
-from fastapi import FastAPI, Path, Request
-from fastapi.routing import APIRoute, iter_route_contexts
+from fastapi import Path, Request
+from fastapi.routing import APIRoute
 
 from leasehold_api.callers import AgentCaller, PersonCaller, TaskCaller, TeamCaller
 from leasehold_api.errors import ApiError, ForbiddenError
 from leasehold_api.fleet.roles import includes
 from leasehold_api.http.authentication import Authentication
 from leasehold_api.http.house import house
-from leasehold_api.http.pages.forms import checked_form
-from leasehold_api.http.pages.session import signed_in, visitor
 from leasehold_protocol.v1.fleet import Role
 from leasehold_protocol.v1.message import Name
 
@@ -85,6 +83,7 @@ ACCESS: dict[tuple[str, str], Requirement] = {
     ("POST", "/welcome"): _PAGE,
     ("POST", "/sessions/{session}/end"): _SIGNED_IN,
     ("POST", "/sessions/end-all"): _SIGNED_IN,
+    ("POST", "/sign-ins/{sign_in}/end"): _SIGNED_IN,
     ("GET", "/static/{name}"): _OPEN,
     ("GET", "/oauth/authorize"): _SIGNED_IN,
     ("POST", "/oauth/authorize"): _SIGNED_IN,
@@ -241,62 +240,6 @@ def requirement_of(method: str, path: str) -> Requirement:
         return ACCESS[method, path]
     except KeyError:
         raise LookupError(f"{method} {path} is not in the table of leasehold_api.http.access") from None
-
-
-def check_every_route_is_listed(app: FastAPI) -> None:
-    """Compare the app's routes with the table, and each route's dependency with its row.
-
-    Raises:
-        RuntimeError: naming every route that is missing in the table or enforces something else.
-    """
-    wrong: list[str] = []
-    for method, path, route in _routes(app):
-        needed = ACCESS.get((method, path))
-        enforced = _enforced_by(route) if isinstance(route, APIRoute) else _OPEN
-        if needed is None:
-            wrong.append(f"{method} {path} is not in the table")
-        elif (enforced.kind, enforced.role) != (needed.kind, needed.role):
-            wrong.append(f"{method} {path} needs {_words(needed)} but enforces {_words(enforced)}")
-        elif needed.kind in _PAGES and method != "GET" and not _checks_its_form(route):
-            wrong.append(f"{method} {path} is a page and does not check its form")
-    if wrong:
-        raise RuntimeError("routes and the table in leasehold_api.http.access differ: " + "; ".join(wrong))
-
-
-def _routes(app: FastAPI) -> Iterator[tuple[str, str, Any]]:
-    for context in iter_route_contexts(app.routes):
-        for method in sorted(context.methods or ()):
-            # Starlette adds HEAD to plain GET routes (the OpenAPI document).
-            if method != "HEAD" or isinstance(context.original_route, APIRoute):
-                yield method, str(context.path), context.original_route
-
-
-_PAGES = {Kind.PAGE, Kind.SIGNED_IN}
-_KINDS: dict[Any, Requirement] = {
-    agent_caller: _AGENT,
-    task_caller: _TASK,
-    person_caller: _PERSON,
-    platform_admin: _PLATFORM_ADMIN,
-    visitor: _PAGE,
-    signed_in: _SIGNED_IN,
-}
-
-
-def _enforced_by(route: APIRoute) -> Requirement:
-    for dependency in route.dependant.dependencies:
-        if isinstance(dependency.call, InTeam):
-            return Requirement(Kind.TEAM, dependency.call.minimum)
-        if dependency.call in _KINDS:
-            return _KINDS[dependency.call]
-    return _OPEN
-
-
-def _checks_its_form(route: APIRoute) -> bool:
-    return any(dependency.call is checked_form for dependency in route.dependant.dependencies)
-
-
-def _words(requirement: Requirement) -> str:
-    return f"{requirement.kind} {requirement.role}" if requirement.role else str(requirement.kind)
 
 
 def _require(request: Request, kind: Kind) -> Requirement:

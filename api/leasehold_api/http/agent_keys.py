@@ -13,7 +13,7 @@ from leasehold_api.http.access import agent_caller
 from leasehold_api.http.answers import answer
 from leasehold_api.http.house import house
 from leasehold_api.http.refusals import address_of
-from leasehold_api.oauth.proofs import ProofError, key_shown
+from leasehold_api.oauth.possession.proofs import ProofError, key_shown
 from leasehold_protocol.v1.agents import AgentKeys, HandOver, KeyProposal
 
 router = APIRouter(prefix="/v1/agent", tags=["agents"])

@@ -15,13 +15,13 @@ from leasehold_api.fleet.standing import AgentStanding, Callers
 from leasehold_api.http.credentials import credential
 from leasehold_api.http.handing_nonces import hand_out_nonce
 from leasehold_api.http.persons import Persons
-from leasehold_api.oauth.access_tokens import AccessTokens
-from leasehold_api.oauth.keys import SignatureError
-from leasehold_api.oauth.nonces import RENEWED_AFTER_S, Nonces
-from leasehold_api.oauth.people_tokens import PeopleTokens
-from leasehold_api.oauth.proofs import NonceWantedError, Proof, ProofError, ReplayedProofError, read_proof
-from leasehold_api.oauth.replays import UsedProofs
-from leasehold_api.oauth.task_tokens import TaskTokens
+from leasehold_api.oauth.possession.nonces import RENEWED_AFTER_S, Nonces
+from leasehold_api.oauth.possession.proofs import NonceWantedError, Proof, ProofError, ReplayedProofError, read_proof
+from leasehold_api.oauth.possession.replays import UsedProofs
+from leasehold_api.oauth.tokens.access_tokens import AccessTokens
+from leasehold_api.oauth.tokens.keys import SignatureError
+from leasehold_api.oauth.tokens.people_tokens import PeopleTokens
+from leasehold_api.oauth.tokens.task_tokens import TaskTokens
 from leasehold_protocol.v1.fleet import Role
 from leasehold_protocol.v1.problems import ProblemCode
 

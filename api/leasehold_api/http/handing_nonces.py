@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from leasehold_api import clock
-from leasehold_api.oauth.nonces import Nonces
+from leasehold_api.oauth.possession.nonces import Nonces
 
 HEADER = "DPoP-Nonce"
 _NONCES = "nonces_to_hand_out"

@@ -24,12 +24,13 @@ from leasehold_api.leases.dispatch import Dispatch
 from leasehold_api.leases.offer import Offers
 from leasehold_api.leases.parking import Parking
 from leasehold_api.leases.timekeeper import Timekeeper
-from leasehold_api.oauth.approvals import Approvals
-from leasehold_api.oauth.id_tokens import IdTokens
-from leasehold_api.oauth.keys import SigningKeys
-from leasehold_api.oauth.nonces import Nonces
-from leasehold_api.oauth.rates import Rates
+from leasehold_api.oauth.parts.rates import Rates
+from leasehold_api.oauth.people.applications import Applications
+from leasehold_api.oauth.people.approvals import Approvals
+from leasehold_api.oauth.possession.nonces import Nonces
 from leasehold_api.oauth.server import Authority
+from leasehold_api.oauth.tokens.id_tokens import IdTokens
+from leasehold_api.oauth.tokens.keys import SigningKeys
 from leasehold_api.objects.blobs import BlobsOf
 from leasehold_api.objects.logs import LogStore
 from leasehold_api.people.people import People
@@ -48,6 +49,7 @@ class House:
     authentication: Authentication
     authority: Authority
     approvals: Approvals
+    applications: Applications
     signing_keys: SigningKeys
     id_tokens: IdTokens
     enrolment_rates: Rates

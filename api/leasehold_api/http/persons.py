@@ -14,9 +14,9 @@ from leasehold_api.callers import Membership, PersonCaller, PersonKind
 from leasehold_api.errors import UnauthenticatedError
 from leasehold_api.fleet.standing import Callers
 from leasehold_api.http.credentials import credential
-from leasehold_api.oauth.keys import SignatureError
-from leasehold_api.oauth.people_tokens import PeopleTokens, PersonClaims
-from leasehold_api.oauth.scopes import allows_platform, under
+from leasehold_api.oauth.parts.scopes import allows_platform, under
+from leasehold_api.oauth.tokens.keys import SignatureError
+from leasehold_api.oauth.tokens.people_tokens import PeopleTokens, PersonClaims
 from leasehold_api.opaque_tokens import OpaqueToken, parse
 from leasehold_protocol.v1.problems import ProblemCode
 

@@ -42,6 +42,12 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def framework(request: Request, error: HTTPException) -> Response:
         detail = error.detail
+        # Somebody typed an address: a person is told so on a page, a program by a problem.
+        is_called = request.url.path.startswith(("/v1/", "/oauth/"))
+        is_typed = not is_called and "text/html" in request.headers.get("accept", "")
+        if error.status_code == 404 and is_typed:
+            nothing = f"there is nothing at {request.url.path}: check the address"
+            return error_page(request, ApiError(nothing, code=ProblemCode.NOT_FOUND))
         if error.status_code == 404:
             detail = f"there is nothing at {request.url.path}; the routes are listed at /v1/openapi.json"
         code = _CODES.get(error.status_code, ProblemCode.INVALID_REQUEST)

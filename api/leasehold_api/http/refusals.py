@@ -15,7 +15,7 @@ from leasehold_api import clock
 from leasehold_api.audit.trail import Refusal, Trail
 from leasehold_api.callers import PersonCaller
 from leasehold_api.errors import ApiError
-from leasehold_api.oauth.rates import Rates
+from leasehold_api.oauth.parts.rates import Rates
 
 log = logging.getLogger(__name__)
 

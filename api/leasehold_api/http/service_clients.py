@@ -14,7 +14,7 @@ from leasehold_api.http.access import in_team
 from leasehold_api.http.answers import answer
 from leasehold_api.http.house import house
 from leasehold_api.http.slices import Part, done_by, team_of
-from leasehold_api.oauth.service_clients import UnusableKeyError, usable_key
+from leasehold_api.oauth.programs.service_clients import UnusableKeyError, usable_key
 from leasehold_api.opaque_tokens import mint
 from leasehold_protocol.v1.fleet import Role
 from leasehold_protocol.v1.message import Identifier

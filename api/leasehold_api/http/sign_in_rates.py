@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 from leasehold_api.errors import ApiError
-from leasehold_api.oauth.rates import Rates
+from leasehold_api.oauth.parts.rates import Rates
 from leasehold_protocol.v1.problems import ProblemCode
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from leasehold_api.callers import AgentCaller
 from leasehold_api.leases.claimed import Claimed
-from leasehold_api.oauth.task_tokens import TaskTokens, scopes_for
+from leasehold_api.oauth.tokens.task_tokens import TaskTokens, scopes_for
 from leasehold_protocol.v1.leases import Lease
 
 

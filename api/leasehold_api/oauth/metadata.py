@@ -6,12 +6,12 @@ from typing import Any
 
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 
-from leasehold_api.oauth.client_authentication import ASSERTION, EVERY_METHOD
-from leasehold_api.oauth.id_tokens import CLAIMS as ID_TOKEN_CLAIMS
-from leasehold_api.oauth.scopes import SCOPES
+from leasehold_api.oauth.parts.client_authentication import ASSERTION, EVERY_METHOD
+from leasehold_api.oauth.parts.scopes import SCOPES
+from leasehold_api.oauth.programs.service_clients import ALGORITHMS
 from leasehold_api.oauth.server import GRANTS
-from leasehold_api.oauth.service_clients import ALGORITHMS
 from leasehold_api.oauth.token_endpoints import INTROSPECTION_METHODS, REVOCATION_METHODS
+from leasehold_api.oauth.tokens.id_tokens import CLAIMS as ID_TOKEN_CLAIMS
 
 _ASSERTION_ALGORITHMS = sorted({name for names in ALGORITHMS.values() for name in names})
 

@@ -6,23 +6,23 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from leasehold_api.oauth.access_tokens import AccessTokens
-from leasehold_api.oauth.assertions import AgentAssertion, claimed_client, unknown_agent
-from leasehold_api.oauth.authlib_parts import AuthorizationServer, BasicOAuth2Payload, JsonRequest, OAuth2Request
-from leasehold_api.oauth.client_authentication import Client, authenticate
-from leasehold_api.oauth.clients import AgentClient
-from leasehold_api.oauth.code_grant import CodeGrant
-from leasehold_api.oauth.device_grant import DeviceGrant
-from leasehold_api.oauth.device_requests import DeviceAuthorization
-from leasehold_api.oauth.grants import CredentialsGrant, TaskTokenGrant
-from leasehold_api.oauth.people_tokens import PeopleTokens
-from leasehold_api.oauth.public_clients import PUBLIC_CLIENTS
-from leasehold_api.oauth.refresh_grant import RefreshGrant
-from leasehold_api.oauth.registration import Enrolment, EnrolmentEndpoint
-from leasehold_api.oauth.service_clients import ServiceClient, by_assertion
-from leasehold_api.oauth.store import AuthorityStorage, AuthorityStore
-from leasehold_api.oauth.task_tokens import TaskTokens
+from leasehold_api.oauth.kept.store import AuthorityStorage, AuthorityStore
+from leasehold_api.oauth.parts.authlib_parts import AuthorizationServer, BasicOAuth2Payload, JsonRequest, OAuth2Request
+from leasehold_api.oauth.parts.client_authentication import Client, authenticate
+from leasehold_api.oauth.parts.public_clients import PUBLIC_CLIENTS
+from leasehold_api.oauth.people.code_grant import CodeGrant
+from leasehold_api.oauth.people.device_grant import DeviceGrant
+from leasehold_api.oauth.people.device_requests import DeviceAuthorization
+from leasehold_api.oauth.people.refresh_grant import RefreshGrant
+from leasehold_api.oauth.programs.assertions import AgentAssertion, claimed_client, unknown_agent
+from leasehold_api.oauth.programs.clients import AgentClient
+from leasehold_api.oauth.programs.grants import CredentialsGrant, TaskTokenGrant
+from leasehold_api.oauth.programs.registration import Enrolment, EnrolmentEndpoint
+from leasehold_api.oauth.programs.service_clients import ServiceClient, by_assertion
 from leasehold_api.oauth.token_endpoints import Introspection, Revocation
+from leasehold_api.oauth.tokens.access_tokens import AccessTokens
+from leasehold_api.oauth.tokens.people_tokens import PeopleTokens
+from leasehold_api.oauth.tokens.task_tokens import TaskTokens
 
 GRANTS = (CredentialsGrant, TaskTokenGrant, CodeGrant, RefreshGrant, DeviceGrant)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from leasehold_api.oauth.authlib_parts import IntrospectionEndpoint, RevocationEndpoint
-from leasehold_api.oauth.client_authentication import ASSERTION, BY_SECRET, EVERY_METHOD
-from leasehold_api.oauth.clients import AgentClient
-from leasehold_api.oauth.known_tokens import KnownToken, known_token
-from leasehold_api.oauth.refusals import RefusalError
-from leasehold_api.oauth.service_clients import ServiceClient, check_is_open
-from leasehold_api.oauth.store import AuditEntry
+from leasehold_api.oauth.kept.store import AuditEntry
+from leasehold_api.oauth.parts.authlib_parts import IntrospectionEndpoint, RevocationEndpoint
+from leasehold_api.oauth.parts.client_authentication import ASSERTION, BY_SECRET, EVERY_METHOD
+from leasehold_api.oauth.parts.refusals import RefusalError
+from leasehold_api.oauth.programs.clients import AgentClient
+from leasehold_api.oauth.programs.service_clients import ServiceClient, check_is_open
+from leasehold_api.oauth.tokens.known_tokens import KnownToken, known_token
 
 INTROSPECTION_METHODS = (ASSERTION, *BY_SECRET)
 REVOCATION_METHODS = EVERY_METHOD

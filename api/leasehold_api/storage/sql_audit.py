@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import insert
 
 from leasehold_api import clock
+from leasehold_api.acting import By, Team
 from leasehold_api.audit.trail import without_secrets
 from leasehold_api.signals import Signal, Topic
 from leasehold_api.storage.tables import audit
@@ -44,3 +45,24 @@ def record(
     }
     tx.run(insert(audit), row)
     tx.signal(Signal(Topic.AUDIT, ""))
+
+
+def record_in_team(
+    tx: Transaction,
+    action: str,
+    object: str,  # noqa: A002 - the column's name
+    team: Team,
+    by: By,
+    detail: dict[str, Any] | None = None,
+) -> None:
+    """Add a row about what somebody did to something of a team."""
+    record(
+        tx,
+        at=by.at,
+        actor=by.actor,
+        address=by.address,
+        action=action,
+        object=object,
+        team_id=team.id,
+        detail=detail,
+    )

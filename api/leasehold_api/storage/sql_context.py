@@ -11,9 +11,10 @@ from leasehold_api.callers import TaskCaller
 from leasehold_api.context.entitlement import Facts, Verdict, judge
 from leasehold_api.context.store import Answered, SealedConnection
 from leasehold_api.errors import InvalidRequestError, NotFoundError
-from leasehold_api.storage import sql_audit, sql_entitlement
+from leasehold_api.storage import sql_entitlement
 from leasehold_api.storage.conditional import insert_unless_there
 from leasehold_api.storage.database import Database
+from leasehold_api.storage.sql_audit import record_in_team
 from leasehold_api.storage.sql_fleet import rematch_site
 from leasehold_api.storage.tables import connection_grants, connections, sites
 from leasehold_api.storage.writer import Transaction
@@ -67,7 +68,7 @@ class SqlConnections:
                 tx.run(update(connections).where(connections.c.id == known).values(values))
             _grant(tx, known, granted)
             action = "connection.created" if is_new else "connection.changed"
-            _record(tx, action, connection.name, team, by, {"sites": connection.sites})
+            record_in_team(tx, action, connection.name, team, by, {"sites": connection.sites})
             return is_new
 
         return await self._database.write(operation)
@@ -79,7 +80,7 @@ class SqlConnections:
             known = _id_of(tx, team, name)
             _grant(tx, known, set())
             tx.run(delete(connections).where(connections.c.id == known))
-            _record(tx, "connection.deleted", name, team, by)
+            record_in_team(tx, "connection.deleted", name, team, by)
 
         await self._database.write(operation)
 
@@ -172,9 +173,3 @@ def _grant(tx: Transaction, connection_id: str, site_ids: set[str]) -> None:
 
 def _no_such(team: Team, name: str) -> NotFoundError:
     return NotFoundError(f"team {team.name} has no connection {name}")
-
-
-def _record(tx: Transaction, action: str, name: str, team: Team, by: By, detail: dict[str, Any] | None = None) -> None:
-    sql_audit.record(
-        tx, at=by.at, actor=by.actor, address=by.address, action=action, object=name, team_id=team.id, detail=detail
-    )

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, and_, case, insert, select, update
 
-from leasehold_api.oauth.store import NewEnrolment, StoredEnrolmentToken
+from leasehold_api.oauth.kept.store import NewEnrolment, StoredEnrolmentToken
 from leasehold_api.storage import sql_audit
 from leasehold_api.storage.conditional import rows_changed
 from leasehold_api.storage.sql_locks import SITE_LOCK

@@ -6,8 +6,8 @@ from sqlalchemy import select
 
 from leasehold_api.callers import TaskCaller
 from leasehold_api.context.entitlement import Facts, Verdict, judge
-from leasehold_api.oauth.id_tokens import Identified, Whoever
-from leasehold_api.oauth.task_tokens import id_token_scope
+from leasehold_api.oauth.tokens.id_tokens import Identified, Whoever
+from leasehold_api.oauth.tokens.task_tokens import id_token_scope
 from leasehold_api.storage import sql_entitlement
 from leasehold_api.storage.database import Database
 from leasehold_api.storage.tables import sites, task_instances, teams
@@ -15,7 +15,7 @@ from leasehold_api.storage.writer import Transaction
 
 
 class SqlIdentities:
-    """Implements ``leasehold_api.oauth.id_tokens.IdentityStore``."""
+    """Implements ``leasehold_api.oauth.tokens.id_tokens.IdentityStore``."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

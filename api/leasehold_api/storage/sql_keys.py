@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import select, update
 
-from leasehold_api.oauth.keys import KeyState, StoredKey
+from leasehold_api.oauth.tokens.keys import KeyState, StoredKey
 from leasehold_api.storage import sql_audit
 from leasehold_api.storage.conditional import insert_unless_there
 from leasehold_api.storage.database import Database
@@ -13,7 +13,7 @@ from leasehold_api.storage.writer import Transaction
 
 
 class SqlSigningKeys:
-    """Implements ``leasehold_api.oauth.keys.SigningKeyStore``."""
+    """Implements ``leasehold_api.oauth.tokens.keys.SigningKeyStore``."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

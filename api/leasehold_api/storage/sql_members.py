@@ -8,10 +8,10 @@ from sqlalchemy import delete, insert, select, update
 
 from leasehold_api.acting import By, Slice, Team
 from leasehold_api.errors import ConflictError, NotFoundError
-from leasehold_api.storage import sql_audit
 from leasehold_api.storage.conditional import insert_unless_there, rows_changed
 from leasehold_api.storage.database import Database
 from leasehold_api.storage.slices import next_of
+from leasehold_api.storage.sql_audit import record_in_team
 from leasehold_api.storage.tables import memberships, users
 from leasehold_api.storage.writer import Transaction
 from leasehold_protocol.v1.fleet import Role
@@ -61,7 +61,7 @@ class SqlMembers:
             if before != role:
                 if not insert_unless_there(tx, memberships, row):
                     tx.run(update(memberships).where(*mine).values(role=role.value))
-                _record(tx, "member.set", user, team, by, {"role": role.value, "before": before})
+                record_in_team(tx, "member.set", user, team, by, {"role": role.value, "before": before})
             return Member(user=user, role=role, origin=MemberOrigin.GRANTED, locked=found.locked_at is not None)
 
         return await self._database.write(operation)
@@ -75,7 +75,7 @@ class SqlMembers:
                 raise NotFoundError(f"{user} is no member of team {team.name}")
             if rows_changed(tx, delete(memberships).where(*_granted(team, user_id))) == 0:
                 raise ConflictError(f"only the groups of {user} make them a member of {team.name}: change them there")
-            _record(tx, "member.removed", user, team, by)
+            record_in_team(tx, "member.removed", user, team, by)
 
         await self._database.write(operation)
 
@@ -109,10 +109,4 @@ def _granted(team: Team, user_id: str) -> tuple[Any, ...]:
         memberships.c.user_id == user_id,
         memberships.c.team_id == team.id,
         memberships.c.origin == MemberOrigin.GRANTED.value,
-    )
-
-
-def _record(tx: Transaction, action: str, user: str, team: Team, by: By, detail: dict[str, Any] | None = None) -> None:
-    sql_audit.record(
-        tx, at=by.at, actor=by.actor, address=by.address, action=action, object=user, team_id=team.id, detail=detail
     )

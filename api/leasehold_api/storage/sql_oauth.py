@@ -8,9 +8,9 @@ from typing import Any, TypeVar, cast
 
 from sqlalchemy import Row, Select, delete, insert, or_, select, update
 
-from leasehold_api.oauth.generations import Generation
-from leasehold_api.oauth.people_store import PeopleStore
-from leasehold_api.oauth.store import (
+from leasehold_api.oauth.kept.generations import Generation
+from leasehold_api.oauth.kept.people_store import PeopleStore
+from leasehold_api.oauth.kept.store import (
     AuditEntry,
     AuthorityStore,
     EnrolledAgent,
@@ -52,7 +52,7 @@ _AGENT = (
 
 
 class SqlAuthorityStorage:
-    """Implements ``leasehold_api.oauth.store.AuthorityStorage``."""
+    """Implements ``leasehold_api.oauth.kept.store.AuthorityStorage``."""
 
     def __init__(self, database: Database, plans: Plans) -> None:
         self._database = database
@@ -64,7 +64,7 @@ class SqlAuthorityStorage:
 
 
 class SqlAuthorityStore:
-    """Implements ``leasehold_api.oauth.store.AuthorityStore`` in one transaction."""
+    """Implements ``leasehold_api.oauth.kept.store.AuthorityStore`` in one transaction."""
 
     def __init__(self, tx: Transaction, plans: Plans) -> None:
         self._tx = tx

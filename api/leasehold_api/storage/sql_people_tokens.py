@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row, delete, insert, select, update
 
 from leasehold_api.fleet.standing import UserStanding
-from leasehold_api.oauth.people_store import (
+from leasehold_api.oauth.kept.people_store import (
     ApiTokenFacts,
     AuthorizationCode,
     DeviceRequest,
     DeviceState,
     ServiceAccount,
+    SignedInApplication,
     SignIn,
 )
-from leasehold_api.oauth.refreshing import RefreshToken
+from leasehold_api.oauth.kept.refreshing import RefreshToken
 from leasehold_api.opaque_tokens import OpaqueToken
 from leasehold_api.storage.conditional import insert_unless_there, rows_changed
 from leasehold_api.storage.sql_callers import standing_of_user
@@ -30,6 +32,7 @@ from leasehold_api.storage.tables import (
     service_clients,
     sites,
     teams,
+    users,
 )
 from leasehold_api.storage.writer import Transaction
 from leasehold_protocol.v1.fleet import Role
@@ -39,7 +42,7 @@ FORGOTTEN_AFTER_S = 86400.0
 
 
 class SqlPeopleStore:
-    """Implements ``leasehold_api.oauth.people_store.PeopleStore`` in one transaction."""
+    """Implements ``leasehold_api.oauth.kept.people_store.PeopleStore`` in one transaction."""
 
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
@@ -137,6 +140,24 @@ class SqlPeopleStore:
         query = select(oauth_sign_ins).where(oauth_sign_ins.c.id == sign_in_id).with_for_update()
         row = self._tx.run(query).first()
         return None if row is None else SignIn(**{name: getattr(row, name) for name in SignIn.__slots__})
+
+    def applications(self, user_id: str, *, now: float) -> Sequence[SignedInApplication]:
+        """Return a person's sign-ins that go on; see the port."""
+        names = SignedInApplication.__slots__
+        query = (
+            select(*(oauth_sign_ins.c[name] for name in names))
+            .join(users, users.c.id == oauth_sign_ins.c.user_id)
+            .where(
+                users.c.id == user_id,
+                oauth_sign_ins.c.ended_at.is_(None),
+                oauth_sign_ins.c.expires_at > now,
+                # What was agreed to before everything was ended is over, too.
+                oauth_sign_ins.c.user_epoch == users.c.token_epoch,
+            )
+            .order_by(oauth_sign_ins.c.last_used_at.desc(), oauth_sign_ins.c.id)
+            .limit(100)
+        )
+        return [SignedInApplication(**{name: getattr(row, name) for name in names}) for row in self._tx.run(query)]
 
     def renew_sign_in(self, sign_in_id: str, *, expires_at: float, jkt: str | None, now: float) -> None:
         """Remember that a sign-in was used."""

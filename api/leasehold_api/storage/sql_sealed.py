@@ -12,7 +12,7 @@ from leasehold_api import clock
 from leasehold_api.context.connections import identity as connection_identity
 from leasehold_api.context.rewrapping import SealedKind, SealedRow
 from leasehold_api.context.variables import identity as variable_identity
-from leasehold_api.oauth.keys import identity as signing_key_identity
+from leasehold_api.oauth.tokens.keys import identity as signing_key_identity
 from leasehold_api.storage import sql_audit
 from leasehold_api.storage.tables import connections, signing_keys, variables
 from leasehold_api.storage.writer import Transaction

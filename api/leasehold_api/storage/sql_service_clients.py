@@ -12,10 +12,10 @@ from leasehold_api.acting import By, Slice, Team
 from leasehold_api.clock import instant, instant_or_none
 from leasehold_api.errors import ConflictError, NotFoundError
 from leasehold_api.fleet.service_clients import NewServiceClient
-from leasehold_api.storage import sql_audit
 from leasehold_api.storage.conditional import insert_unless_there, rows_changed
 from leasehold_api.storage.database import Database
 from leasehold_api.storage.slices import next_of
+from leasehold_api.storage.sql_audit import record_in_team
 from leasehold_api.storage.tables import service_clients
 from leasehold_api.storage.writer import Transaction
 from leasehold_protocol.v1.fleet import Role
@@ -61,7 +61,9 @@ class SqlServiceClients:
                 raise ConflictError(
                     f"team {team.name} has a service client {client.name} already", code=ProblemCode.ALREADY_EXISTS
                 )
-            _record(tx, "service_client.created", client.id, team, by, {"name": client.name, "role": client.role.value})
+            record_in_team(
+                tx, "service_client.created", client.id, team, by, {"name": client.name, "role": client.role.value}
+            )
             return _read(tx, team, client.id)
 
         return await self._database.write(operation)
@@ -73,7 +75,9 @@ class SqlServiceClients:
             found = _read(tx, team, client_id)
             values = {"locked_at": by.at, "locked_because": because, "token_epoch": service_clients.c.token_epoch + 1}
             if _changed(tx, found.id, values, service_clients.c.locked_at.is_(None)):
-                _record(tx, "service_client.locked", found.id, team, by, {"name": found.name, "because": because})
+                record_in_team(
+                    tx, "service_client.locked", found.id, team, by, {"name": found.name, "because": because}
+                )
             return _read(tx, team, found.id)
 
         return await self._database.write(operation)
@@ -85,7 +89,7 @@ class SqlServiceClients:
             found = _read(tx, team, client_id)
             values = {"locked_at": None, "locked_because": None}
             if _changed(tx, found.id, values, service_clients.c.locked_at.is_not(None)):
-                _record(tx, "service_client.unlocked", found.id, team, by, {"name": found.name})
+                record_in_team(tx, "service_client.unlocked", found.id, team, by, {"name": found.name})
             return _read(tx, team, found.id)
 
         return await self._database.write(operation)
@@ -99,7 +103,7 @@ class SqlServiceClients:
                 raise ConflictError(f"service client {found.name} has a key, no secret: make a new one with a new key")
             epoch = service_clients.c.token_epoch + 1
             _changed(tx, found.id, {"secret_sha256": secret_sha256, "token_epoch": epoch})
-            _record(tx, "service_client.secret_rotated", found.id, team, by, {"name": found.name})
+            record_in_team(tx, "service_client.secret_rotated", found.id, team, by, {"name": found.name})
             return _read(tx, team, found.id)
 
         return await self._database.write(operation)
@@ -110,7 +114,7 @@ class SqlServiceClients:
         def operation(tx: Transaction) -> None:
             found = _read(tx, team, client_id)
             tx.run(delete(service_clients).where(service_clients.c.id == found.id))
-            _record(tx, "service_client.removed", found.id, team, by, {"name": found.name})
+            record_in_team(tx, "service_client.removed", found.id, team, by, {"name": found.name})
 
         await self._database.write(operation)
 
@@ -142,19 +146,4 @@ def _client(row: Row[Any], team: Team) -> ServiceClient:
         expires_at=instant_or_none(row.expires_at),
         last_used_at=instant_or_none(row.last_used_at),
         locked_because=None if row.locked_at is None else row.locked_because,
-    )
-
-
-def _record(
-    tx: Transaction, action: str, client_id: str, team: Team, by: By, detail: dict[str, Any] | None = None
-) -> None:
-    sql_audit.record(
-        tx,
-        at=by.at,
-        actor=by.actor,
-        address=by.address,
-        action=action,
-        object=client_id,
-        team_id=team.id,
-        detail=detail,
     )

@@ -16,6 +16,7 @@ from leasehold_api.storage.conditional import insert_unless_there
 from leasehold_api.storage.database import Database
 from leasehold_api.storage.plans import Plans
 from leasehold_api.storage.slices import next_of
+from leasehold_api.storage.sql_audit import record_in_team
 from leasehold_api.storage.sql_fleet import rematch_site
 from leasehold_api.storage.sql_locks import lock_site
 from leasehold_api.storage.tables import agents, attempts, enrolment_tokens, sites
@@ -80,7 +81,7 @@ class SqlSites:
             known = self._get(tx.connection, team, name, by.at)
             if known.locked_running is not running:
                 lock_site(tx, self._plans, site_id, because=because, running=running, now=by.at)
-                _record(tx, "site.locked", name, team, by, {"because": because, "running": running.value})
+                record_in_team(tx, "site.locked", name, team, by, {"because": because, "running": running.value})
             return self._get(tx.connection, team, name, by.at)
 
         return await self._database.write(operation)
@@ -94,7 +95,7 @@ class SqlSites:
             if was.locked_because is not None:
                 unlocked = {"locked_at": None, "locked_because": None, "locked_running": None}
                 tx.run(update(sites).where(sites.c.id == site_id).values(unlocked))
-                _record(tx, "site.unlocked", name, team, by, {"was_locked_because": was.locked_because})
+                record_in_team(tx, "site.unlocked", name, team, by, {"was_locked_because": was.locked_because})
             return self._get(tx.connection, team, name, by.at)
 
         return await self._database.write(operation)
@@ -133,19 +134,6 @@ class SqlSites:
         if row is None:
             raise NotFoundError(f"team {team.name} has no site {name}")
         return _site(row, team)
-
-
-def _record(tx: Transaction, action: str, name: str, team: Team, by: By, detail: dict[str, Any]) -> None:
-    sql_audit.record(
-        tx,
-        at=by.at,
-        actor=by.actor,
-        address=by.address,
-        action=action,
-        object=name,
-        team_id=team.id,
-        detail=detail,
-    )
 
 
 def _id_of(tx: Transaction, team: Team, name: str) -> str:

@@ -9,7 +9,7 @@ from sqlalchemy import Row, Select, insert, or_, select, update
 from leasehold_api.acting import By, Slice, Team
 from leasehold_api.clock import instant, instant_or_none
 from leasehold_api.errors import ConflictError, NotFoundError
-from leasehold_api.oauth.store import NewEnrolment
+from leasehold_api.oauth.kept.store import NewEnrolment
 from leasehold_api.opaque_tokens import OpaqueToken
 from leasehold_api.storage import sql_audit, sql_enrolments
 from leasehold_api.storage.conditional import rows_changed

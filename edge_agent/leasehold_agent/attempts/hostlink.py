@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from leasehold_agent.attempts.roster import Held
-from leasehold_agent.attempts.task_questions import api_path, content_route, secrets_in
+from leasehold_agent.attempts.task_questions import api_path, content_route, methods_of, secrets_in
 from leasehold_agent.backoff import persist
 from leasehold_agent.errors import LeaseLostError, LinkError, LockedError, RefusedError
 from leasehold_agent.local_socket import reachable
@@ -98,14 +98,14 @@ class HostLink:
         """Answer with what the API says, however long an outage lasts: the host knows the task's patience."""
         status, answer = await self._asked(method, path, body)
         document = {"do": "answer", "id": number, "status": status, "body": answer}
-        if method == "GET" and (secrets := secrets_in(path, answer)):
+        if method in ("GET", "POST") and (secrets := secrets_in(path, answer)):
             document["secrets"] = secrets
         with suppress(OSError):
             await _send(writer, document)
 
     async def _asked(self, method: str, path: str, body: object) -> tuple[int, object]:
         route = api_path(path)
-        if route is None or method not in ("GET", "PUT", "DELETE"):
+        if route is None or method not in methods_of(path):
             return 404, {"code": "not_found", "detail": f"there is no {method} {path} for a task"}
         if (refused := self._refuses(path)) is not None:
             return refused

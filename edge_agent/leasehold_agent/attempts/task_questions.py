@@ -25,6 +25,11 @@ def api_path(path: str) -> str | None:
     return "/v1/task" + path.removeprefix("/v1")
 
 
+def methods_of(path: str) -> tuple[str, ...]:
+    """Return how a path of the task protocol may be asked."""
+    return ("POST",) if path == _ID_TOKEN else ("GET", "PUT", "DELETE")
+
+
 def content_route(route: str) -> str:
     """Return where the JSON text of a large XCom is, from the XCom's own route."""
     path, _, query = route.partition("?")

@@ -12,6 +12,7 @@ from leasehold_agent.agent import Agent
 from leasehold_agent.agent_lock import exclusive
 from leasehold_agent.commands.settings import settings_from
 from leasehold_agent.exits import Exit, OperatorError
+from leasehold_agent.host import linux
 from leasehold_agent.identity.enrolment import load_keys
 from leasehold_agent.identity.key_in_use import KeyInUse
 from leasehold_agent.identity.key_store import KeyStore
@@ -25,6 +26,7 @@ def run(arguments: Namespace) -> Exit:
     settings = settings_from(arguments).settings
     logs.configure(settings.log_level)
     os.umask(0o077)
+    linux.shut_memory()
     enrolled(settings.state_dir)
     with exclusive(settings.state_dir):
         # Read again: a command that held it may have rotated the key.

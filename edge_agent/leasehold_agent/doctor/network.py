@@ -129,7 +129,7 @@ async def _api(url: str, settings: Settings, *, version: str) -> AsyncIterator[F
     started = time.monotonic()
     try:
         async with asyncio.timeout(2 * _STEP_S):
-            issuer = await discover(http)
+            metadata = await discover(http)
     except TimeoutError:
         yield problem("api", f"{url} does not answer", "Look at the API's own log, and at any proxy before it.")
         return
@@ -138,7 +138,7 @@ async def _api(url: str, settings: Settings, *, version: str) -> AsyncIterator[F
         return
     finally:
         await http.close()
-    yield fine("api", f"a Leasehold API ({issuer})", took_ms=_ms(started))
+    yield fine("api", f"a Leasehold API ({metadata.issuer})", took_ms=_ms(started))
     trouble = clock_trouble(ahead_s=clock.ahead_s, limit_s=settings.clock_limit_s)
     if trouble is None:
         yield fine("clock", f"within {settings.clock_limit_s:.0f} s of the API's")

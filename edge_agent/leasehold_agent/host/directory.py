@@ -74,8 +74,11 @@ class AttemptDirectory:
 
         A longer path than a socket address holds is reached through the host's working directory, which is this one.
         """
-        path = str(self.path / "task.sock")
-        return path if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH else f"/proc/{host_pid}/cwd/task.sock"
+        return str(self.path / "task.sock") if self.has_short_path() else f"/proc/{host_pid}/cwd/task.sock"
+
+    def has_short_path(self) -> bool:
+        """Whether the path of the task's socket fits into a socket address."""
+        return len(os.fsencode(self.path / "task.sock")) <= LONGEST_SOCKET_PATH
 
     def write_host(self, *, pid: int, version: str, task_pid: int | None = None) -> None:
         """Write ``host.json``, for people."""

@@ -73,6 +73,7 @@ class Host:
         api = TaskApi(
             lease=self._lease, context=self._context, spool=self._spool, secrets=self._secrets, notes=self
         )  # fmt: skip
+        self._secrets.add(secret)
         server = TaskSocket(secret=secret, answer=api.answer)
         await server.serve(self._directory.listen("task.sock"))
         ending = await self._work(secret)

@@ -39,12 +39,22 @@ def live(directory: AttemptDirectory, control: socket.socket) -> Object | None:
     os.chdir(directory.path)
     linux.become_subreaper()
     linux.name_process("attempt-host")
+    _shut_memory(directory)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
         return loop.run_until_complete(_live(directory, control))
     finally:
         directory.remove_sockets()
+
+
+def _shut_memory(directory: AttemptDirectory) -> None:
+    # It has what masks the task's secrets, and takes the task's word. But where the path of the task's socket leads
+    # through /proc/<pid>/cwd, the task must be able to follow it.
+    if directory.has_short_path():
+        linux.shut_memory()
+    else:
+        linux.leave_no_core()
 
 
 async def _live(directory: AttemptDirectory, control: socket.socket) -> Object | None:

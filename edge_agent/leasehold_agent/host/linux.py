@@ -1,19 +1,38 @@
-"""The three things Linux offers that Python's standard library does not: see prctl(2) and timerfd_create(2)."""
+"""What Linux offers and Python's standard library does not: see prctl(2) and timerfd_create(2)."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
 import os
+import resource
 from pathlib import Path
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 _OOM_PREFERENCE = 500
+_PR_SET_DUMPABLE = 4
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 _TFD_TIMER_ABSTIME = 1
 _CLOCK_BOOTTIME = 7
+
+
+def shut_memory() -> None:
+    """Keep this process's memory, where keys and secrets are, from core files and from other processes of its user.
+
+    Without being dumpable it leaves no core, not to a core handler like systemd-coredump either, and only root may
+    trace it, or read its memory, environment, working directory and open files in /proc. An exec undoes that in the
+    child; what stays is that cores are off. A task that wants one raises its own limit (``ulimit -c unlimited``).
+    """
+    leave_no_core()
+    _libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def leave_no_core() -> None:
+    """Let neither this process nor what it starts leave a core file, unless that asks for one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
 
 
 class _Timespec(ctypes.Structure):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from leasehold_api.oauth.store import AuthorityStore, NewEnrolment
+from leasehold_api.oauth.kept.store import AuthorityStore, NewEnrolment
 from leasehold_api.opaque_tokens import OpaqueToken, mint
 from tests.support.agent_key import AgentKey
 from tests.support.api_server import Api

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64encode, urlsafe_b64encode
 from itertools import pairwise
 from urllib.parse import quote, quote_plus
@@ -24,10 +25,7 @@ def encoded_forms(secret: str, before: bytes, after: bytes) -> list[bytes]:
         raw,
         raw.hex().encode(),
         raw.hex().upper().encode(),
-        quote(secret).encode(),
-        quote_plus(secret).encode(),
-        json.dumps(secret)[1:-1].encode(),
-        json.dumps(secret, ensure_ascii=False)[1:-1].encode(),
+        *(form.encode() for form in (*url_forms(secret), *json_forms(secret))),
         b64encode(raw),
         b64encode(raw).rstrip(b"="),
         urlsafe_b64encode(raw),
@@ -35,6 +33,30 @@ def encoded_forms(secret: str, before: bytes, after: bytes) -> list[bytes]:
         *_core(b64encode, raw, before),
         *_core(urlsafe_b64encode, raw, before),
     ]
+
+
+def url_forms(secret: str) -> list[str]:
+    """Percent-encoded, as Python, JavaScript, browsers and Java do it; some write the digits in lower case."""
+    hexadecimal = "".join(f"%{byte:02X}" if byte in RESERVED else chr(byte) for byte in secret.encode())
+    plus = hexadecimal.replace("%20", "+")
+    component = quote(secret, safe="!'()*")
+    forms = [quote(secret), quote_plus(secret), component, hexadecimal, plus]
+    return forms + [re.sub("%..", lambda found: found[0].lower(), form) for form in forms]
+
+
+RESERVED = frozenset(range(256)) - frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~")
+
+
+def json_forms(secret: str) -> list[str]:
+    r"""As Python writes JSON, PHP (``\\/``), Go (``<`` escaped), and with hexadecimal digits in upper case."""
+    plain, escaped = json.dumps(secret, ensure_ascii=False)[1:-1], json.dumps(secret)[1:-1]
+    forms = [plain, escaped, plain.replace("/", "\\/"), escaped.replace("/", "\\/")]
+    forms += [form.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026") for form in (plain, escaped)]
+    return forms + [re.sub(r"\\u[0-9a-f]{4}", _upper_digits, form) for form in forms]
+
+
+def _upper_digits(found: re.Match[str]) -> str:
+    return "\\u" + found[0][2:].upper()
 
 
 def _core(encode, raw: bytes, before: bytes) -> list[bytes]:  # type: ignore[no-untyped-def]  # two of one kind
@@ -62,6 +84,40 @@ def test_no_encoding_of_a_secret_survives_any_cutting(
     shown = through(secrets, before + form + after, cuts)
 
     assert len(form) < 4 or form not in shown.replace(MASK, b"\0") or form in MASK
+
+
+AWKWARD = "pä/ß w<ö>rd&+'1~*!"
+"""A secret with something for every encoding to do."""
+
+
+@pytest.mark.parametrize("before", [b"", b"u", b"u:", b"user:"], ids=["first", "1 after", "2 after", "5 after"])
+def test_each_encoding_is_masked_split_over_two_writes_at_any_position(before: bytes) -> None:
+    secrets = Secrets()
+    secrets.add(AWKWARD)
+    forms = encoded_forms(AWKWARD, before, b"")
+
+    survived = [
+        (form, cut)
+        for form in {form.rstrip(b"=") for form in forms}
+        for cut in range(len(form) + 1)
+        if through(secrets, b"<" + form + b">", [cut + 1]) != b"<" + MASK + b">"
+    ]
+
+    assert survived == []
+    assert len(set(forms)) >= 20, "the encodings differ, or this tries nothing"
+
+
+@given(st.binary(min_size=80, max_size=300).map(lambda raw: raw.hex()), st.sampled_from([64, 76]))
+def test_a_long_secret_in_lines_of_base64_is_masked(secret: str, width: int) -> None:
+    secrets = Secrets()
+    secrets.add(secret)
+    text = b64encode(secret.encode())
+    lines = [text[start : start + width] for start in range(0, len(text), width)]
+
+    shown = through(secrets, b"\n".join(lines), []).split(b"\n")
+
+    assert [line for line in shown[:-1] if line != MASK] == []
+    assert len(shown[-1].rstrip(b"=")) < 8 or shown[-1].rstrip(b"=") == MASK
 
 
 @given(st.lists(SECRETS, max_size=4), st.binary(max_size=200), st.lists(st.integers(0, 400), max_size=12), st.data())

@@ -12,14 +12,14 @@ from leasehold_api.http.house import house
 from leasehold_api.http.pages.forms import CheckedForm
 from leasehold_api.http.pages.rendering import page, redirect
 from leasehold_api.http.pages.session import BrowserSession, SignedIn
-from leasehold_api.oauth.approvals import Approver
-from leasehold_api.oauth.authorization import (
+from leasehold_api.oauth.parts.scopes import PLATFORM, granted
+from leasehold_api.oauth.people.approvals import Approver
+from leasehold_api.oauth.people.authorization import (
     AuthorizationRefusedError,
     AuthorizationRequest,
     NotToBeAnsweredError,
     read_authorization_request,
 )
-from leasehold_api.oauth.scopes import PLATFORM, granted
 
 router = APIRouter(include_in_schema=False)
 

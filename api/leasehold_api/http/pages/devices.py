@@ -15,11 +15,11 @@ from leasehold_api.http.pages.authorize import words_of
 from leasehold_api.http.pages.forms import CheckedForm
 from leasehold_api.http.pages.rendering import page
 from leasehold_api.http.pages.session import BrowserSession, SignedIn
-from leasehold_api.oauth.approvals import Approver, ChosenSite, Decision
-from leasehold_api.oauth.people_store import DeviceRequest
-from leasehold_api.oauth.public_clients import AGENT, PUBLIC_CLIENTS
-from leasehold_api.oauth.scopes import granted
-from leasehold_api.oauth.user_codes import shown, typed
+from leasehold_api.oauth.kept.people_store import DeviceRequest
+from leasehold_api.oauth.parts.public_clients import AGENT, PUBLIC_CLIENTS
+from leasehold_api.oauth.parts.scopes import granted
+from leasehold_api.oauth.parts.user_codes import shown, typed
+from leasehold_api.oauth.people.approvals import Approver, ChosenSite, Decision
 from leasehold_protocol.fingerprint import fingerprint
 from leasehold_protocol.v1.fleet import Role
 from leasehold_protocol.v1.problems import ProblemCode

@@ -13,8 +13,8 @@ from typing import Any, Self
 import httpx
 
 from leasehold.cli.answers import NOT_THE_API
-from leasehold.cli.api import ANSWER_S, CONNECT_S, unreachable
 from leasehold.cli.errors import NotSignedInError, UnreachableError, WrongInputError
+from leasehold.cli.exchanges import ANSWER_S, CONNECT_S, unreachable
 from leasehold.cli.kept_sign_in import CLIENT_ID, KeptSignIn
 
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import hmac
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -10,12 +12,15 @@ from urllib.parse import parse_qsl, urlsplit
 
 from leasehold.cli.errors import NotSignedInError
 
+_STYLE = "body{font:1rem/1.55 system-ui,sans-serif;max-width:27rem;margin:3rem auto;padding:0 1rem}h1{font-size:1.5rem}"
+_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="color-scheme" content="light dark">
-<title>Leasehold</title><h1>{title}</h1><p>{text}</p></html>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title} · Leasehold</title><style>{style}</style><h1>{title}</h1><p>{text}</p></html>
 """
 _HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
@@ -88,7 +93,7 @@ class Loopback:
                     self._show(200, "You are not signed in", "The terminal says why. You can close this page.")
 
             def _show(self, status: int, title: str, text: str) -> None:
-                body = _PAGE.format(title=title, text=text).encode()
+                body = _PAGE.format(title=title, text=text, style=_STYLE).encode()
                 self.send_response(status)
                 for name, value in _HEADERS.items():
                     self.send_header(name, value)

@@ -52,7 +52,17 @@ def set_connection(
         str | None, typer.Option(help="Read the password from a file; - is standard input.", metavar="PATH|-")
     ] = None,
     schema: Annotated[str | None, typer.Option(metavar="NAME", help="The schema or database.")] = None,
-    extra: Annotated[str | None, typer.Option(help="More fields, as a JSON object.", metavar="JSON")] = None,
+    extra: Annotated[
+        str | None,
+        typer.Option(
+            help="More fields, as a JSON object; with secrets in it better --extra-file, for others on this machine can"
+            " see what is typed here.",
+            metavar="JSON",
+        ),
+    ] = None,
+    extra_file: Annotated[
+        str | None, typer.Option(help="Read the JSON object from a file; - is standard input.", metavar="PATH|-")
+    ] = None,
     description: Annotated[str, typer.Option(metavar="TEXT", help="What it is, for people.")] = "",
     site: Annotated[
         list[str] | None, typer.Option("--site", metavar="SITE", help="A site that reaches it; repeat for more.")
@@ -64,6 +74,12 @@ def set_connection(
 
     A task that declares it runs only at these sites, and is the only one to get its secrets.
     """
+    if extra_file is not None:
+        if extra is not None:
+            raise WrongInputError("--extra and --extra-file say the same thing.", "Leave one of them out.")
+        if extra_file == password_file == "-":
+            raise WrongInputError("Standard input is one thing only.", "Put the password or the fields into a file.")
+        extra = read_secret(extra_file)
     fields: dict[str, Json] = {
         "conn_type": conn_type,
         "host": host,
@@ -97,9 +113,9 @@ def _object(text: str) -> dict[str, Json]:
     try:
         value = json_text.loads(text)
     except ValueError as error:
-        raise WrongInputError(f"--extra is not JSON: {error}.") from error
+        raise WrongInputError(f"What --extra or --extra-file gives is not JSON: {error}.") from error
     if not isinstance(value, dict):
-        raise WrongInputError('--extra takes a JSON object, like \'{"sslmode": "require"}\'.')
+        raise WrongInputError('--extra and --extra-file take a JSON object, like \'{"sslmode": "require"}\'.')
     return value
 
 
