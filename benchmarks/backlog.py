@@ -22,6 +22,9 @@ PER_RUN = 500
 SOURCE = f'''\
 """Many tasks, none of which is ever run here."""
 
+import time
+from pathlib import Path
+
 from leasehold import dag, task
 
 
@@ -36,9 +39,15 @@ def many():
         nothing.override(id=f"nothing_{{number}}")()
 
 
+@task
+def wait_for(gate: str) -> None:
+    while not Path(gate).exists():
+        time.sleep(0.02)
+
+
 @dag
-def one():
-    nothing()
+def open_end(gate: str):
+    wait_for(gate)
 '''
 OUTAGE = timedelta(hours=24)
 
@@ -59,16 +68,16 @@ def measure(home: Path, floors: Floors, *, quick: bool) -> list[Figure]:  # noqa
         for attempt in _lease_all(home / "api" / "leasehold.db"):
             _write_attempt(home / AGENT / "attempts" / attempt)
         api = _serve_again(place)
-        return [*_deliver(place, attempts), *_outages(place, api, outages)]
+        return [*_deliver(place, api, attempts), *_restarts(place, 3 if quick else 12), *_outages(place, api, outages)]
 
 
-def _deliver(place: Place, attempts: int) -> list[Figure]:
+def _deliver(place: Place, api: Program, attempts: int) -> list[Figure]:
     began = time.monotonic()
     agent = _start(place)
     until(lambda: "connected" in agent.said(), "the agent is there", patience_s=60)
     connected_s = time.monotonic() - began
     folder, resting = place.home / AGENT / "attempts", _rss_mib(agent.pid)
-    most = resting
+    most, cpu_before = resting, (_cpu_s(api.pid), _cpu_s(agent.pid))
 
     def is_empty() -> bool:
         nonlocal most
@@ -77,6 +86,7 @@ def _deliver(place: Place, attempts: int) -> list[Figure]:
 
     until(is_empty, "everything is delivered", patience_s=600)
     took_s = time.monotonic() - began - connected_s
+    cpu = [after - before for before, after in zip(cpu_before, (_cpu_s(api.pid), _cpu_s(agent.pid)), strict=True)]
     note = f"{attempts:,} finished attempts on disk, each with log, metrics and a result"
     return [
         Figure(name="start with a full disk → connected", value=connected_s, unit="s", note=note),
@@ -87,8 +97,40 @@ def _deliver(place: Place, attempts: int) -> list[Figure]:
             aim=Aim(value=500, at_most=False),
             note=note,
         ),
+        Figure(name="… CPU per attempt, API", value=cpu[0] / attempts * 1000, unit="ms"),
+        Figure(name="… CPU per attempt, agent", value=cpu[1] / attempts * 1000, unit="ms"),
         Figure(name="memory that delivery takes", value=most - resting, unit="MiB", note="highest RSS − at hello"),
     ]
+
+
+def _restarts(place: Place, times: int) -> list[Figure]:
+    """Kill the agent while a task runs, start it again, and measure until it follows the task's host."""
+    gate = place.home / "gate"
+    run = place.trigger("open_end", gate=str(gate))
+    place.running(run, "wait_for")
+    back: list[float] = []
+    for _ in range(times):
+        next(program for program in reversed(place.programs) if program.name == AGENT).kill()
+        began, seen = time.monotonic(), _times_found(place)
+        _start(place)
+        until(partial(_found_again, place, seen), "the agent follows its host", patience_s=60)
+        back.append(time.monotonic() - began)
+    gate.touch()
+    place.finished(run)
+    note = f"{times} restarts after a kill, from the start of the process: the interpreter and all imports are in it"
+    return [
+        Figure(
+            name="agent restart → re-attached, p95", value=percentile(back, 0.95), unit="s", aim=Aim(value=1), note=note
+        )
+    ]
+
+
+def _found_again(place: Place, times: int) -> bool:
+    return _times_found(place) > times
+
+
+def _times_found(place: Place) -> int:
+    return (place.home / "logs" / f"{AGENT}.log").read_text().count("attempt found on disk")
 
 
 def _outages(place: Place, api: Program, times: int) -> list[Figure]:
@@ -150,7 +192,7 @@ def _write_attempt(directory: Path) -> None:
     """Write what a host leaves of a finished attempt."""
     ended = datetime.now(UTC) - OUTAGE
     log = "".join(f"{ended.isoformat()} stdout line {number}\n" for number in range(20)).encode()
-    points = [
+    points: list[dict[str, object]] = [
         {"seq": seq, "at": ended.isoformat(), "name": "rows", "kind": "gauge", "value": seq, "tags": {}}
         for seq in (1, 2, 3)
     ]
@@ -169,6 +211,11 @@ def _write_attempt(directory: Path) -> None:
     entry |= {"sha256": hashlib.sha256(value).hexdigest()}
     (directory / "xcoms" / "index.ndjson").write_text(json.dumps(entry) + "\n")
     (directory / "ending.json").write_text(json.dumps(ending))
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
 def _rss_mib(pid: int) -> float:

@@ -138,7 +138,7 @@ class Agent:
             logger.warning("left on disk for the next start", extra={"attempts": left})
 
     async def _everything_is_delivered(self) -> None:
-        while self._parts.roster.held or self._parts.roster.backlog:
+        while self._parts.roster.held or self._parts.roster.waiting:
             await self._parts.roster.changed()
 
     async def _tell_the_api(self) -> None:

@@ -123,7 +123,7 @@ class Chores:
         is_due = waited >= every or self._standing.lock_is_news() or (has_news and waited >= _TICK_S)
         if not self._standing.was_greeted.is_set() or not is_due:
             return
-        is_idle = not held and not self._roster.backlog
+        is_idle = not held and not self._roster.waiting
         if is_idle and self._standing.is_polling and not has_news and waited < HEALTH_EVERY_S:
             return  # The poll that waits is the sign of life; another one would be traffic for nothing.
         try:

@@ -129,7 +129,7 @@ class HealthWatch:
 
     async def _measured(self) -> Vitals:
         now = self._settings.now
-        held, backlog = self._roster.held, list(self._roster.backlog)
+        held, backlog = self._roster.held, self._roster.waiting
         return await asyncio.to_thread(measure, now.state_dir, held, backlog, budget_mb=now.disk_budget_mb)
 
     def _judged(self, vitals: Vitals) -> tuple[str | None, str | None]:

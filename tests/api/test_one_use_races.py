@@ -12,7 +12,8 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
-from leasehold_api.app import make_app, open_house
+from leasehold_api.app import make_app
+from leasehold_api.building import open_house
 from leasehold_api.config import Settings
 from leasehold_api.storage import tables
 from tests.support.api_server import ISSUER, Api, open_api

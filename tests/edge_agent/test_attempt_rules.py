@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from leasehold_agent.attempts.directory import AttemptDirectories, AttemptDirectory, Surroundings, UnsafeAttemptIdError
+from leasehold_agent.attempts.hostlink import is_newer
 from leasehold_agent.attempts.roster import Held, Phase, Roster, Waiting
 from leasehold_agent.attempts.task_questions import api_path, methods_of, secrets_in
 from leasehold_agent.clock import utc_now
@@ -15,6 +16,7 @@ from leasehold_agent.delivery.delivered import Delivered, write_delivered
 from leasehold_agent.errors import Trouble, UnavailableError
 from leasehold_agent.health.reasons import Name
 from leasehold_agent.host import directory as host_directory
+from leasehold_agent.host.version import HOST_VERSION
 from leasehold_agent.identity.access import CachedToken
 from leasehold_agent.identity.oauth import Granted
 from leasehold_agent.link.renewal import renewal_every, take_renewal
@@ -255,6 +257,26 @@ def test_the_backlog_is_named_to_the_api_the_newest_first() -> None:
     roster.backlog.extend(Waiting(f"ti-{n}.1", AttemptState.ENDED) for n in range(3))
 
     assert [one.attempt for one in roster.on_disk()] == ["ti-2.1", "ti-1.1", "ti-0.1"]
+
+
+def test_what_of_the_backlog_is_under_way_is_named_to_the_api_until_it_is_let_go() -> None:
+    roster = Roster(1)
+    roster.backlog.extend(Waiting(f"ti-{n}.1", AttemptState.ENDED) for n in range(3))
+
+    taken = roster.take_waiting(2)
+    assert [one.attempt for one in roster.on_disk()] == ["ti-2.1", "ti-1.1", "ti-0.1"]
+    assert roster.names == {"ti-0.1", "ti-1.1", "ti-2.1"}
+    roster.let_go(taken)
+
+    assert [one.attempt for one in roster.on_disk()] == ["ti-2.1"]
+
+
+@pytest.mark.parametrize(
+    ("version", "newer"),
+    [("0.0.9", False), (HOST_VERSION, False), ("0.10.0", True), ("9.0.0", True), ("next", True)],
+)
+def test_a_host_is_newer_by_its_numbers(version: str, *, newer: bool) -> None:
+    assert is_newer(version) is newer
 
 
 def test_an_ending_is_written_once(directories: AttemptDirectories) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import leasehold_agent
 from tests.system.place import Place
 from tests.system.programs import until
 
@@ -37,8 +40,23 @@ def patient(gate: str) -> int:
 @dag
 def waiting(gate: str):
     patient(gate)
+
+
+@task
+def chatty(gate: str) -> int:
+    line = 0
+    while not Path(gate).exists():
+        print(f"line {line}", flush=True)
+        line += 1
+        time.sleep(0.002)
+    return line
+
+
+@dag
+def talking(gate: str):
+    chatty(gate)
 '''
-AGENTS = ("killed-1", "back-1", "steady-1", "drained-1")
+AGENTS = ("killed-1", "often-1", "aged-0", "aged-9", "back-1", "steady-1", "drained-1")
 LINES = [f"line {number}" for number in range(2000)]
 
 
@@ -103,6 +121,61 @@ def test_an_agent_comes_back_to_a_task_that_still_runs(api: Place, gate: Path) -
     assert_nothing_is_lost(api, ended, gate)
     assert ended["tasks"][0]["attempts"][0]["attempt"] == attempt
     assert again.is_alive
+
+
+def test_a_log_has_no_gap_where_the_agent_was_killed(api: Place, gate: Path) -> None:
+    api.enroll("north", "often-1")
+    agent = api.start_agent("often-1")
+    run = api.trigger("talking", gate=str(gate))
+    attempt = api.running(run, "chatty")
+    written = api.home / "often-1" / "attempts" / attempt / "output.log"
+
+    for _ in range(3):
+        until(lambda: len(api.log_of(attempt)) > 0, "some of the log is at the API")
+        agent.kill()
+        unseen = written.stat().st_size
+        until(lambda seen=unseen: written.stat().st_size > seen + 1000, "the task goes on without its agent")  # type: ignore[misc]  # bound
+        there = written.stat().st_size
+        agent = api.start_agent("often-1")
+        until(lambda there=there: len(api.log_of(attempt)) > there, "what was written meanwhile arrives")  # type: ignore[misc]  # bound
+    gate.touch()
+
+    ended = api.finished(run)
+    lines = [line.partition(" stdout ")[2] for line in api.log_of(attempt).decode().splitlines()]
+    assert lines == [f"line {number}" for number in range(ended["tasks"][0]["result"])]
+    assert len(ended["tasks"][0]["attempts"]) == 1
+
+
+def other_agent(folder: Path, version: str) -> Path:
+    """Install the agent once more, with hosts of another version; return what its ``PYTHONPATH`` needs."""
+    shutil.copytree(Path(leasehold_agent.__file__).parent, folder / "leasehold_agent")
+    (folder / "leasehold_agent" / "host" / "version.py").write_text(f'HOST_VERSION = "{version}"\n')
+    return folder
+
+
+@pytest.mark.parametrize(("version", "is_newer"), [("0.0.9", False), ("9.0.0", True)])
+def test_an_agent_comes_back_to_a_host_of_another_version(
+    api: Place, gate: Path, tmp_path: Path, version: str, *, is_newer: bool
+) -> None:
+    name = f"aged-{version[0]}"
+    api.enroll("north", name)
+    other = other_agent(tmp_path / "other", version)
+    agent = api.start_agent(name, more={"PYTHONPATH": str(other)})
+    run = api.trigger("waiting", gate=str(gate))
+    attempt = api.running(run, "patient")
+    host = json.loads((api.home / name / "attempts" / attempt / "host.json").read_text())
+
+    agent.kill()
+    again = api.start_agent(name)
+    until(lambda: "attempt found on disk" in again.said(), "it follows the host")
+    if is_newer:
+        until(lambda: "host is newer than the agent" in again.said(), "it says that the host is newer")
+    gate.touch()
+
+    assert host["version"] == version
+    ended = api.finished(run)
+    assert_nothing_is_lost(api, ended, gate)
+    assert ended["tasks"][0]["attempts"][0]["attempt"] == attempt
 
 
 def test_a_task_survives_the_death_of_the_api(empty_place: Place, api: Place, gate: Path) -> None:

@@ -71,20 +71,24 @@ def _arm(laboratory: Laboratory, point: str, armed: dict[str, str]) -> None:
         laboratory.start(name, more=armed)
 
 
-@pytest.mark.parametrize("point", API_POINTS)
-def test_nothing_is_lost_or_doubled_when_the_api_dies_at(point: str, laboratory: Laboratory) -> None:
-    if laboratory.database != "sqlite" and point.startswith(IN_FILES):
-        pytest.skip("what happens in files is the same whatever database the API has")
+class TestTheApiDies:
+    """A class of its own: ``--dist loadscope`` gives each class of this long module to another worker."""
 
-    assert crash_at(point, laboratory) == []
+    @pytest.mark.parametrize("point", API_POINTS)
+    def test_nothing_is_lost_or_doubled_when_the_api_dies_at(self, point: str, laboratory: Laboratory) -> None:
+        if laboratory.database != "sqlite" and point.startswith(IN_FILES):
+            pytest.skip("what happens in files is the same whatever database the API has")
+
+        assert crash_at(point, laboratory) == []
 
 
-@pytest.mark.parametrize("point", SITE_POINTS)
-def test_nothing_is_lost_or_doubled_when_the_site_dies_at(point: str, laboratory: Laboratory) -> None:
-    if laboratory.database != "sqlite":
-        pytest.skip("what happens at a site is the same whatever database the API has")
+class TestTheSiteDies:
+    """What happens at a site is the same whatever database the API has."""
 
-    assert crash_at(point, laboratory) == []
+    @pytest.mark.parametrize("laboratory", ["sqlite"], indirect=True)
+    @pytest.mark.parametrize("point", SITE_POINTS)
+    def test_nothing_is_lost_or_doubled_when_the_site_dies_at(self, point: str, laboratory: Laboratory) -> None:
+        assert crash_at(point, laboratory) == []
 
 
 def test_without_the_variable_a_point_does_nothing() -> None:

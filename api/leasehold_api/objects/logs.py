@@ -6,6 +6,8 @@ import asyncio
 import fcntl
 import hashlib
 import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -14,6 +16,8 @@ from leasehold_api.fault_points import reach
 from leasehold_api.objects.blobs import CHUNK_BYTES, fsync_directory
 from leasehold_protocol.v1.leases import parse_attempt_id
 from leasehold_protocol.v1.problems import ProblemCode
+
+_WRITERS = 32
 
 
 class LogStore(Protocol):
@@ -49,10 +53,13 @@ class DirectoryLogs:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        # They wait for the disk. A file system makes durable in one go what many ask for at once.
+        self._writers = ThreadPoolExecutor(max_workers=_WRITERS, thread_name_prefix="log")
 
     async def append(self, attempt: str, offset: int, data: bytes) -> int:
         """Append at an offset; see the port."""
-        return await asyncio.to_thread(self._append, self._path(attempt), offset, data)
+        appending = partial(self._append, self._path(attempt), offset, data)
+        return await asyncio.get_running_loop().run_in_executor(self._writers, appending)
 
     async def size(self, attempt: str) -> int:
         """Return how many bytes are here; see the port."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, text
 
@@ -89,13 +89,15 @@ class SqlAttempts:
 
         return await self._database.write(write)
 
-    async def note_log(self, attempt: str, *, size: int, complete: bool) -> None:
-        """Note a log's length; see the port."""
-        parameters = {**_key(attempt), "size": size, "complete": complete}
+    async def note_logs(self, sizes: Mapping[str, int]) -> None:
+        """Note that logs are whole; see the port."""
+        # In one order everywhere: two API processes that note the same logs must not wait for each other.
+        parameters = [{**_key(attempt), "size": size, "complete": True} for attempt, size in sorted(sizes.items())]
 
         def write(tx: Transaction) -> None:
             tx.run(_NOTE_LOG, parameters)
-            tx.signal(Signal(Topic.LOG, attempt))
+            for attempt in sizes:
+                tx.signal(Signal(Topic.LOG, attempt))
 
         await self._database.write(write)
 

@@ -107,7 +107,14 @@ class SqlLeases:
         """Record endings; see the port."""
         if not outcomes:
             return []
-        # One operation each: an outcome that fails takes no other with it, and all share one commit.
+        try:
+            return await self._database.write(
+                lambda tx: [sql_endings.record(tx, self._plans, holder, outcome, now=now) for outcome in outcomes]
+            )
+        except Exception:  # noqa: BLE001 - whose fault it was shows when each is recorded by itself
+            if len(outcomes) > 1:
+                log.warning("outcomes are recorded one by one", extra={"outcomes": len(outcomes)})
+        # One operation each: an outcome that fails takes no other with it.
         writes = [self._database.submit(self._recording(holder, outcome, now)) for outcome in outcomes]
         await asyncio.wait(writes)
         return [_answer(outcome, write) for outcome, write in zip(outcomes, writes, strict=True)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -58,8 +58,8 @@ class AttemptStore(Protocol):
         """Store points and return the highest sequence number that is stored."""
         ...
 
-    async def note_log(self, attempt: str, *, size: int, complete: bool) -> None:
-        """Note a log's whole length, and whether all of it is here."""
+    async def note_logs(self, sizes: Mapping[str, int]) -> None:
+        """Note the logs, by attempt, of which all is here, and how long they are: in one commit."""
         ...
 
     async def log_state(self, team_id: str, attempt: str) -> LogState:

@@ -44,9 +44,11 @@ class Delivery:
         """Record outcomes and store the log tails they carry; each is answered for itself."""
         acknowledged = await self._leases.complete(holder, outcomes, now=self._clock())
         reach("api.outcome.committed.before-log")
-        # Together, so that what they write to the database shares commits.
-        pairs = zip(outcomes, acknowledged, strict=True)
-        return await asyncio.gather(*(self._with_log(outcome, ack) for outcome, ack in pairs))
+        # Together, so that the file system makes many durable at once.
+        pairs = list(zip(outcomes, acknowledged, strict=True))
+        stored = await asyncio.gather(*(self._with_log(outcome, ack) for outcome, ack in pairs))
+        await self._note({ack.attempt: stands.offset for ack, stands in stored if stands and stands.complete})
+        return [ack for ack, _ in stored]
 
     async def log(
         self, agent_id: str, attempt: str, *, offset: int, data: bytes, length: int | None, sha256: str | None
@@ -60,7 +62,10 @@ class Delivery:
         if len(data) > LOG_CHUNK_BYTES:
             raise ApiError(f"at most {LOG_CHUNK_BYTES} bytes of a log at a time", code=ProblemCode.BODY_TOO_LARGE)
         await self._attempts.require(agent_id, attempt)
-        return await self._append(attempt, offset, data, length=length, sha256=sha256)
+        stands = await self._append(attempt, offset, data, length=length, sha256=sha256)
+        if stands.complete:
+            await self._note({attempt: stands.offset})
+        return stands
 
     async def xcom(self, agent: AgentCaller, attempt: str, key: str, body: XComWrite) -> None:
         """Store an XCom: its value, or the upload that holds it.
@@ -86,16 +91,21 @@ class Delivery:
             )
         await self._attempts.put_xcom(agent.agent_id, attempt, key, value=text, size=size, upload=None)
 
-    async def _with_log(self, outcome: Outcome, ack: OutcomeAck) -> OutcomeAck:
+    async def _note(self, whole: dict[str, int]) -> None:
+        if whole:
+            reach("api.log.whole.before-note")
+            await self._attempts.note_logs(whole)
+
+    async def _with_log(self, outcome: Outcome, ack: OutcomeAck) -> tuple[OutcomeAck, LogAnswer | None]:
         if outcome.log is None or ack.verdict is OutcomeVerdict.REFUSED:
-            return ack
+            return ack, None
         tail = outcome.log
         try:
             stands = await self._append(outcome.attempt, tail.offset, tail.data, length=tail.size, sha256=tail.sha256)
         except ApiError as error:
             # A part before the tail is missing: the outcome stands, and the agent sends the rest from here.
-            return ack.model_copy(update={"log_offset": error.offset or 0})
-        return ack.model_copy(update={"log_offset": stands.offset})
+            return ack.model_copy(update={"log_offset": error.offset or 0}), None
+        return ack.model_copy(update={"log_offset": stands.offset}), stands
 
     async def _append(
         self, attempt: str, offset: int, data: bytes, *, length: int | None, sha256: str | None
@@ -107,8 +117,6 @@ class Delivery:
         if sha256 is not None and not await self._fits(attempt, data, offset=offset, size=size, sha256=sha256):
             await self._logs.clear(attempt)
             return LogAnswer(offset=0)
-        reach("api.log.whole.before-note")
-        await self._attempts.note_log(attempt, size=size, complete=True)
         return LogAnswer(offset=size, complete=True)
 
     async def _fits(self, attempt: str, data: bytes, *, offset: int, size: int, sha256: str) -> bool:

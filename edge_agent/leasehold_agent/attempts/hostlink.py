@@ -13,6 +13,7 @@ from leasehold_agent.attempts.roster import Held
 from leasehold_agent.attempts.task_questions import api_path, content_route, methods_of, secrets_in
 from leasehold_agent.backoff import persist
 from leasehold_agent.errors import LeaseLostError, LinkError, LockedError, RefusedError
+from leasehold_agent.host.version import HOST_VERSION
 from leasehold_agent.local_socket import reachable
 
 _LINE_LIMIT = 32 * 1024 * 1024
@@ -57,6 +58,8 @@ class HostLink:
             while text := await reader.readline():
                 news = json.loads(text)
                 match news:
+                    case {"tell": "hello", "version": str(version)}:
+                        self._note_version(version)
                     case {"tell": "grew"}:
                         self._take_news(news)
                     case {"tell": "ended"}:
@@ -75,6 +78,16 @@ class HostLink:
             for question in questions:
                 question.cancel()
         return False
+
+    def _note_version(self, version: str) -> None:
+        """A newer host is followed as far as it is understood: its task must not suffer from a step back."""
+        if not is_newer(version):
+            return
+        self._held.trouble = (
+            f"its host has version {version}, newer than this agent's {HOST_VERSION}: it is followed, and what it says"
+            " beyond that is passed over; install the newer agent again to have all of it"
+        )
+        logger.warning("host is newer than the agent", extra={"attempt": self._held.attempt, "version": version})
 
     def _take_news(self, news: dict[str, Any]) -> None:
         held = self._held
@@ -124,6 +137,18 @@ class HostLink:
             return 403, {"code": "agent_locked", "detail": str(error)}
         except LinkError as error:
             return 503, {"code": "unavailable", "detail": str(error)}
+
+
+def is_newer(version: str) -> bool:
+    """Tell whether a host's version is above the one that this agent starts; one that can't be read is."""
+    try:
+        return _numbers(version) > _numbers(HOST_VERSION)
+    except ValueError:
+        return version != HOST_VERSION
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
 
 
 def _stop_order(kind: str, reason: str, grace_s: float) -> dict[str, object]:

@@ -108,6 +108,8 @@ class Roster:
         """Oldest first."""
         self.unwanted: set[str] = set()
         """What of the backlog the API has no use for: it is removed when its turn comes."""
+        self._on_the_way: dict[str, Waiting] = {}
+        """What of the backlog is being delivered right now."""
         self._reserved = 0
         self._reasons = Reasons()
         self.tally = Tally()
@@ -121,12 +123,29 @@ class Roster:
     def on_disk(self) -> list[AttemptOnDisk]:
         """Return every attempt here, of the backlog the newest first: what the API must not take for lost."""
         held = [AttemptOnDisk(attempt=one.attempt, state=_state(one)) for one in self._held.values()]
-        return held + [AttemptOnDisk(attempt=one.attempt, state=one.state) for one in reversed(self.backlog)]
+        return held + [AttemptOnDisk(attempt=one.attempt, state=one.state) for one in reversed(self.waiting)]
+
+    @property
+    def waiting(self) -> list[Waiting]:
+        """What ended before this agent began and is not acknowledged, under way or not; oldest first."""
+        return [*self._on_the_way.copy().values(), *self.backlog.copy()]
+
+    def take_waiting(self, most: int) -> list[Waiting]:
+        """Take the oldest of the backlog to deliver them; they count as waiting until ``let_go``."""
+        taken = [self.backlog.popleft() for _ in range(min(most, len(self.backlog)))]
+        self._on_the_way |= {one.attempt: one for one in taken}
+        return taken
+
+    def let_go(self, taken: list[Waiting]) -> None:
+        """What was taken is delivered, or held by now."""
+        for one in taken:
+            self._on_the_way.pop(one.attempt, None)
+        self._notify()
 
     @property
     def names(self) -> set[str]:
         """The names of all of them. Threads may ask: what they walk along are copies."""
-        return {*self._held.copy(), *(one.attempt for one in self.backlog.copy())}
+        return {*self._held.copy(), *(one.attempt for one in self.waiting)}
 
     def has_late_outcomes(self, now: float) -> bool:
         """Tell whether something here has ended, is not delivered, and its lease was over by ``now``."""

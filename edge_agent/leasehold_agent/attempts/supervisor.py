@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from leasehold_agent.attempts import endings
+from leasehold_agent.attempts.backlog import Backlog, LetterBox
 from leasehold_agent.attempts.bundles import BadBundleError, Bundles
 from leasehold_agent.attempts.directory import AttemptDirectories, AttemptDirectory, Surroundings, UnsafeAttemptIdError
 from leasehold_agent.attempts.gate import Gate
@@ -26,8 +27,6 @@ from leasehold_agent.secret import Secret
 from leasehold_protocol.v1.agents import AttemptState
 from leasehold_protocol.v1.leases import Ending, EndingKind, Lease, Outcome
 
-MOST_FOUND = 64
-"""Attempts of the backlog that are attended to at a time."""
 logger = logging.getLogger(__name__)
 
 
@@ -39,7 +38,7 @@ class HostStarter(Protocol):
         ...
 
 
-class Deliverer(Protocol):
+class Deliverer(LetterBox, Protocol):
     """What is needed of ``delivery.delivery.Delivery``."""
 
     async def stream(self, held: Held) -> None:
@@ -135,20 +134,8 @@ class Supervisor:
         return held
 
     async def work_off_backlog(self) -> None:
-        """Adopt what only waits to be delivered, a few at a time: memory does not grow with an outage."""
-        if waiting := len(self._roster.backlog):
-            # Their leases may be over and their tasks queued again: nobody shall do again what only waits to be told.
-            self._roster.pause(Name.BACKLOG, f"backlog: {waiting} attempts that ended earlier are delivered first")
-        while self._roster.backlog:
-            if sum(held.found is not None for held in self._roster.held) >= MOST_FOUND:
-                await self._roster.changed()
-                continue
-            next_one = self._roster.backlog.popleft()
-            held = self.adopt(self._directories.of(next_one.attempt), next_one.state)
-            held.is_unwanted = next_one.attempt in self._roster.unwanted
-        while any(held.found and held.has_ended.is_set() and not held.outcome_is_in for held in self._roster.held):
-            await self._roster.changed()
-        self._roster.resume(Name.BACKLOG)
+        """Deliver what ended before this agent began."""
+        await Backlog(self._directories, self._roster, self._delivery, self.adopt).work_off()
 
     async def _attend(self, held: Held, lease: Lease | None) -> None:
         """See one attempt through. What goes wrong with it stays with it."""

@@ -6,14 +6,16 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from leasehold_agent.attempts.directory import AttemptDirectory
 from leasehold_agent.attempts.roster import Held, Phase, Roster
 from leasehold_agent.backoff import Backoff, pauses, persist
 from leasehold_agent.clock import utc_now
 from leasehold_agent.delivery.courier import Courier, TelemetryApi
+from leasehold_agent.delivery.letters import file_answers, write_letters
 from leasehold_agent.delivery.outcomes import OutcomeDesk
 from leasehold_agent.errors import LinkError, UnavailableError
 from leasehold_agent.fault_points import reach
-from leasehold_protocol.v1.leases import Ending, EndingKind, Outcome
+from leasehold_protocol.v1.leases import Ending, EndingKind, Outcome, OutcomeAck, OutcomeVerdict
 
 _LAST_PART_S = 2.0
 """How long an ended attempt waits for the part of its log that is on the wire."""
@@ -114,6 +116,24 @@ class Delivery:
         if not self._keeps():
             await asyncio.to_thread(held.directory.remove)
 
+    async def wait_until_greeted(self) -> None:
+        """Wait until the API knows what is on this disk, and said what it wants of it."""
+        await self._greeted.wait()
+
+    async def deliver_whole(self, ended: list[AttemptDirectory]) -> list[AttemptDirectory]:
+        """Deliver those that fit whole into one request and remove them; return the others, as they are now."""
+        letters = await asyncio.to_thread(write_letters, ended)
+        if letters:
+            reach("agent.outcome.packed.before-sending")
+        acks = await asyncio.gather(*(self._desk.deliver(letter.outcome, sending=_no_slot) for letter in letters))
+        for letter, ack in zip(letters, acks, strict=True):
+            self._note(letter.outcome, ack)
+        if letters:
+            reach("agent.outcome.acknowledged.before-record")
+        pairs = list(zip(letters, acks, strict=True))
+        done = await asyncio.to_thread(file_answers, pairs, keeps=self._keeps())
+        return [directory for directory in ended if directory.attempt not in done]
+
     async def report(self, outcome: Outcome, held: Held) -> None:
         """Deliver the outcome of an attempt that has no directory."""
         await self._desk.deliver(outcome, sending=lambda: self._roster.move(held, Phase.DELIVERING))
@@ -129,11 +149,18 @@ class Delivery:
         reach("agent.outcome.packed.before-sending")
         ack = await self._desk.deliver(outcome, sending=lambda: self._roster.move(held, Phase.DELIVERING))
         courier.acknowledge(ack, outcome)
+        self._note(outcome, ack)
+
+    def _note(self, outcome: Outcome, ack: OutcomeAck) -> None:
         self._roster.tally.outcomes[outcome.ending.kind.value] += 1
-        facts = {"attempt": held.attempt, "kind": outcome.ending.kind.value, "verdict": ack.verdict.value}
+        facts = {"attempt": outcome.attempt, "kind": outcome.ending.kind.value, "verdict": ack.verdict.value}
         logger.info("outcome delivered", extra=facts)
-        if courier.delivered.is_refused:
-            logger.error("attempt kept on disk: refused", extra={"attempt": held.attempt, "reason": ack.reason})
+        if ack.verdict is OutcomeVerdict.REFUSED:
+            logger.error("attempt kept on disk: refused", extra={"attempt": outcome.attempt, "reason": ack.reason})
+
+
+def _no_slot() -> None:
+    """What ended before this agent began has none to give free."""
 
 
 async def _pause_unless(event: asyncio.Event, seconds: float, asked_s: float | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 from leasehold_agent.delivery.delivered import Delivered
@@ -61,7 +62,8 @@ def _tail(produced: Produced, offset: int) -> LogTail | None:
 def weight(outcome: Outcome) -> int:
     """Return about how many bytes an outcome takes in a request."""
     log = len(outcome.log.data) * 4 // 3 if outcome.log else 0
-    return 1024 + log + 160 * len(outcome.metrics) + (XCOM_INLINE_BYTES if outcome.xcoms else 0)
+    xcoms = sum(len(json.dumps(xcom.value, ensure_ascii=False)) for xcom in outcome.xcoms)
+    return 1024 + log + 160 * len(outcome.metrics) + xcoms
 
 
 def undeliverable(ending: Ending, key: str, reason: str) -> Ending:

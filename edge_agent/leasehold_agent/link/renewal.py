@@ -46,7 +46,7 @@ async def renew(api: RenewalApi, roster: Roster, health: AgentHealth | None = No
     asked_at = boottime()
     leases = [HeldLease(attempt=one.attempt, progress=one.progress, note=_short(one.note)) for one in held]
     # No agent has more leases than this that live, and they are the newest.
-    leases += [HeldLease(attempt=one.attempt) for one in islice(reversed(roster.backlog), _MOST_LEASES)]
+    leases += [HeldLease(attempt=one.attempt) for one in islice(reversed(roster.waiting), _MOST_LEASES)]
     request = RenewalRequest(
         leases=leases[:_MOST_LEASES], paused_because=roster.paused_because, health=health, asked_at=now
     )
