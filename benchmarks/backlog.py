@@ -41,6 +41,7 @@ def many():
 
 @task
 def wait_for(gate: str) -> None:
+    print("waits", flush=True)
     while not Path(gate).exists():
         time.sleep(0.02)
 
