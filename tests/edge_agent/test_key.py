@@ -86,3 +86,8 @@ def test_a_damaged_counter_stops_the_agent_instead_of_starting_again(tmp_path: P
         next_generation(tmp_path)
 
     assert stopped.value.exit_code is Exit.KEY_STORE
+
+
+def test_no_command_line_takes_a_thumbprint_for_an_option() -> None:
+    # Of 500 keys about eight would begin with a dash.
+    assert not any(AgentKey.generate().thumbprint.startswith("-") for _ in range(500))

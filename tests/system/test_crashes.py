@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -149,7 +150,8 @@ def test_a_log_has_no_gap_where_the_agent_was_killed(api: Place, gate: Path) -> 
 def other_agent(folder: Path, version: str) -> Path:
     """Install the agent once more, with hosts of another version; return what its ``PYTHONPATH`` needs."""
     shutil.copytree(Path(leasehold_agent.__file__).parent, folder / "leasehold_agent")
-    (folder / "leasehold_agent" / "host" / "version.py").write_text(f'HOST_VERSION = "{version}"\n')
+    stated = folder / "leasehold_agent" / "host" / "version.py"
+    stated.write_text(re.sub(r"(?m)^HOST_VERSION = .*$", f'HOST_VERSION = "{version}"', stated.read_text()))
     return folder
 
 

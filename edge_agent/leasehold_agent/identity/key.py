@@ -28,8 +28,10 @@ class AgentKey:
 
     @classmethod
     def generate(cls) -> AgentKey:
-        """Make a new key."""
-        return cls(ECKey.generate_key("P-256", private=True))
+        """Make a new key, one whose thumbprint no command line takes for an option: people copy it into some."""
+        while (made := cls(ECKey.generate_key("P-256", private=True))).thumbprint.startswith("-"):
+            pass  # one in 64
+        return made
 
     @classmethod
     def from_der(cls, der: bytes) -> AgentKey:
