@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from urllib.parse import parse_qs, quote, unquote, urlencode
 
-_ASKED = re.compile(r"/v1/(connections|variables)/[^?#]+")
-_ID_TOKEN = "/v1/id-token"  # noqa: S105 - a path
-_XCOM = re.compile(r"/v1/xcoms/(?P<key>[^?#/]+)\?(?P<query>[^#]*)")
 _SENSITIVE = re.compile(r"pass|secret|token|key|credential|private|auth", re.IGNORECASE)
 _SHORTEST_UNNAMED = 8
 """Under a name that says nothing, shorter texts are options (``require``, ``utf-8``), not secrets."""
+_ID_TOKEN = "/v1/id-token"  # noqa: S105 - a path
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """One kind of question."""
+
+    path: re.Pattern[str]
+    methods: tuple[str, ...]
+    route: Callable[[re.Match[str]], str | None]
 
 
 def api_path(path: str) -> str | None:
     """Return the API's route for a path of the task protocol; none when tasks may not ask that."""
-    if found := _XCOM.fullmatch(path):
-        return _xcom_route(unquote(found["key"]), parse_qs(found["query"]))
-    if path == _ID_TOKEN:
-        return "/v1/task/id-token"
-    if not _ASKED.fullmatch(path) or _climbs(unquote(path)):
-        return None
-    return "/v1/task" + path.removeprefix("/v1")
+    for question in _QUESTIONS:
+        if found := question.path.fullmatch(path):
+            return question.route(found)
+    return None
 
 
 def methods_of(path: str) -> tuple[str, ...]:
     """Return how a path of the task protocol may be asked."""
-    return ("POST",) if path == _ID_TOKEN else ("GET", "PUT", "DELETE")
+    return next((question.methods for question in _QUESTIONS if question.path.fullmatch(path)), ())
 
 
 def content_route(route: str) -> str:
@@ -36,12 +41,19 @@ def content_route(route: str) -> str:
     return f"{path}/content?{query}"
 
 
-def _xcom_route(key: str, query: dict[str, list[str]]) -> str | None:
+def _xcom_route(found: re.Match[str]) -> str | None:
     """The task protocol names the task in the query, the API in the path."""
+    key, query = unquote(found["key"]), parse_qs(found["query"])
     task, map_index = query.get("task", [""])[0], query.get("map_index", ["-1"])[0]
     if not task or _climbs(task) or _climbs(key):
         return None
     return f"/v1/task/xcoms/{quote(task, safe='')}/{quote(key, safe='/:')}?{urlencode({'map_index': map_index})}"
+
+
+def _as_it_is(found: re.Match[str]) -> str | None:
+    """The API has the same path below ``/v1/task``."""
+    path = found[0]
+    return None if _climbs(unquote(path)) else "/v1/task" + path.removeprefix("/v1")
 
 
 def _climbs(path: str) -> bool:
@@ -54,7 +66,7 @@ def secrets_in(path: str, body: object) -> list[str]:
         return []
     if path == _ID_TOKEN:
         return _distinct(_texts(body.get("token"), is_sensitive=True))
-    referred = list(_texts(body.get("secrets"), is_sensitive=True)) if _ASKED.fullmatch(path) else []
+    referred = list(_texts(body.get("secrets"), is_sensitive=True)) if path.startswith(_MAY_REFER) else []
     if path.startswith("/v1/connections/"):
         password = body.get("password")
         first = [password] if isinstance(password, str) else []
@@ -79,3 +91,14 @@ def _texts(value: object, *, is_sensitive: bool) -> Iterator[str]:
 
 def _distinct(texts: Iterator[str] | list[str]) -> list[str]:
     return [text for text in dict.fromkeys(texts) if text]
+
+
+_MAY_REFER = ("/v1/connections/", "/v1/variables/")
+"""What may hold references to secrets; the API names those that it looked up."""
+
+_QUESTIONS = (
+    _Question(re.compile(r"/v1/connections/[^?#]+"), ("GET",), _as_it_is),
+    _Question(re.compile(r"/v1/variables/[^?#]+"), ("GET", "PUT", "DELETE"), _as_it_is),
+    _Question(re.compile(r"/v1/xcoms/(?P<key>[^?#/]+)\?(?P<query>[^#]*)"), ("GET",), _xcom_route),
+    _Question(re.compile(re.escape(_ID_TOKEN)), ("POST",), _as_it_is),
+)

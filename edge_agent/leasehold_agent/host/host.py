@@ -22,7 +22,8 @@ from leasehold_agent.host.lease import HostLease
 from leasehold_agent.host.masking import Secrets, SecretTooShortError
 from leasehold_agent.host.output import Output
 from leasehold_agent.host.spool import DiskFullError, Spool
-from leasehold_agent.host.task_api import RESULT_KEY, TaskApi
+from leasehold_agent.host.task_api import TaskApi
+from leasehold_agent.host.task_calls.xcoms import RESULT_KEY
 from leasehold_agent.host.task_context import inputs_to_fetch, task_context
 from leasehold_agent.host.task_process import TaskProcess
 from leasehold_agent.host.task_socket import TaskSocket
@@ -100,7 +101,7 @@ class Host:
             self._say(f"stopping the task ({kind}): {reason or 'no reason given'}")
         self._process.end_by(self._loop.time() + grace_s)
 
-    # What the task's requests reach (task_api.Notes).
+    # What the task's requests reach (task_calls.notes.Notes).
 
     def heartbeat(self, progress: float | None, note: str | None) -> None:
         """See ``Notes``."""

@@ -1,0 +1,28 @@
+"""What the calls of a task reach beyond its attempt directory."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from leasehold_agent.host.checks import Object
+from leasehold_agent.host.endings import Said
+
+
+class Notes(Protocol):
+    """What the host keeps of a task's own words, and the ways out of the process."""
+
+    def heartbeat(self, progress: float | None, note: str | None) -> None:
+        """Remember a sign of life, for the next renewal."""
+        ...
+
+    def say_ending(self, said: Said) -> None:
+        """Remember how the task says it ends."""
+        ...
+
+    async def ask(self, method: str, path: str, body: object = None) -> Object:
+        """Ask the API through the agent, waiting for both."""
+        ...
+
+    def drain(self) -> None:
+        """Take what the task has printed so far, so that a record lands behind it."""
+        ...

@@ -1,0 +1,36 @@
+"""A value that a task writes: any JSON, whole numbers of 64 bits. Pure."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+
+from leasehold_agent.host import checks
+
+_MANY_DIGITS = re.compile(rb"[0-9]{19}")
+_SMALLEST, _LARGEST = -(2**63), 2**64 - 1
+
+
+def written_value(body: bytes) -> bytes:
+    """Return the JSON text of a ``ResultWrite``'s value.
+
+    Raises:
+        RefusedRequestError: if the body is none, or has a whole number of more than 64 bits in it.
+    """
+    if _MANY_DIGITS.search(body):  # rarely: looking at each number of a large body takes as long as reading it
+        _refuse_huge_numbers(body)
+    fields = checks.json_object(body)
+    if "value" not in fields:
+        raise checks.invalid('the body must be {"value": …}')
+    return checks.json_text(fields["value"])
+
+
+def _refuse_huge_numbers(body: bytes) -> None:
+    def whole(digits: str) -> int:
+        if len(digits) > 20 or not _SMALLEST <= int(digits) <= _LARGEST:
+            raise checks.invalid(f"{digits[:24]}… is a whole number of more than 64 bits: send it as text")
+        return int(digits)
+
+    with contextlib.suppress(ValueError, RecursionError):  # what is wrong otherwise is said by who reads it next
+        json.loads(body, parse_int=whole)
