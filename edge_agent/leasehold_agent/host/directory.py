@@ -81,12 +81,21 @@ class AttemptDirectory:
         return len(os.fsencode(self.path / "task.sock")) <= LONGEST_SOCKET_PATH
 
     def write_host(self, *, pid: int, version: str, task_pid: int | None = None) -> None:
-        """Write ``host.json``, for people."""
+        """Write ``host.json``, for people; that it is there says that a host was.
+
+        Raises:
+            OSError: if the disk doesn't take it.
+        """
         facts = {"pid": pid, "version": version, "task_pid": task_pid}
         replacement = self.path / "host.json.new"
-        replacement.write_text(json.dumps(facts) + "\n")
-        reach("host.facts.before-rename")
-        replacement.replace(self.host)
+        try:
+            replacement.write_text(json.dumps(facts) + "\n")
+            reach("host.facts.before-rename")
+            replacement.replace(self.host)
+        except OSError:
+            with contextlib.suppress(OSError):
+                replacement.unlink()
+            raise
 
     def prepare(self) -> None:
         """Make the task's folders."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -195,7 +196,8 @@ class Host:
             self._started_at = None
             raise RuntimeMissingError(why_not_started(launch, problem)) from None
         fault_points.reach("host.task.started.before-facts")
-        self._directory.write_host(pid=os.getpid(), version=HOST_VERSION, task_pid=pid)
+        with contextlib.suppress(OSError):  # a task may have filled the disk already; its work goes on without
+            self._directory.write_host(pid=os.getpid(), version=HOST_VERSION, task_pid=pid)
 
     def _not_started(self, kind: str, message: str) -> Ending:
         self._say(f"the task was not started: {message}")

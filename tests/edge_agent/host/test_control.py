@@ -191,6 +191,19 @@ def test_an_input_too_large_for_the_lease_is_fetched_before_the_task_starts(atte
     assert attempt.texts("stdout") == ["many rows"]
 
 
+def test_a_task_runs_although_the_disk_no_longer_takes_who_it_is(attempt: Attempt) -> None:
+    attempt.start(shell("echo done"), inputs=[Input(task="collect", size=10_000_000, inline=False)])
+
+    with attempt.control() as agent:
+        ask = agent.next_ask()
+        (attempt.path / "host.json.new").mkdir()  # refused as by a full disk, and only from now on
+        agent.say(do="answer", id=ask["ask"], status=200, body={"value": "many rows"})
+        ending = attempt.wait()
+
+    assert ending["kind"] == "success", ending
+    assert attempt.texts("stdout") == ["done"]
+
+
 def test_a_task_still_waiting_for_its_inputs_can_be_cancelled(attempt: Attempt) -> None:
     attempt.start(shell("touch started"), inputs=[Input(task="collect", size=10_000_000, inline=False)])
 
