@@ -18,7 +18,8 @@ from leasehold_protocol.v1.telemetry import LOG_CHUNK_BYTES, LogAnswer, MetricAn
 
 METRICS_PER_REQUEST = 1000
 _OFFSET_MISMATCH = "offset_mismatch"
-_MOST_RESENDS = 3
+_RESENDS_AT_ONCE = 3
+"""A log that still arrives damaged waits then, as for an API that is away: it is kept until it arrives whole."""
 logger = logging.getLogger(__name__)
 
 
@@ -116,8 +117,8 @@ class Courier:
 
     async def _send_last_log(self) -> bool:
         size, start = self.produced.log_size(), self.delivered.log_offset
-        if self._log_is_complete or (start >= size and self._resends == 0):
-            return False
+        if self._log_is_complete:
+            return False  # Only the checksum's answer says so: the API may have all bytes and not know that it has.
         data = self.produced.log_part(start, LOG_CHUNK_BYTES)
         is_last = start + len(data) >= size
         whole = (size, await self._checksum()) if is_last else None
@@ -128,10 +129,12 @@ class Courier:
 
     def _judge(self, answer: LogAnswer, size: int) -> None:
         """The whole log was sent: either it is complete now, or the API wants it again from where it says."""
-        if answer.complete or self._resends >= _MOST_RESENDS:
+        if answer.complete:
             self._log_is_complete = True
         elif answer.offset < size:
             self._resends += 1
+            if self._resends % _RESENDS_AT_ONCE == 0:
+                raise UnavailableError(Trouble.SERVER_ERROR, "the log does not arrive as it was sent")
 
     async def _checksum(self) -> str:
         return await asyncio.to_thread(self.produced.log_sha256, trust_ending=self._resends == 0)

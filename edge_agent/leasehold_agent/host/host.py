@@ -22,15 +22,15 @@ from leasehold_agent.host.launching import RefusedByPolicyError, environment, pe
 from leasehold_agent.host.lease import HostLease
 from leasehold_agent.host.masking import Secrets, SecretTooShortError
 from leasehold_agent.host.output import Output
-from leasehold_agent.host.spool import DiskFullError, Spool
+from leasehold_agent.host.printed_result import keep_printed
+from leasehold_agent.host.spool import Spool
 from leasehold_agent.host.task_api import TaskApi
-from leasehold_agent.host.task_calls.xcoms import RESULT_KEY
 from leasehold_agent.host.task_context import inputs_to_fetch, task_context
 from leasehold_agent.host.task_process import TaskProcess
 from leasehold_agent.host.task_socket import TaskSocket
 from leasehold_agent.host.version import HOST_VERSION
 from leasehold_agent.runtimes.port import Launch, RuntimeMissingError, WorkRefusedError
-from leasehold_agent.runtimes.result import ResultCapture, ResultError
+from leasehold_agent.runtimes.result import ResultCapture
 
 GRACE_S = 10.0
 """From SIGTERM to SIGKILL, unless whoever stops the task says otherwise."""
@@ -157,7 +157,7 @@ class Host:
         if stop is None:
             self._process.end_by(self._loop.time(), gently=False)
         await self._process.gone()
-        problem = self._keep_result(capture) if status == 0 and stop is None else None
+        problem = await keep_printed(capture, self._spool) if status == 0 and stop is None else None
         return decide(wait_status=status, stop=stop, said=self._said, result_problem=problem)
 
     async def _fetch_inputs(self) -> None:
@@ -215,20 +215,6 @@ class Host:
             return None
         reason = f"the task ran longer than its timeout of {limit_s:g} s"
         return self._loop.call_later(limit_s, lambda: self.stop("timed_out", reason))
-
-    def _keep_result(self, capture: ResultCapture) -> str | None:
-        """Write the result that a program printed, unless it sent one; return what is wrong with it."""
-        if self._spool.read_xcom(RESULT_KEY) is not None:
-            return None
-        try:
-            text = capture.text()
-            if text is not None:
-                self._spool.write_xcom(RESULT_KEY, text)
-        except ResultError as problem:
-            return str(problem)
-        except DiskFullError:
-            return "the result could not be kept: the disk of this site is full"
-        return None
 
     def _as_written(self, ending: Ending) -> Object:
         message = shortened(None if ending.message is None else self._secrets.mask(ending.message))

@@ -20,10 +20,29 @@ from leasehold_agent.host.logfile import LogFile
 
 GROUP_S = 0.2
 """The longest time between writing and fsync while the task runs."""
+_LOOK_AGAIN_S = 0.25
+"""Between two tries to write to a full disk: what the agent delivers makes room."""
 
 
 class DiskFullError(Exception):
     """The disk did not take what a task wrote."""
+
+
+async def when_there_is_room(write: Callable[[], None], *, patience_s: float) -> None:
+    """Write; on a full disk, again and again for so long.
+
+    Raises:
+        DiskFullError: if the disk did not take it in that time.
+    """
+    loop = asyncio.get_running_loop()
+    give_up_at = loop.time() + patience_s
+    while True:
+        try:
+            return write()
+        except DiskFullError:
+            if loop.time() >= give_up_at:
+                raise
+        await asyncio.sleep(_LOOK_AGAIN_S)
 
 
 class NumberedLines:

@@ -20,7 +20,7 @@ from urllib.parse import unquote
 
 from leasehold_agent.host.spawn import zygote_command, zygote_environment
 from leasehold_protocol.v1.leases import Ending, Input, Lease, RunFacts
-from leasehold_protocol.v1.manifest import LiteralValue, Needs, ProgramWork, TaskEntry, Work
+from leasehold_protocol.v1.manifest import LiteralValue, Needs, ProgramWork, ResultFrom, TaskEntry, Work
 
 WAIT_S = 20.0
 PATIENCE_S = 3600.0
@@ -163,10 +163,10 @@ class Attempt:
         self._fds.append(fd)
         return fd
 
-    def talking(self, line: str = TALKING, **fields: Any) -> Task:
+    def talking(self, line: str = TALKING, *, result: ResultFrom = ResultFrom.LAST_LINE, **fields: Any) -> Task:
         """Start a task that waits to be told how to end; return it as its requests see the host."""
         hello, go = self.fifo("hello"), self.fifo("go")
-        self.start(shell(line), **fields)
+        self.start(shell(line, result=result), **fields)
         url, secret = read_line(hello).split()
         return Task(unquote(url.removeprefix("http+unix://")), secret, lambda code: os.write(go, b"%d\n" % code))
 

@@ -12,6 +12,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ from leasehold_protocol.v1.manifest import (
     ResultValue,
     TemplateValue,
 )
-from tests.edge_agent.host.harness import TALKING, Attempt, Zygote, is_alive, read_line, shell, wait_dead
+from tests.edge_agent.host.harness import TALKING, WAIT_S, Attempt, Zygote, is_alive, read_line, shell, wait_dead
 
 DAEMON = """
 import os, time
@@ -299,7 +300,7 @@ def test_a_full_disk_does_not_stop_the_task_and_is_confessed_afterwards(attempt:
     read_line(more)
 
     task.request("POST", "/v1/log", {"message": "dropped too, behind everything printed so far"})
-    result = task.request("PUT", "/v1/result", {"value": "x" * 5000})
+    result = task.request("PUT", "/v1/result", {"value": "x" * 5000}, headers={"Leasehold-Wait": "0"})
     resource.prlimit(attempt.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     task.end(0)
     ending = attempt.wait()
@@ -310,6 +311,29 @@ def test_a_full_disk_does_not_stop_the_task_and_is_confessed_afterwards(attempt:
     assert attempt.texts("stdout")[-1] == "late"
     assert any("dropped: the disk was full" in text for text in attempt.texts("agent"))
     assert ending["log_size"] == (attempt.path / "output.log").stat().st_size
+
+
+def test_results_wait_for_a_full_disk_however_they_come(attempt: Attempt) -> None:
+    """The one that is sent and, once the program has ended, the one that it printed."""
+    task = attempt.talking(TALKING.replace("exit", "seq -s x 3000; exit"), result=ResultFrom.TEXT)
+    resource.prlimit(attempt.pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+    with ThreadPoolExecutor(1) as thread:
+        sent = thread.submit(task.request, "PUT", "/v1/xcoms/rows", {"value": "x" * 5000})
+        refused = task.request("PUT", "/v1/xcoms/more", {"value": "x" * 5000}, headers={"Leasehold-Wait": "0"})
+        waited = not sent.done()
+        resource.prlimit(attempt.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        answer = sent.result(WAIT_S)
+    resource.prlimit(attempt.pid, resource.RLIMIT_FSIZE, (8192, resource.RLIM_INFINITY))
+    facts = json.loads((attempt.path / "host.json").read_text())
+    task.end(0)
+    wait_dead(facts["task_pid"])
+    resource.prlimit(attempt.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    ending = attempt.wait()
+
+    assert (waited, answer[0], refused[0]) == (True, 204, 503)
+    assert ending["kind"] == "success", ending
+    assert attempt.xcom("rows") == "x" * 5000
+    assert attempt.xcom("return_value") == "x".join(map(str, range(1, 3001))) + "\n"
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Calls that only the API can answer: through the agent, for as long as the task is willing to wait."""
+"""Calls that wait: those that only the API can answer go through the agent, for as long as the task is willing."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from leasehold_agent.host.task_calls.notes import Notes
 
 READ_WAIT_S = 60.0
 """How long a read waits for the API when the task does not say (``Leasehold-Wait``)."""
+DISK_WAIT_S = 45.0
+"""How long a write waits for a full disk: less than its client's own patience, so that it hears why."""
 
 
 async def forward(notes: Notes, request: Request, path: str, body: object = None) -> Answer:

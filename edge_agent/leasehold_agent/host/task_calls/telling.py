@@ -9,8 +9,9 @@ from leasehold_agent.host.checks import Object
 from leasehold_agent.host.http_wire import Answer, Request
 from leasehold_agent.host.lines import record
 from leasehold_agent.host.masking import Secrets, SecretTooShortError
-from leasehold_agent.host.spool import Spool
+from leasehold_agent.host.spool import Spool, when_there_is_room
 from leasehold_agent.host.task_calls.calls import Calls
+from leasehold_agent.host.task_calls.forwarding import DISK_WAIT_S, wait_s
 from leasehold_agent.host.task_calls.notes import Notes
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
@@ -46,7 +47,8 @@ class TellingCalls:
         points = [metric(value) for value in _one_or_more(request.body)]
         for point in points:
             point["tags"] = self.secrets.mask_json(point["tags"])
-        self.spool.metrics.append(points)
+        patience_s = wait_s(request.headers.get("leasehold-wait"), DISK_WAIT_S)
+        await when_there_is_room(lambda: self.spool.metrics.append(points), patience_s=patience_s)
         self.spool.touch()
         return Answer()
 

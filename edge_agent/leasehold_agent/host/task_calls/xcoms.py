@@ -9,9 +9,9 @@ from leasehold_agent.host import checks
 from leasehold_agent.host.checks import Object
 from leasehold_agent.host.http_wire import Answer, RefusedRequestError, Request
 from leasehold_agent.host.lease import HostLease
-from leasehold_agent.host.spool import Spool
+from leasehold_agent.host.spool import Spool, when_there_is_room
 from leasehold_agent.host.task_calls.calls import Calls
-from leasehold_agent.host.task_calls.forwarding import forward
+from leasehold_agent.host.task_calls.forwarding import DISK_WAIT_S, forward, wait_s
 from leasehold_agent.host.task_calls.notes import Notes
 from leasehold_agent.host.task_calls.values import written_value
 from leasehold_agent.host.task_context import xcom_path
@@ -32,11 +32,15 @@ class XComCalls:
         return {"/v1/result": {"PUT": self._result}, "/v1/xcoms/": {"GET": self._read, "PUT": self._write}}
 
     async def _result(self, _: str, request: Request) -> Answer:
-        self.spool.write_xcom(RESULT_KEY, written_value(request.body))
-        return Answer()
+        return await self._keep(RESULT_KEY, request)
 
     async def _write(self, key: str, request: Request) -> Answer:
-        self.spool.write_xcom(checks.key(key), written_value(request.body))
+        return await self._keep(checks.key(key), request)
+
+    async def _keep(self, key: str, request: Request) -> Answer:
+        text = written_value(request.body)
+        patience_s = wait_s(request.headers.get("leasehold-wait"), DISK_WAIT_S)
+        await when_there_is_room(lambda: self.spool.write_xcom(key, text), patience_s=patience_s)
         return Answer()
 
     async def _read(self, key: str, request: Request) -> Answer:
