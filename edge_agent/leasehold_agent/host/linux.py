@@ -1,4 +1,4 @@
-"""What Linux offers and Python's standard library does not: see prctl(2) and timerfd_create(2)."""
+"""What Linux offers and Python's standard library does not: see prctl(2), timerfd_create(2) and fallocate(2)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 _TFD_TIMER_ABSTIME = 1
 _CLOCK_BOOTTIME = 7
+_FALLOC_FL_KEEP_SIZE = 1
 
 
 def shut_memory() -> None:
@@ -58,6 +59,11 @@ def prefer_for_oom_kill(pid: int) -> None:
     with contextlib.suppress(OSError):
         own = int(Path("/proc/self/oom_score_adj").read_text())
         Path(f"/proc/{pid}/oom_score_adj").write_text(str(min(1000, own + _OOM_PREFERENCE)))
+
+
+def take_room(fd: int, offset: int, size: int) -> None:
+    """Take ``size`` bytes of the disk for a file without making it longer; where that can't be, nothing happens."""
+    _libc.fallocate(fd, _FALLOC_FL_KEEP_SIZE, ctypes.c_longlong(offset), ctypes.c_longlong(size))
 
 
 class BootTimer:

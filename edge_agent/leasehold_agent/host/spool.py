@@ -17,6 +17,7 @@ from leasehold_agent import fault_points
 from leasehold_agent.host.appending import append_whole, sync, sync_directory
 from leasehold_agent.host.directory import AttemptDirectory
 from leasehold_agent.host.logfile import LogFile
+from leasehold_agent.host.reserve import NextFile, reserve_lines
 
 GROUP_S = 0.2
 """The longest time between writing and fsync while the task runs."""
@@ -70,6 +71,10 @@ class NumberedLines:
         self._size += len(text)
         self.seq += len(entries)
 
+    def reserve(self) -> None:
+        """Take room on the disk for the next entries."""
+        reserve_lines(self.fd, self._size)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extent:
@@ -95,6 +100,8 @@ class Spool:
         self.metrics = NumberedLines(directory.metrics)
         self._index = NumberedLines(directory.xcoms / "index.ndjson")
         self.durable = Extent()
+        self._next = self._next_file()
+        self._index.reserve()
         self._files: dict[str, str] = {}
         self._unsynced: list[int] = []
         self._changed = False
@@ -113,20 +120,18 @@ class Spool:
         Raises:
             DiskFullError: if the disk doesn't take it.
         """
-        name = f"{self._index.seq + 1}.json"
-        try:
-            fd = os.open(self._xcom_dir / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        except OSError:
-            raise DiskFullError from None
+        if (fd := self._next.write(text)) is None:
+            raise DiskFullError
+        name = self._next.path.name
         entry: dict[str, object] = {"key": key, "file": name, "size": len(text), "sha256": sha256(text).hexdigest()}
         try:
-            if not append_whole(fd, text, size=0):
-                raise DiskFullError
             fault_points.reach("host.xcom.before-index")
             self._index.append([entry])
         except DiskFullError:
             os.close(fd)
             raise
+        self._next = self._next_file()
+        self._index.reserve()
         self._unsynced.append(fd)
         self._files[key] = name
         self.touch()
@@ -147,6 +152,7 @@ class Spool:
         if self._group is not None:
             self._group.cancel()
         self.log.finish()
+        self._next.give_back()
         fault_points.reach("host.spool.before-last-fsync")
         sync(self._open_files())
         self._close_written()
@@ -177,6 +183,9 @@ class Spool:
         self._grew()
         if self._changed:
             self.touch()
+
+    def _next_file(self) -> NextFile:
+        return NextFile(self._xcom_dir / f"{self._index.seq + 1}.json")
 
     def _open_files(self) -> list[int]:
         used = [(self.log.fd, self.log.size), (self.metrics.fd, self.metrics.seq), (self._index.fd, self._index.seq)]

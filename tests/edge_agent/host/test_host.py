@@ -7,10 +7,12 @@ import json
 import os
 import re
 import resource
+import shutil
 import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -347,6 +349,32 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("only root may mount a small disk")
     yield disk
     subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def until_full(disk: Path) -> None:
+    end = time.monotonic() + WAIT_S
+    while shutil.disk_usage(disk).free:
+        assert time.monotonic() < end, "the disk does not become full"
+        time.sleep(0.01)
+
+
+def test_tasks_that_filled_the_disk_together_still_have_their_results(small_disk: Path, zygote: Zygote) -> None:
+    """Each has room of its own: waiting for the room that the others leave, they would wait for ever."""
+    attempts = [Attempt(small_disk / f"ti-{n}.1", zygote) for n in (1, 2)]
+    gates = [attempt.fifo("full") for attempt in attempts]
+    try:
+        for attempt in attempts:
+            attempt.start(shell("yes | head -c 1000000 > hog; read go < full; echo $((6 * 7))"))
+        until_full(small_disk)
+        for gate in gates:
+            os.write(gate, b"go\n")
+        endings = [attempt.wait() for attempt in attempts]
+    finally:
+        for attempt in attempts:
+            attempt.clean_up()
+
+    assert [ending["kind"] for ending in endings] == ["success", "success"]
+    assert [attempt.xcom("return_value") for attempt in attempts] == ["42", "42"]
 
 
 def test_a_task_that_fills_the_disk_still_has_an_ending(small_disk: Path, zygote: Zygote) -> None:
