@@ -48,7 +48,9 @@ async def hello(request: Request, caller: Caller, body: Hello) -> Response:
     now = clock.now()
     standing = await services.presence.hello(caller.agent_id, body, now=now)
     orders = await services.presence.orders_of(caller.agent_id)
-    attempts = await services.leases.resume(caller, body.attempts, asked_at=_seconds(body.asked_at), now=now)
+    attempts = await services.leases.resume(
+        caller, body.attempts, asked_at=_seconds(body.asked_at), names_all=body.names_all, now=now
+    )
     reach("api.hello.committed.before-answer")
     return answer(
         HelloAnswer(
@@ -94,7 +96,9 @@ async def leases(request: Request, caller: Caller, body: LeaseRequest) -> Respon
 async def renewals(request: Request, caller: Caller, body: RenewalRequest) -> Response:
     """Renew every lease held. Also the agent's sign of life."""
     services, now = house(request), clock.now()
-    renewed = await services.leases.renew(caller, list(body.leases), asked_at=_seconds(body.asked_at), now=now)
+    renewed = await services.leases.renew(
+        caller, list(body.leases), asked_at=_seconds(body.asked_at), names_all=body.names_all, now=now
+    )
     reach("api.renewal.committed.before-answer")
     await services.presence.told(caller.agent_id, body.paused_because, body.health, now=now)
     items = []

@@ -50,11 +50,18 @@ class LeaseStore(Protocol):
         ...
 
     async def renew(
-        self, holder: AgentCaller, held: list[HeldLease], *, now: float, asked_at: float | None = None
+        self,
+        holder: AgentCaller,
+        held: list[HeldLease],
+        *,
+        now: float,
+        asked_at: float | None = None,
+        names_all: bool = True,
     ) -> list[RenewedLease]:
         """Extend every lease the holder still has; say of each what became of it. ``asked_at`` is when it was asked.
 
-        Leases of this holder that it does not name, and should know by now, never reached it: they are queued again.
+        Leases of this holder that it does not name, and should know by now, never reached it: they are queued again,
+        unless it says that it has more than it names.
         """
         ...
 
@@ -63,7 +70,13 @@ class LeaseStore(Protocol):
         ...
 
     async def resume(
-        self, holder: AgentCaller, on_disk: list[AttemptOnDisk], *, now: float, asked_at: float | None = None
+        self,
+        holder: AgentCaller,
+        on_disk: list[AttemptOnDisk],
+        *,
+        now: float,
+        asked_at: float | None = None,
+        names_all: bool = True,
     ) -> list[AttemptInstruction]:
         """Say what a returning agent shall do with the attempts it has; queue again, at once, what it has lost.
 

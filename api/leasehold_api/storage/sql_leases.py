@@ -97,10 +97,16 @@ class SqlLeases:
         return await self._database.write(lambda tx: claim(tx, self._plans, holder, most=most, now=now))
 
     async def renew(
-        self, holder: AgentCaller, held: list[HeldLease], *, now: float, asked_at: float | None = None
+        self,
+        holder: AgentCaller,
+        held: list[HeldLease],
+        *,
+        now: float,
+        asked_at: float | None = None,
+        names_all: bool = True,
     ) -> list[RenewedLease]:
         """Extend what the holder has; see the port."""
-        given_before = min(now, asked_at or now) - ANSWER_LOST_AFTER_S
+        given_before = min(now, asked_at or now) - ANSWER_LOST_AFTER_S if names_all else None
         return await self._database.write(lambda tx: self._renew(tx, holder, held, now, given_before))
 
     async def complete(self, holder: AgentCaller, outcomes: list[Outcome], *, now: float) -> list[OutcomeAck]:
@@ -120,10 +126,17 @@ class SqlLeases:
         return [_answer(outcome, write) for outcome, write in zip(outcomes, writes, strict=True)]
 
     async def resume(
-        self, holder: AgentCaller, on_disk: list[AttemptOnDisk], *, now: float, asked_at: float | None = None
+        self,
+        holder: AgentCaller,
+        on_disk: list[AttemptOnDisk],
+        *,
+        now: float,
+        asked_at: float | None = None,
+        names_all: bool = True,
     ) -> list[AttemptInstruction]:
         """Say what a returning agent shall do; see the port."""
-        given_before = now - ANSWER_LOST_AFTER_S if asked_at is None else min(now, asked_at) - CLOCKS_DIFFER_S
+        said_before = now - ANSWER_LOST_AFTER_S if asked_at is None else min(now, asked_at) - CLOCKS_DIFFER_S
+        given_before = said_before if names_all else None
         return await self._database.write(lambda tx: self._resume(tx, holder, on_disk, now, given_before))
 
     async def cancellations(self, agent_id: str) -> list[tuple[str, str]]:
@@ -156,7 +169,7 @@ class SqlLeases:
         return lambda tx: sql_endings.record(tx, self._plans, holder, outcome, now=now)
 
     def _renew(
-        self, tx: Transaction, holder: AgentCaller, held: list[HeldLease], now: float, given_before: float
+        self, tx: Transaction, holder: AgentCaller, held: list[HeldLease], now: float, given_before: float | None
     ) -> list[RenewedLease]:
         tx.run(_SEEN, {"agent": holder.agent_id, "now": now})
         wanted = [(lease, *_parse(lease.attempt)) for lease in held]
@@ -212,8 +225,16 @@ class SqlLeases:
         )
 
     def _give_up_unknown(
-        self, tx: Transaction, holder: AgentCaller, known: set[tuple[str, int]], *, given_before: float, now: float
+        self,
+        tx: Transaction,
+        holder: AgentCaller,
+        known: set[tuple[str, int]],
+        *,
+        given_before: float | None,
+        now: float,
     ) -> None:
+        if given_before is None:
+            return
         for row in tx.run(_HELD, {"agent": holder.agent_id}).all():
             if (row.id, row.epoch) not in known and row.leased_at < given_before:
                 reason = "its agent does not have it (any more)"
@@ -225,7 +246,7 @@ class SqlLeases:
         holder: AgentCaller,
         on_disk: list[AttemptOnDisk],
         now: float,
-        given_before: float,
+        given_before: float | None,
     ) -> list[AttemptInstruction]:
         tx.run(_SEEN, {"agent": holder.agent_id, "now": now})
         instructions = [

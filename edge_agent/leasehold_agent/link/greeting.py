@@ -13,7 +13,7 @@ from leasehold_protocol.v1.health import AgentHealth
 
 RUNTIMES = ["python", "program"]
 MOST_ATTEMPTS = 20_000
-"""What one greeting may name; more never have a lease that lives, so the oldest are left out."""
+"""What one greeting may name."""
 
 
 def host_facts() -> HostFacts:
@@ -50,6 +50,7 @@ def compose_hello(
         runtimes=RUNTIMES,
         host=host,
         attempts=on_disk[:MOST_ATTEMPTS],
+        names_all=len(on_disk) <= MOST_ATTEMPTS,
         paused_because=paused_because,
         health=health,
         policy=policy,

@@ -1,11 +1,10 @@
-"""Renewals: every lease held, in one request. What the answer says goes to the attempts."""
+"""Renewals: every lease held, in as few requests as possible. What the answers say goes to the attempts."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
 from datetime import datetime
-from itertools import islice
 from typing import Protocol
 
 from leasehold_agent.attempts.roster import Held, Roster, StopOrder
@@ -18,7 +17,7 @@ from leasehold_protocol.v1.leases import HeldLease, Renewal, RenewalAnswer, Rene
 
 SHORTEST_EVERY_S = 1.0
 LONGEST_ANSWER_S = 15.0
-_MOST_LEASES = 1024
+PER_REQUEST = 1024
 logger = logging.getLogger(__name__)
 
 
@@ -43,19 +42,22 @@ async def renew(api: RenewalApi, roster: Roster, health: AgentHealth | None = No
         LinkError: nothing was renewed; the hosts stop their tasks by themselves should this last too long.
     """
     held = [one for one in roster.held if not one.outcome_is_in]
-    asked_at = boottime()
     leases = [HeldLease(attempt=one.attempt, progress=one.progress, note=_short(one.note)) for one in held]
-    # No agent has more leases than this that live, and they are the newest.
-    leases += [HeldLease(attempt=one.attempt) for one in islice(reversed(roster.waiting), _MOST_LEASES)]
-    request = RenewalRequest(
-        leases=leases[:_MOST_LEASES], paused_because=roster.paused_because, health=health, asked_at=now
-    )
-    answer = await api.renew(request, within_s=renewal_every(held, LONGEST_ANSWER_S))
-    reach("agent.renewal.answered.before-telling")
-    for renewal in answer.leases:
-        if one := roster.get(renewal.attempt):
-            take_renewal(one, renewal, asked_at)
-    return answer
+    leases += [HeldLease(attempt=one.attempt) for one in roster.waiting]
+    parts = [leases[start : start + PER_REQUEST] for start in range(0, len(leases), PER_REQUEST)] or [[]]
+    whole = RenewalAnswer()
+    for part in parts:
+        request = RenewalRequest(
+            leases=part, names_all=len(parts) == 1, paused_because=roster.paused_because, health=health, asked_at=now
+        )
+        asked_at = boottime()
+        answer = await api.renew(request, within_s=renewal_every(held, LONGEST_ANSWER_S))
+        reach("agent.renewal.answered.before-telling")
+        for renewal in answer.leases:
+            if one := roster.get(renewal.attempt):
+                take_renewal(one, renewal, asked_at)
+        whole = answer.model_copy(update={"control": [*whole.control, *answer.control]})
+    return whole
 
 
 def take_renewal(held: Held, renewal: Renewal, asked_at: float) -> None:

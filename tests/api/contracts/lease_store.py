@@ -272,6 +272,16 @@ class LeaseStoreContract:
 
         assert await world.states(run) == {"a": "queued"}
 
+    async def test_a_lease_that_did_not_fit_into_the_request_is_not_given_up(self, world: World) -> None:
+        run = await world.run(program("a"))
+        await world.claim()
+        world.now += 60
+
+        await world.leases.renew(NORTH, [], now=world.now, names_all=False)
+        await world.leases.resume(NORTH, [], now=world.now, asked_at=world.now, names_all=False)
+
+        assert await world.states(run) == {"a": "running"}
+
     async def test_a_returning_agent_learns_what_to_do_and_what_it_lost_is_queued(self, world: World) -> None:
         run = await world.run(program("runs"), program("ended"), program("gone"))
         claimed = {one.entry.id: one for one in [c for _ in range(3) for c in await world.claim()]}

@@ -65,6 +65,8 @@ class Hello(Message):
     runtimes: list[Name] = Field(default_factory=list[Name])
     host: HostFacts
     attempts: Annotated[list[AttemptOnDisk], Field(max_length=20_000)] = Field(default_factory=list[AttemptOnDisk])
+    names_all: bool = True
+    """False: there are more on its disk than one greeting names; a lease that is not named says nothing."""
     asked_at: Instant | None = None
     """When this was said, by the server's clock as the agent knows it. A lease from well before it that ``attempts``
     does not name never arrived; one from after it says nothing: the request was held up on its way."""

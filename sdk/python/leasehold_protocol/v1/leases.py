@@ -117,13 +117,15 @@ class HeldLease(Message):
 
 
 class RenewalRequest(Message):
-    """``POST /v1/agent/renewals``: every lease held, in one request. Also the agent's sign of life.
+    """``POST /v1/agent/renewals``: every lease held. Also the agent's sign of life.
 
     Held is every attempt whose outcome is not acknowledged, ended ones too: a lease the agent does not name
-    never reached it, and is queued again.
+    never reached it, and is queued again. Hundreds more than one request holds come in several.
     """
 
     leases: Annotated[list[HeldLease], Field(max_length=1024)] = Field(default_factory=list[HeldLease])
+    names_all: bool = True
+    """False: it holds more than this; a lease that is not named says nothing."""
     paused_because: list[str] = Field(default_factory=list[str])
     """Why the agent takes no new leases at the moment; empty when it does."""
     asked_at: Instant | None = None
