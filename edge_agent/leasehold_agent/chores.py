@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from datetime import UTC
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from functools import partial
 
 from leasehold_agent.attempts.gate import Gate
 from leasehold_agent.attempts.roster import Roster
@@ -19,10 +18,8 @@ from leasehold_agent.health_watch import HealthWatch
 from leasehold_agent.identity.key_store import StoreUnreachableError
 from leasehold_agent.identity.rotation import KeyRotation
 from leasehold_agent.link.renewal import RenewalApi, renew, renewal_every
+from leasehold_agent.rounds import Rounds
 from leasehold_agent.standing import Standing
-
-if TYPE_CHECKING:
-    from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 LOOK_EVERY_S = 5
 POLICY_EVERY_S = 2
@@ -36,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 
 class Chores:
-    """The scheduler and its jobs."""
+    """What is done in rounds."""
 
     def __init__(
         self,
@@ -62,38 +59,29 @@ class Chores:
         self._clock = clock
         self._renewed_at = time.monotonic()
         self._told: set[tuple[str, bool]] = set()
-        self._scheduler: AsyncIOScheduler | None = None
+        self._rounds = Rounds(
+            (
+                (self._tick, _TICK_S),
+                (self._watch.look, LOOK_EVERY_S),
+                (self._look_at_policy, POLICY_EVERY_S),
+                (self.collect, COLLECT_EVERY_S),
+                (self.rotate_key_when_due, ROTATION_EVERY_S),
+                (self._watch.look_at_key_store, KEY_STORE_EVERY_S),
+            )
+        )
 
     def start(self) -> None:
-        """Start the jobs, in the running event loop."""
-        from apscheduler.schedulers.asyncio import AsyncIOScheduler
-        from apscheduler.triggers.interval import IntervalTrigger
-
+        """Begin the rounds, in the running event loop."""
         self._obey_policy()
-        scheduler = AsyncIOScheduler(timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1})
-        jobs: tuple[tuple[Callable[[], Awaitable[None]], int], ...] = (
-            (self._tick, _TICK_S),
-            (self._watch.look, LOOK_EVERY_S),
-            (self._look_at_policy, POLICY_EVERY_S),
-            (self.collect, COLLECT_EVERY_S),
-            (self.rotate_key_when_due, ROTATION_EVERY_S),
-            (self._watch.look_at_key_store, KEY_STORE_EVERY_S),
-        )
-        for job, every_s in jobs:
-            scheduler.add_job(job, IntervalTrigger(seconds=every_s, timezone=UTC), misfire_grace_time=None)
-        scheduler.start()
-        self._scheduler = scheduler
+        self._rounds.start()
 
     def look_soon(self) -> None:
         """Look after the agent's health now, and not only when it is time."""
-        if self._scheduler is not None:
-            self._scheduler.add_job(self._watch.look, kwargs={"at_once": True}, misfire_grace_time=None)
+        self._rounds.soon(partial(self._watch.look, at_once=True))
 
     def stop(self) -> None:
-        """Stop the jobs."""
-        if self._scheduler is not None:
-            self._scheduler.shutdown(wait=False)
-            self._scheduler = None
+        """End the rounds."""
+        self._rounds.stop()
 
     async def renew(self) -> None:
         """Renew every lease, and say how the agent is.
