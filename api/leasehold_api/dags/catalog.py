@@ -20,6 +20,8 @@ class NewVersion:
     dag_id: str
     """Used when the DAG is new."""
     version_id: str
+    signature: str | None = None
+    """Fits the manifest: that was checked."""
     address: str | None = None
     """Where the request came from, for the audit trail."""
 
@@ -28,7 +30,7 @@ class DagStore(Protocol):
     """What was deployed. Its promises are ``tests/api/contracts/dag_store.py``."""
 
     async def deploy(self, new: NewVersion, *, now: float) -> DeployedDag:
-        """Store a version; an unchanged manifest stays the version it was.
+        """Store a version; an unchanged manifest stays the version it was, unless a signature comes with it.
 
         Raises:
             ConflictError: if the manifest names a bundle that was not sent before.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request, Response
@@ -10,6 +11,7 @@ from leasehold_api import clock
 from leasehold_api.callers import TeamCaller
 from leasehold_api.dags.catalog import NewVersion
 from leasehold_api.dags.schema import check_params_schema
+from leasehold_api.dags.signatures import check_signature
 from leasehold_api.errors import NotFoundError
 from leasehold_api.http.access import in_team
 from leasehold_api.http.answers import answer
@@ -57,9 +59,12 @@ async def list_dags(request: Request, caller: Viewer) -> Response:
 async def deploy(request: Request, caller: Author, body: Deploy) -> Response:
     """Store a new version of a DAG. Runs that exist stay with the version they began with."""
     check_params_schema(body.manifest.params_schema)
+    if body.signature is not None:
+        await asyncio.to_thread(check_signature, body.manifest, body.signature, team=caller.team)
     new = NewVersion(
         team_id=caller.team_id,
         manifest=body.manifest,
+        signature=body.signature,
         created_by=caller.actor,
         address=caller.person.address,
         dag_id=clock.new_id("dag"),

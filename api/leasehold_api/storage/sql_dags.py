@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select, text
 from leasehold_api.acting import By
 from leasehold_api.clock import instant
 from leasehold_api.dags.catalog import NewVersion
+from leasehold_api.dags.signatures import signature_facts
 from leasehold_api.errors import ConflictError, NotFoundError
 from leasehold_api.storage import sql_audit
 from leasehold_api.storage.conditional import insert_unless_there
@@ -33,6 +34,7 @@ _NEWEST = (
         dag_versions.c.manifest,
         dag_versions.c.created_at,
         dag_versions.c.created_by,
+        dag_versions.c.signature,
     )
     .join(dag_versions, (dag_versions.c.dag_id == dags.c.id) & (dag_versions.c.version == dags.c.version))
     .order_by(dags.c.name)
@@ -103,10 +105,13 @@ def _deploy(tx: Transaction, new: NewVersion, now: float) -> DeployedDag:
     tx.run(_CREATE_DAG, {"id": new.dag_id, "team": new.team_id, "name": manifest.dag})
     dag = tx.run(_LOCK_DAG, {"team": new.team_id, "name": manifest.dag}).one()
     dag_id, current = str(dag.id), int(dag.version)
-    same = select(dag_versions.c.manifest_sha256).where(
-        dag_versions.c.dag_id == dag_id, dag_versions.c.version == current
-    )
-    if tx.run(same).scalar_one_or_none() == digest:
+    newest = tx.run(
+        select(dag_versions.c.manifest_sha256, dag_versions.c.signature).where(
+            dag_versions.c.dag_id == dag_id, dag_versions.c.version == current
+        )
+    ).one_or_none()
+    # When it was signed counts at sites that want young signatures: signing again makes a version.
+    if newest and newest.manifest_sha256 == digest and new.signature in (None, newest.signature):
         return DeployedDag(dag=manifest.dag, version=current, unchanged=True, bundle=manifest.bundle)
     tx.run(
         dag_versions.insert().values(
@@ -115,6 +120,7 @@ def _deploy(tx: Transaction, new: NewVersion, now: float) -> DeployedDag:
             version=current + 1,
             manifest=encoded,
             manifest_sha256=digest,
+            signature=new.signature,
             created_at=now,
             created_by=new.created_by,
         )
@@ -128,12 +134,19 @@ def _deploy(tx: Transaction, new: NewVersion, now: float) -> DeployedDag:
         action="dag.deployed",
         object=manifest.dag,
         team_id=new.team_id,
-        detail={"version": current + 1, "manifest_sha256": digest, "bundle": manifest.bundle},
+        detail={"version": current + 1, "manifest_sha256": digest, "bundle": manifest.bundle} | _signer(new.signature),
     )
     return DeployedDag(dag=manifest.dag, version=current + 1, bundle=manifest.bundle)
 
 
-def _detail(name: str, version: int, manifest: str, created_at: float, created_by: str) -> DagDetail:
+def _signer(signature: str | None) -> dict[str, str]:
+    facts = None if signature is None else signature_facts(signature)
+    return {} if facts is None else {"signed_by": facts.key}
+
+
+def _detail(
+    name: str, version: int, manifest: str, created_at: float, created_by: str, signature: str | None
+) -> DagDetail:
     parsed = Manifest.model_validate_json(manifest)
     return DagDetail(
         dag=name,
@@ -142,5 +155,6 @@ def _detail(name: str, version: int, manifest: str, created_at: float, created_b
         tasks=len(parsed.tasks),
         deployed_at=instant(created_at),
         deployed_by=created_by,
+        signed=None if signature is None else signature_facts(signature),
         manifest=parsed,
     )
