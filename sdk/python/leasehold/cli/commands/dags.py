@@ -15,6 +15,7 @@ from leasehold.cli.session import ask
 from leasehold_protocol.v1.manifest import ProgramWork, TaskEntry
 from leasehold_protocol.v1.message import Json
 from leasehold_protocol.v1.runs import DagDetail, DagList
+from leasehold_protocol.v1.signing import SignatureFacts
 
 app = group("DAGs: what is deployed.")
 
@@ -28,7 +29,7 @@ def list_dags(*, team: TeamOption = None, json: JsonOption = False) -> None:
         return
     now = screen.now()
     screen.table(
-        ["dag", "version", "tasks", "deployed", "by", "description"],
+        ["dag", "version", "tasks", "deployed", "by", "signed", "description"],
         [
             (
                 dag.dag,
@@ -36,6 +37,7 @@ def list_dags(*, team: TeamOption = None, json: JsonOption = False) -> None:
                 str(dag.tasks),
                 show_when(dag.deployed_at, now=now),
                 dag.deployed_by,
+                "" if dag.signed is None else "yes",
                 _first_line(dag.description),
             )
             for dag in dags
@@ -64,6 +66,7 @@ def show(
         [
             ("dag", f"{found.dag} version {found.version}"),
             ("deployed", f"{show_when(found.deployed_at, now=screen.now())} by {found.deployed_by}"),
+            ("signed", _signed(found.signed)),
             ("about", _first_line(found.description)),
             ("params", _params(found.manifest.params_schema)),
         ]
@@ -103,6 +106,13 @@ def _param(name: str, details: Json) -> str:
     if isinstance(details, dict) and "default" in details:
         return f"{name}={screen.show_value(details['default'])}"
     return name
+
+
+def _signed(facts: SignatureFacts | None) -> str:
+    if facts is None:
+        return ""
+    end = "" if facts.not_after is None else f", may start until {show_when(facts.not_after, now=screen.now())}"
+    return f"{show_when(facts.signed_at, now=screen.now())} by {facts.key}{end}"
 
 
 def _first_line(text: str) -> str:
