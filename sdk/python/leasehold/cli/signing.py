@@ -93,7 +93,8 @@ def passphrase_for(key: Path, passphrase_file: str | None, *, is_new: bool = Fal
         found = str(typer.prompt(f"Passphrase for {key}", hide_input=True, confirmation_prompt=is_new, err=True))
     else:
         raise WrongInputError(
-            f"{os.fspath(key)} needs a passphrase, and there is no terminal to ask for it.", "Add --passphrase-file PATH."
+            f"{os.fspath(key)} needs a passphrase, and there is no terminal to ask for it.",
+            "Add --passphrase-file PATH.",
         )
     if not found:
         raise WrongInputError("The passphrase is empty.")

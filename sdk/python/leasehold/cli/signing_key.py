@@ -111,4 +111,6 @@ def _parsed(file: Path, pem: bytes, passphrase: bytes | None) -> object:
     except (ValueError, TypeError, UnsupportedAlgorithm):
         if passphrase is not None:
             raise WrongInputError(f"The passphrase does not open {file}, or the file is damaged.") from None
-        raise WrongInputError(f"{file} can't be read as a private key: it is damaged or of an old form.", _CURE) from None
+        raise WrongInputError(
+            f"{file} can't be read as a private key: it is damaged or of an old form.", _CURE
+        ) from None

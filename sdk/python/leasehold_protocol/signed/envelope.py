@@ -1,4 +1,4 @@
-"""The signature as it travels: a JWS in its compact form (RFC 7515, RFC 8037) whose key id is the public key itself.
+"""The signature as it travels: a JWS in its compact form (RFC 7515, RFC 9864) whose key id is the public key itself.
 
 The signed bytes travel with it, so nobody has to write a statement again, letter by letter, to check it. One algorithm
 and one type are known, and the header is compared as a whole: there is nothing in it to negotiate.
@@ -59,7 +59,7 @@ def opened(text: str) -> Envelope:
         EnvelopeError: it is none, or one of another kind.
     """
     parts = text.split(".")
-    if len(parts) != 3:  # noqa: PLR2004 - header, payload, signature
+    if len(parts) != 3:
         raise EnvelopeError("it is not a JWS in compact form")
     try:
         header, payload, signature = map(unbase64url, parts)
@@ -68,7 +68,7 @@ def opened(text: str) -> Envelope:
     except (ValueError, KeyError, TypeError, RecursionError):
         raise EnvelopeError("it names no Ed25519 key") from None
     if parts[0] != _header(key):
-        raise EnvelopeError(f"its header is not the one of {TYPE} by EdDSA")
+        raise EnvelopeError(f"its header is not the one of {TYPE} by Ed25519")
     try:
         statement = DagStatement.model_validate_json(payload)
     except ValidationError:
@@ -77,5 +77,5 @@ def opened(text: str) -> Envelope:
 
 
 def _header(key: str) -> str:
-    header = {"alg": "EdDSA", "kid": key, "typ": TYPE}
+    header = {"alg": "Ed25519", "kid": key, "typ": TYPE}
     return base64url(json.dumps(header, separators=(",", ":")).encode())

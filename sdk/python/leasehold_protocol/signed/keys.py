@@ -38,7 +38,7 @@ def public_jwk(line: str) -> dict[str, str]:
         "x": base64url(public_bytes(line)),
         "kid": line,
         "use": "sig",
-        "alg": "EdDSA",
+        "alg": "Ed25519",
     }
 
 
