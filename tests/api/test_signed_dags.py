@@ -46,6 +46,31 @@ async def test_a_signature_that_fits_is_kept_and_shown_with_its_key(api: Api) ->
     assert rows[0]["detail"]["signed_by"] == BUILD.line
 
 
+@on_both_stores
+async def test_the_versions_of_a_dag_are_listed_in_parts_with_their_signatures(api: Api) -> None:
+    for signature in (None, BUILD.sign(MANIFEST), PLANT.sign(MANIFEST)):
+        await deploy(api, signature)
+
+    first = (await api.as_person("GET", f"{DAGS}/report/versions", params={"limit": 2})).json()
+    rest = (await api.as_person("GET", f"{DAGS}/report/versions", params={"after": first["next"]})).json()
+
+    shown = [(one["version"], (one["signed"] or {}).get("key")) for one in first["items"] + rest["items"]]
+    assert shown == [(3, PLANT.line), (2, BUILD.line), (1, None)]
+    assert rest["next"] is None
+
+
+async def test_another_team_sees_no_versions_not_even_that_there_are_some(api: Api) -> None:
+    await deploy(api, BUILD.sign(MANIFEST))
+    await api.make_team("other")
+    stranger = await api.make_api_token("admin", team="other")
+
+    ours = await api.as_person("GET", f"{DAGS}/report/versions", token=stranger)
+    theirs = await api.as_person("GET", "/v1/teams/other/dags/report/versions", token=stranger)
+
+    assert (ours.status_code, theirs.status_code) == (404, 404)
+    assert "deploy it first" in theirs.text
+
+
 async def test_what_is_not_signed_says_so(api: Api) -> None:
     assert (await deploy(api, None)).status_code == 201
 

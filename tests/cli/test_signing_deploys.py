@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from leasehold_protocol.signed.envelope import opened
 from leasehold_protocol.signed.keys import public_bytes
 from leasehold_protocol.signed.statement import is_about_manifest
-from leasehold_protocol.v1.runs import DagDetail, Deploy, DeployedDag
+from leasehold_protocol.v1.runs import DagDetail, DagVersion, DagVersionList, Deploy, DeployedDag
 from leasehold_protocol.v1.signing import SignatureFacts
 from tests.cli.answers import said
 from tests.cli.conftest import Leasehold
@@ -211,5 +211,9 @@ def test_a_dag_shows_whose_signature_it_has(author: Leasehold, route: respx.Rout
     )  # fmt: skip
     api.get("/v1/teams/default/dags/report").mock(return_value=said(detail))
 
+    listed = DagVersionList(items=[DagVersion(version=1, deployed_at=facts.signed_at, deployed_by="ada", signed=facts)])
+    api.get("/v1/teams/default/dags/report/versions").mock(return_value=said(listed))
+
     assert f"by {envelope.key}" in author("dags", "show", "report").out
+    assert f"by {envelope.key}" in author("dags", "versions", "report").out
     assert json.loads(author("dags", "show", "report", "--json").out)["signed"]["key"] == envelope.key

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from leasehold_api.acting import By
 from leasehold_protocol.v1.manifest import Manifest
-from leasehold_protocol.v1.runs import DagDetail, DagSummary, DeployedDag
+from leasehold_protocol.v1.runs import DagDetail, DagSummary, DagVersion, DeployedDag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,14 @@ class DagStore(Protocol):
 
         Raises:
             ConflictError: if the manifest names a bundle that was not sent before.
+        """
+        ...
+
+    async def versions(self, team_id: str, dag: str, *, before: int | None, limit: int) -> list[DagVersion]:
+        """Return the versions of a DAG, newest first; ``before``: only older ones than this.
+
+        Raises:
+            NotFoundError: if the team has no such DAG.
         """
         ...
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from leasehold_api import clock
 from leasehold_api.callers import TeamCaller
@@ -19,7 +19,7 @@ from leasehold_api.http.house import house
 from leasehold_api.http.slices import done_by
 from leasehold_protocol.v1.fleet import Role
 from leasehold_protocol.v1.message import Name, Sha256
-from leasehold_protocol.v1.runs import DagDetail, DagList, Deploy, DeployedDag
+from leasehold_protocol.v1.runs import DagDetail, DagList, DagVersionList, Deploy, DeployedDag
 
 router = APIRouter(prefix="/v1/teams/{team}", tags=["dags"])
 
@@ -78,3 +78,16 @@ async def deploy(request: Request, caller: Author, body: Deploy) -> Response:
 async def get_dag(request: Request, caller: Viewer, dag: Annotated[Name, Path()]) -> Response:
     """Return a DAG with its newest manifest."""
     return answer(await house(request).dags.get(caller.team_id, dag))
+
+
+@router.get("/dags/{dag}/versions", response_model=DagVersionList)
+async def list_versions(
+    request: Request,
+    caller: Viewer,
+    dag: Annotated[Name, Path()],
+    after: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="`next` of the part before")] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> Response:
+    """List the versions of a DAG, newest first, with who deployed and who signed them."""
+    items = await house(request).dags.versions(caller.team_id, dag, before=after, limit=limit)
+    return answer(DagVersionList(items=items, next=str(items[-1].version) if len(items) == limit else None))

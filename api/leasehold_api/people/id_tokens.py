@@ -17,10 +17,10 @@ from joserfc.jwk import KeySet
 SKEW_S = 60.0
 """How far the provider's clock may be from ours."""
 
-SIGNED_BY = ("RS256", "PS256", "ES256", "Ed25519", "Ed25519")
+SIGNED_BY = ("RS256", "PS256", "ES256", "EdDSA", "Ed25519")
 """Algorithms that are taken, if the provider's metadata has them."""
 
-_HALVES = {"Ed25519": hashlib.sha512, "Ed25519": hashlib.sha512}
+_HALVES = {"EdDSA": hashlib.sha512, "Ed25519": hashlib.sha512}
 
 
 class IdTokenError(Exception):
@@ -74,7 +74,7 @@ def claims_of(token: str, keys: Mapping[str | None, Any], expected: Expected, *,
         raise UnknownKeyError("the ID token was signed by a key that the provider's key set does not have")
     try:
         with warnings.catch_warnings():
-            # "Ed25519" is what providers send; its new name came late (RFC 9864).
+            # "EdDSA" is what providers send; its new name came late (RFC 9864).
             warnings.simplefilter("ignore", SecurityWarning)
             decoded = jwt.decode(token, key, algorithms=list(expected.algorithms))
     except (JoseError, ValueError, TypeError, RecursionError) as error:

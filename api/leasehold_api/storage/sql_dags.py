@@ -17,7 +17,8 @@ from leasehold_api.storage.database import Database
 from leasehold_api.storage.tables import bundles, dag_versions, dags
 from leasehold_api.storage.writer import Transaction
 from leasehold_protocol.v1.manifest import Manifest
-from leasehold_protocol.v1.runs import DagDetail, DagSummary, DeployedDag
+from leasehold_protocol.v1.runs import DagDetail, DagSummary, DagVersion, DeployedDag
+from leasehold_protocol.v1.signing import SignatureFacts
 
 _CREATE_DAG = text("""
     INSERT INTO dags (id, team_id, name, version) VALUES (:id, :team, :name, 0)
@@ -51,6 +52,30 @@ class SqlDags:
         """Store a version; see the port."""
         return await self._database.write(lambda tx: _deploy(tx, new, now))
 
+    async def versions(self, team_id: str, dag: str, *, before: int | None, limit: int) -> list[DagVersion]:
+        """Return the versions; see the port."""
+
+        def query(connection: Connection) -> list[DagVersion]:
+            found = select(dags.c.id).where(dags.c.team_id == team_id, dags.c.name == dag)
+            if (dag_id := connection.execute(found).scalar_one_or_none()) is None:
+                raise _absent(dag)
+            columns = (dag_versions.c[name] for name in ("version", "created_at", "created_by", "signature"))
+            wanted = select(*columns).where(dag_versions.c.dag_id == dag_id)
+            if before is not None:
+                wanted = wanted.where(dag_versions.c.version < before)
+            rows = connection.execute(wanted.order_by(dag_versions.c.version.desc()).limit(limit)).all()
+            return [
+                DagVersion(
+                    version=row.version,
+                    deployed_at=instant(row.created_at),
+                    deployed_by=row.created_by,
+                    signed=_facts(row.signature),
+                )
+                for row in rows
+            ]
+
+        return await self._database.read(query)
+
     async def list(self, team_id: str) -> list[DagSummary]:
         """Return the team's DAGs; see the port."""
 
@@ -66,7 +91,7 @@ class SqlDags:
             lambda c: c.execute(_NEWEST.where(dags.c.team_id == team_id, dags.c.name == dag)).one_or_none()
         )
         if found is None:
-            raise NotFoundError(f"there is no DAG {dag!r} in this team; deploy it first: leasehold deploy FILE")
+            raise _absent(dag)
         return _detail(*found)
 
     async def has_bundle(self, team_id: str, sha256: str) -> bool:
@@ -139,8 +164,16 @@ def _deploy(tx: Transaction, new: NewVersion, now: float) -> DeployedDag:
     return DeployedDag(dag=manifest.dag, version=current + 1, bundle=manifest.bundle)
 
 
+def _absent(dag: str) -> NotFoundError:
+    return NotFoundError(f"there is no DAG {dag!r} in this team; deploy it first: leasehold deploy FILE")
+
+
+def _facts(signature: str | None) -> SignatureFacts | None:
+    return None if signature is None else signature_facts(signature)
+
+
 def _signer(signature: str | None) -> dict[str, str]:
-    facts = None if signature is None else signature_facts(signature)
+    facts = _facts(signature)
     return {} if facts is None else {"signed_by": facts.key}
 
 
@@ -155,6 +188,6 @@ def _detail(
         tasks=len(parsed.tasks),
         deployed_at=instant(created_at),
         deployed_by=created_by,
-        signed=None if signature is None else signature_facts(signature),
+        signed=_facts(signature),
         manifest=parsed,
     )

@@ -84,6 +84,15 @@ class DagDetail(DagSummary):
     manifest: Manifest
 
 
+class DagVersion(Message):
+    """One version of a DAG in a list."""
+
+    version: int
+    deployed_at: Instant
+    deployed_by: str
+    signed: SignatureFacts | None = None
+
+
 class TriggerRun(Message):
     """``POST /v1/teams/{team}/dags/{dag}/runs``."""
 
@@ -195,6 +204,12 @@ class DagList(Page):
     """``GET /v1/teams/{team}/dags``."""
 
     items: list[DagSummary]
+
+
+class DagVersionList(Page):
+    """``GET /v1/teams/{team}/dags/{dag}/versions``: newest first."""
+
+    items: list[DagVersion]
 
 
 class RunList(Page):

@@ -14,7 +14,7 @@ from leasehold.cli.options import JsonOption, TeamOption, examples, group
 from leasehold.cli.session import ask
 from leasehold_protocol.v1.manifest import ProgramWork, TaskEntry
 from leasehold_protocol.v1.message import Json
-from leasehold_protocol.v1.runs import DagDetail, DagList
+from leasehold_protocol.v1.runs import DagDetail, DagList, DagVersionList
 from leasehold_protocol.v1.signing import SignatureFacts
 
 app = group("DAGs: what is deployed.")
@@ -75,6 +75,29 @@ def show(
         screen.make_table(
             ["task", "kind", "after", "needs", "retries"], [task_row(task) for task in found.manifest.tasks]
         )
+    )
+
+
+@app.command("versions", epilog=examples("leasehold dags versions sensor_report"))
+def versions(
+    dag: Annotated[str, typer.Argument(help="The DAG's name.", metavar="DAG")],
+    *,
+    team: TeamOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List the versions of a DAG, newest first: when and by whom each was deployed, and whose signature it has."""
+    found = ask(lambda api: rows(api.pages(api.of_team("dags", dag, "versions"), DagVersionList)), team=team)
+    if json:
+        screen.write_json(found)
+        return
+    now = screen.now()
+    screen.table(
+        ["version", "deployed", "by", "signed"],
+        [
+            (str(one.version), show_when(one.deployed_at, now=now), one.deployed_by, _signed(one.signed))
+            for one in found
+        ],
+        empty="",
     )
 
 
