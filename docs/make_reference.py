@@ -84,7 +84,7 @@ def access() -> str:
 
 def policy() -> str:
     """Return the page of the site's policy."""
-    from leasehold_agent.policy.model import Hours, Limits, Policy, Program, Window
+    from leasehold_agent.policy.model import Hours, Limits, Policy, Program, Signers, Window
 
     lines = [
         "# The site's policy",
@@ -100,6 +100,7 @@ def policy() -> str:
     for title, model in (
         ("The file", Policy),
         ("`[limits]`", Limits),
+        ("`[signers]`", Signers),
         ("`[hours]`", Hours),
         ("An entry of `windows`", Window),
         ("`[[programs]]`", Program),

@@ -11,6 +11,7 @@ examples:
   edge-agent policy init > policy.toml
   edge-agent policy check policy.toml
   edge-agent policy explain --dag sensor_report --task read_sensors --connection plant_db
+  edge-agent policy explain --dag backup --task copy --signed-by ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo
   edge-agent policy explain --dag backup --task copy --runtime program -- /usr/bin/rsync -a /data/ /backup/
 """
 
@@ -47,5 +48,9 @@ def add_policy_commands(commands: Any, add: Callable[[Any, str, str, str], argpa
     )
     explain.add_argument("--timeout", metavar="DURATION", help="its time-out, like 10m")
     explain.add_argument("--max-offline", default="5m", metavar="DURATION", help="its max_offline (default: 5m)")
+    explain.add_argument(
+        "--signed-by", metavar="KEY", help="the key that signed its DAG, ed25519:… (default: not signed)"
+    )
+    explain.add_argument("--signed-at", metavar="TIME", help="when it was signed (default: at the time of --at)")
     explain.add_argument("--at", metavar="TIME", help="when, like 2026-11-22T22:00+01:00 (default: now)")
     explain.add_argument("program", nargs="*", metavar="ARG", help="after --: the program it runs, with its arguments")

@@ -32,7 +32,7 @@ def leasehold(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
     """The command, not signed in: nothing of the machine it runs on is seen."""
     from leasehold.cli import main
 
-    for name in ("URL", "TOKEN", "TOKEN_FILE", "TEAM", "TOKEN_STORE"):
+    for name in ("URL", "TOKEN", "TOKEN_FILE", "TEAM", "TOKEN_STORE", "SIGNING_KEY", "SIGNING_PASSPHRASE_FILE"):
         monkeypatch.delenv(f"LEASEHOLD_{name}", raising=False)
     monkeypatch.setenv("LEASEHOLD_CONFIG_DIR", str(tmp_path / "config"))
     monkeypatch.setenv("COLUMNS", "120")

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from leasehold_api.acting import By
 from leasehold_protocol.v1.manifest import Manifest
-from leasehold_protocol.v1.runs import DagDetail, DagSummary, DeployedDag
+from leasehold_protocol.v1.runs import DagDetail, DagSummary, DagVersion, DeployedDag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +20,8 @@ class NewVersion:
     dag_id: str
     """Used when the DAG is new."""
     version_id: str
+    signature: str | None = None
+    """Fits the manifest: that was checked."""
     address: str | None = None
     """Where the request came from, for the audit trail."""
 
@@ -28,10 +30,18 @@ class DagStore(Protocol):
     """What was deployed. Its promises are ``tests/api/contracts/dag_store.py``."""
 
     async def deploy(self, new: NewVersion, *, now: float) -> DeployedDag:
-        """Store a version; an unchanged manifest stays the version it was.
+        """Store a version; an unchanged manifest stays the version it was, unless a signature comes with it.
 
         Raises:
             ConflictError: if the manifest names a bundle that was not sent before.
+        """
+        ...
+
+    async def versions(self, team_id: str, dag: str, *, before: int | None, limit: int) -> list[DagVersion]:
+        """Return the versions of a DAG, newest first; ``before``: only older ones than this.
+
+        Raises:
+            NotFoundError: if the team has no such DAG.
         """
         ...
 

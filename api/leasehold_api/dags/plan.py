@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from leasehold_protocol.signed.statement import tree_of
+from leasehold_protocol.signed.tree import Tree
 from leasehold_protocol.v1.manifest import (
     DictValue,
     Expression,
@@ -19,6 +21,7 @@ from leasehold_protocol.v1.manifest import (
     ResultValue,
     TaskEntry,
 )
+from leasehold_protocol.v1.signing import SignedTask
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Plan:
     dag: str
     version: int
     manifest: Manifest
+    signature: str | None = None
 
     @cached_property
     def entries(self) -> dict[str, TaskEntry]:
@@ -53,6 +57,22 @@ class Plan:
     def inputs(self) -> dict[str, list[tuple[str, str]]]:
         """Task id → the (task, key) pairs its arguments read."""
         return {entry.id: sorted(set(_results_in(entry))) for entry in self.manifest.tasks}
+
+    def signed(self, task: str) -> SignedTask | None:
+        """Return what proves to a site that this task is what was signed; none when the version is not signed."""
+        if self.signature is None:
+            return None
+        index = self._indices[task]
+        path = [each.hex() for each in self._tree.path(index)]
+        return SignedTask(signature=self.signature, index=index, path=path)
+
+    @cached_property
+    def _tree(self) -> Tree:
+        return tree_of(self.manifest.tasks)
+
+    @cached_property
+    def _indices(self) -> dict[str, int]:
+        return {entry.id: index for index, entry in enumerate(self.manifest.tasks)}
 
 
 def _results_in(entry: TaskEntry) -> Iterator[tuple[str, str]]:

@@ -167,6 +167,7 @@ ACCESS: dict[tuple[str, str], Requirement] = {
     ("GET", f"{_T}/dags"): _VIEWER,
     ("POST", f"{_T}/dags"): _AUTHOR,
     ("GET", f"{_T}/dags/{{dag}}"): _VIEWER,
+    ("GET", f"{_T}/dags/{{dag}}/versions"): _VIEWER,
     ("POST", f"{_T}/dags/{{dag}}/runs"): _AUTHOR,
     ("GET", f"{_T}/runs"): _VIEWER,
     ("GET", f"{_T}/runs/{{run}}"): _VIEWER,

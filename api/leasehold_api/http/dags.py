@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from leasehold_api import clock
 from leasehold_api.callers import TeamCaller
 from leasehold_api.dags.catalog import NewVersion
 from leasehold_api.dags.schema import check_params_schema
+from leasehold_api.dags.signatures import check_signature
 from leasehold_api.errors import NotFoundError
 from leasehold_api.http.access import in_team
 from leasehold_api.http.answers import answer
@@ -17,7 +19,7 @@ from leasehold_api.http.house import house
 from leasehold_api.http.slices import done_by
 from leasehold_protocol.v1.fleet import Role
 from leasehold_protocol.v1.message import Name, Sha256
-from leasehold_protocol.v1.runs import DagDetail, DagList, Deploy, DeployedDag
+from leasehold_protocol.v1.runs import DagDetail, DagList, DagVersionList, Deploy, DeployedDag
 
 router = APIRouter(prefix="/v1/teams/{team}", tags=["dags"])
 
@@ -57,9 +59,12 @@ async def list_dags(request: Request, caller: Viewer) -> Response:
 async def deploy(request: Request, caller: Author, body: Deploy) -> Response:
     """Store a new version of a DAG. Runs that exist stay with the version they began with."""
     check_params_schema(body.manifest.params_schema)
+    if body.signature is not None:
+        await asyncio.to_thread(check_signature, body.manifest, body.signature, team=caller.team)
     new = NewVersion(
         team_id=caller.team_id,
         manifest=body.manifest,
+        signature=body.signature,
         created_by=caller.actor,
         address=caller.person.address,
         dag_id=clock.new_id("dag"),
@@ -73,3 +78,16 @@ async def deploy(request: Request, caller: Author, body: Deploy) -> Response:
 async def get_dag(request: Request, caller: Viewer, dag: Annotated[Name, Path()]) -> Response:
     """Return a DAG with its newest manifest."""
     return answer(await house(request).dags.get(caller.team_id, dag))
+
+
+@router.get("/dags/{dag}/versions", response_model=DagVersionList)
+async def list_versions(
+    request: Request,
+    caller: Viewer,
+    dag: Annotated[Name, Path()],
+    after: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="`next` of the part before")] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> Response:
+    """List the versions of a DAG, newest first, with who deployed and who signed them."""
+    items = await house(request).dags.versions(caller.team_id, dag, before=after, limit=limit)
+    return answer(DagVersionList(items=items, next=str(items[-1].version) if len(items) == limit else None))

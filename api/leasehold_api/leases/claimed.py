@@ -9,6 +9,7 @@ from leasehold_api.callers import AgentCaller
 from leasehold_protocol.v1.agents import AttemptInstruction, AttemptOnDisk
 from leasehold_protocol.v1.leases import HeldLease, Input, Outcome, OutcomeAck, Renewal, RunFacts, attempt_id
 from leasehold_protocol.v1.manifest import TaskEntry
+from leasehold_protocol.v1.signing import SignedTask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,7 @@ class Claimed:
     run: RunFacts
     entry: TaskEntry
     bundle: str | None
+    signed: SignedTask | None = None
     inputs: list[Input] = field(default_factory=list[Input])
 
     @property

@@ -27,6 +27,7 @@ class Offers:
             run=claimed.run,
             task=claimed.entry,
             bundle=claimed.bundle,
+            signed=claimed.signed,
             inputs=claimed.inputs,
             task_token=token,
             task_token_expires_in_s=expires_in_s,

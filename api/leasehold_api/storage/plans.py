@@ -28,12 +28,12 @@ class Plans:
                 self._plans.move_to_end(version_id)
                 return plan
         query = (
-            select(dag_versions.c.manifest, dag_versions.c.version, dags.c.name)
+            select(dag_versions.c.manifest, dag_versions.c.version, dags.c.name, dag_versions.c.signature)
             .join(dags, dags.c.id == dag_versions.c.dag_id)
             .where(dag_versions.c.id == version_id)
         )
-        manifest, version, name = connection.execute(query).one()
-        plan = Plan(version_id, name, version, Manifest.model_validate_json(manifest))
+        manifest, version, name, signature = connection.execute(query).one()
+        plan = Plan(version_id, name, version, Manifest.model_validate_json(manifest), signature)
         with self._lock:
             self._plans[version_id] = plan
             while len(self._plans) > MOST:

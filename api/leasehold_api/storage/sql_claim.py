@@ -167,6 +167,7 @@ def _describe(
                 ),
                 entry=plan.entries[row.task],
                 bundle=plan.manifest.bundle,
+                signed=plan.signed(row.task),
                 inputs=inputs.get(row.id, []),
             )
         )

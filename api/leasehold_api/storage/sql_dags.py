@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select, text
 from leasehold_api.acting import By
 from leasehold_api.clock import instant
 from leasehold_api.dags.catalog import NewVersion
+from leasehold_api.dags.signatures import signature_facts
 from leasehold_api.errors import ConflictError, NotFoundError
 from leasehold_api.storage import sql_audit
 from leasehold_api.storage.conditional import insert_unless_there
@@ -16,7 +17,8 @@ from leasehold_api.storage.database import Database
 from leasehold_api.storage.tables import bundles, dag_versions, dags
 from leasehold_api.storage.writer import Transaction
 from leasehold_protocol.v1.manifest import Manifest
-from leasehold_protocol.v1.runs import DagDetail, DagSummary, DeployedDag
+from leasehold_protocol.v1.runs import DagDetail, DagSummary, DagVersion, DeployedDag
+from leasehold_protocol.v1.signing import SignatureFacts
 
 _CREATE_DAG = text("""
     INSERT INTO dags (id, team_id, name, version) VALUES (:id, :team, :name, 0)
@@ -33,6 +35,7 @@ _NEWEST = (
         dag_versions.c.manifest,
         dag_versions.c.created_at,
         dag_versions.c.created_by,
+        dag_versions.c.signature,
     )
     .join(dag_versions, (dag_versions.c.dag_id == dags.c.id) & (dag_versions.c.version == dags.c.version))
     .order_by(dags.c.name)
@@ -49,6 +52,30 @@ class SqlDags:
         """Store a version; see the port."""
         return await self._database.write(lambda tx: _deploy(tx, new, now))
 
+    async def versions(self, team_id: str, dag: str, *, before: int | None, limit: int) -> list[DagVersion]:
+        """Return the versions; see the port."""
+
+        def query(connection: Connection) -> list[DagVersion]:
+            found = select(dags.c.id).where(dags.c.team_id == team_id, dags.c.name == dag)
+            if (dag_id := connection.execute(found).scalar_one_or_none()) is None:
+                raise _absent(dag)
+            columns = (dag_versions.c[name] for name in ("version", "created_at", "created_by", "signature"))
+            wanted = select(*columns).where(dag_versions.c.dag_id == dag_id)
+            if before is not None:
+                wanted = wanted.where(dag_versions.c.version < before)
+            rows = connection.execute(wanted.order_by(dag_versions.c.version.desc()).limit(limit)).all()
+            return [
+                DagVersion(
+                    version=row.version,
+                    deployed_at=instant(row.created_at),
+                    deployed_by=row.created_by,
+                    signed=_facts(row.signature),
+                )
+                for row in rows
+            ]
+
+        return await self._database.read(query)
+
     async def list(self, team_id: str) -> list[DagSummary]:
         """Return the team's DAGs; see the port."""
 
@@ -64,7 +91,7 @@ class SqlDags:
             lambda c: c.execute(_NEWEST.where(dags.c.team_id == team_id, dags.c.name == dag)).one_or_none()
         )
         if found is None:
-            raise NotFoundError(f"there is no DAG {dag!r} in this team; deploy it first: leasehold deploy FILE")
+            raise _absent(dag)
         return _detail(*found)
 
     async def has_bundle(self, team_id: str, sha256: str) -> bool:
@@ -103,10 +130,13 @@ def _deploy(tx: Transaction, new: NewVersion, now: float) -> DeployedDag:
     tx.run(_CREATE_DAG, {"id": new.dag_id, "team": new.team_id, "name": manifest.dag})
     dag = tx.run(_LOCK_DAG, {"team": new.team_id, "name": manifest.dag}).one()
     dag_id, current = str(dag.id), int(dag.version)
-    same = select(dag_versions.c.manifest_sha256).where(
-        dag_versions.c.dag_id == dag_id, dag_versions.c.version == current
-    )
-    if tx.run(same).scalar_one_or_none() == digest:
+    newest = tx.run(
+        select(dag_versions.c.manifest_sha256, dag_versions.c.signature).where(
+            dag_versions.c.dag_id == dag_id, dag_versions.c.version == current
+        )
+    ).one_or_none()
+    # When it was signed counts at sites that want young signatures: signing again makes a version.
+    if newest and newest.manifest_sha256 == digest and new.signature in (None, newest.signature):
         return DeployedDag(dag=manifest.dag, version=current, unchanged=True, bundle=manifest.bundle)
     tx.run(
         dag_versions.insert().values(
@@ -115,6 +145,7 @@ def _deploy(tx: Transaction, new: NewVersion, now: float) -> DeployedDag:
             version=current + 1,
             manifest=encoded,
             manifest_sha256=digest,
+            signature=new.signature,
             created_at=now,
             created_by=new.created_by,
         )
@@ -128,12 +159,27 @@ def _deploy(tx: Transaction, new: NewVersion, now: float) -> DeployedDag:
         action="dag.deployed",
         object=manifest.dag,
         team_id=new.team_id,
-        detail={"version": current + 1, "manifest_sha256": digest, "bundle": manifest.bundle},
+        detail={"version": current + 1, "manifest_sha256": digest, "bundle": manifest.bundle} | _signer(new.signature),
     )
     return DeployedDag(dag=manifest.dag, version=current + 1, bundle=manifest.bundle)
 
 
-def _detail(name: str, version: int, manifest: str, created_at: float, created_by: str) -> DagDetail:
+def _absent(dag: str) -> NotFoundError:
+    return NotFoundError(f"there is no DAG {dag!r} in this team; deploy it first: leasehold deploy FILE")
+
+
+def _facts(signature: str | None) -> SignatureFacts | None:
+    return None if signature is None else signature_facts(signature)
+
+
+def _signer(signature: str | None) -> dict[str, str]:
+    facts = _facts(signature)
+    return {} if facts is None else {"signed_by": facts.key}
+
+
+def _detail(
+    name: str, version: int, manifest: str, created_at: float, created_by: str, signature: str | None
+) -> DagDetail:
     parsed = Manifest.model_validate_json(manifest)
     return DagDetail(
         dag=name,
@@ -142,5 +188,6 @@ def _detail(name: str, version: int, manifest: str, created_at: float, created_b
         tasks=len(parsed.tasks),
         deployed_at=instant(created_at),
         deployed_by=created_by,
+        signed=_facts(signature),
         manifest=parsed,
     )

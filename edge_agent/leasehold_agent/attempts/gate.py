@@ -54,6 +54,7 @@ class Gate:
         if policy is None or self._file.fingerprint is None:
             return None
         from leasehold_agent.policy.rules import Asked, refusals
+        from leasehold_agent.policy.signers import signed
 
         task = lease.task
         asked = Asked(
@@ -67,6 +68,8 @@ class Gate:
             max_offline_s=task.max_offline_s,
             program=_known_program(task, directory),
             sets=list(task.work.env) if isinstance(task.work, ProgramWork) else [],
+            signed=None if policy.signers is None else signed(lease, policy.signers.keys),
+            at=now,
         )
         if not (reasons := refusals(policy, asked)):
             return None

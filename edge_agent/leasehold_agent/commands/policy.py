@@ -18,10 +18,12 @@ from leasehold_agent.host.allowed import resolved
 from leasehold_agent.policy.example import EXAMPLE
 from leasehold_agent.policy.file import DEFAULT_FILE
 from leasehold_agent.policy.hours import HoursNow, hours_at
-from leasehold_agent.policy.model import Policy
+from leasehold_agent.policy.model import Policy, Signers
 from leasehold_agent.policy.quantities import shown
 from leasehold_agent.policy.reading import Reading, fingerprint, read_policy
 from leasehold_agent.policy.rules import Asked, refusals
+from leasehold_agent.policy.signers import SignedBy
+from leasehold_protocol.signed.keys import public_bytes
 
 _MIB = 1024 * 1024
 
@@ -55,8 +57,8 @@ def check(arguments: Namespace) -> Exit:
 
 def explain(arguments: Namespace) -> Exit:
     """Say whether a task would run here, and why not."""
-    path, now = _path(arguments), _moment(arguments.at)
-    asked = _asked(arguments)
+    path, now = _path(arguments), _moment(arguments.at, "--at")
+    asked = _asked(arguments, now)
     reasons: list[str] = []
     if path is not None:
         found = read_policy(path)
@@ -85,7 +87,7 @@ def _path(arguments: Namespace) -> Path | None:
     return named or (DEFAULT_FILE if os.path.lexists(DEFAULT_FILE) else None)
 
 
-def _asked(arguments: Namespace) -> Asked:
+def _asked(arguments: Namespace, now: datetime) -> Asked:
     program = list(arguments.program)
     if program:
         found = resolved(program[0], search_path=os.environ.get("PATH"), cwd="/")
@@ -104,19 +106,36 @@ def _asked(arguments: Namespace) -> Asked:
             max_offline_s=seconds(arguments.max_offline),
             program=program or None,
             sets=arguments.sets,
+            signed=_signed(arguments, now),
+            at=now,
         )
     except ValueError as error:
         raise OperatorError(Exit.USAGE, f"{error}.", "Correct --timeout or --max-offline.") from None
 
 
-def _moment(text: str | None) -> datetime:
+def _signed(arguments: Namespace, now: datetime) -> SignedBy | None:
+    if arguments.signed_by is None:
+        if arguments.signed_at is not None:
+            raise OperatorError(Exit.USAGE, "--signed-at is about a signature.", "Add --signed-by KEY.")
+        return None
+    try:
+        public_bytes(arguments.signed_by)
+    except ValueError as error:
+        raise OperatorError(
+            Exit.USAGE, f"--signed-by {arguments.signed_by!r}: {error}.", "Copy the whole line."
+        ) from None
+    signed_at = now if arguments.signed_at is None else _moment(arguments.signed_at, "--signed-at")
+    return SignedBy(key=arguments.signed_by, signed_at=signed_at)
+
+
+def _moment(text: str | None, option: str) -> datetime:
     if text is None:
         return datetime.now(UTC)
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
     except ValueError:
         cure = "Write it like 2026-11-22T22:00+01:00."
-        raise OperatorError(Exit.USAGE, f"--at {text!r} is not a time.", cure) from None
+        raise OperatorError(Exit.USAGE, f"{option} {text!r} is not a time.", cure) from None
 
 
 def _hours(policy: Policy, now: datetime) -> HoursNow | None:
@@ -153,11 +172,20 @@ def _summary(policy: Policy) -> Iterator[str]:
     for name in ("runtimes", "teams", "dags", "connections", "variables"):
         yield f"{name:<12} {', '.join(getattr(policy, name)) or 'none'}"
     yield f"{'programs':<12} {', '.join(one.path for one in policy.programs) or 'none'}"
+    if (signers := policy.signers) is not None:
+        yield f"{'signers':<12} {_signers(signers)}"
     if (hours := policy.hours) is not None:
         windows = "; ".join(f"{one.start} for {shown(one.duration)}" for one in hours.windows)
         yield f"{'hours':<12} {windows} ({hours.timezone}); at the end running attempts {hours.at_end}"
     if limits := "; ".join(_limits(policy)):
         yield f"{'limits':<12} {limits}"
+
+
+def _signers(signers: Signers) -> str:
+    whose = f"DAGs {', '.join(signers.dags) or 'none'} of teams {', '.join(signers.teams) or 'none'}"
+    age = "" if signers.max_age is None else f", at most {shown(signers.max_age)} ago"
+    must = "must be signed" if signers.required else "may be signed or not; what is signed must be"
+    return f"{whose} {must}{age} by {', '.join(signers.keys) or 'nobody'}"
 
 
 def _limits(policy: Policy) -> Iterator[str]:

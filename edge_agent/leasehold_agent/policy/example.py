@@ -18,6 +18,12 @@ dags = ["sensor_*", "backup"]      # of which DAGs; ["*"] is any
 connections = ["plant_db"]         # what they may read
 variables = ["sensor_report/*"]
 
+# Run only what was signed: with these keys (leasehold keys show FILE), or those of a JWKS file, or both.
+# [signers]
+# keys = ["ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"]
+# jwks = "/etc/leasehold/signers.json"
+# max_age = "90d"                  # left out: a signature lasts until its signer said, or for ever
+
 [limits]
 slots = 4                          # attempts at once
 memory_per_process = "2GiB"        # address space of each process of an attempt

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 class PolicyFile:
-    """Keeps the policy of one file.
+    """Keeps the policy of one file, and of the files that it names.
 
     Args:
         named: the file that the settings name, which must be there; none: the default one, when it is there.
@@ -34,8 +34,9 @@ class PolicyFile:
         self.fingerprint: str | None = None
         self.problem: str | None = None
         self._is_required = named is not None
-        self._read: _Signature = None
-        self._seen: _Signature = None
+        self._also: tuple[Path, ...] = ()
+        self._read: tuple[_Signature, ...] = ()
+        self._seen: tuple[_Signature, ...] = ()
         self.reload()
 
     @property
@@ -45,14 +46,19 @@ class PolicyFile:
 
     def reload(self) -> None:
         """Read the file now."""
-        self._read = self._seen = _signature(self.path)
-        if self._read is None and not self._is_required:
+        # Before it is read: what changes in between is seen at the next look.
+        looked = {path: _signature(path) for path in (self.path, *self._also)}
+        self._read = self._seen = tuple(looked.values())
+        if looked[self.path] is None and not self._is_required:
             return
         # From here on it may not vanish: taking a policy away must not open the site.
         self._is_required = True
         from leasehold_agent.policy.reading import fingerprint, read_policy
 
         found = read_policy(self.path)
+        self._also = found.also
+        # A file that was not looked at before it was read is read once more, at the next look but one.
+        self._read = self._seen = (looked[self.path], *(looked.get(path) for path in self._also))
         self.policy = found.policy
         self.fingerprint = None if found.policy is None else fingerprint(found.policy)
         self.problem = None
@@ -71,7 +77,7 @@ class PolicyFile:
 
         A change counts once the file looks the same in two looks: who writes it in place may be in the middle of it.
         """
-        now = _signature(self.path)
+        now = tuple(_signature(path) for path in (self.path, *self._also))
         if now == self._read:
             self._seen = now
             return False

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel
 
 from leasehold_agent.policy.lines import line_of
-from leasehold_agent.policy.model import Hours, Limits, Policy, Program, Window
+from leasehold_agent.policy.model import Hours, Limits, Policy, Program, Signers, Window
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -21,6 +21,7 @@ _TABLES: dict[tuple[str, ...], type[BaseModel]] = {
     ("hours",): Hours,
     ("hours", "windows"): Window,
     ("limits",): Limits,
+    ("signers",): Signers,
 }
 
 
@@ -57,6 +58,11 @@ def doubts(policy: Policy) -> list[str]:
         found.append("[[programs]] are named, and the runtime program is not: they can't run")
     if policy.programs and "python" in policy.runtimes:
         found.append("python tasks are allowed, and can start any program themselves: [[programs]] does not bind them")
+    if (signers := policy.signers) is not None:
+        if not signers.keys and signers.jwks is None:
+            found.append("[signers] has no keys: nothing that it is about can run")
+        if not signers.required:
+            found.append("[signers] does not require signatures: whoever can take one off can run what it was on")
     return found
 
 

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from leasehold_agent.host.allowed import ANY_MORE
 from leasehold_agent.policy.hours import WindowRule, check_start
 from leasehold_agent.policy.quantities import duration, size
+from leasehold_protocol.signed.keys import public_bytes
 
 MIB = 1024 * 1024
 _NAME = re.compile(r"[A-Za-z0-9_.\-*?]+")
@@ -50,6 +51,17 @@ def _arguments(patterns: list[str]) -> list[str]:
     if ANY_MORE in patterns[:-1]:
         raise ValueError(f'"{ANY_MORE}" (any further arguments) can only be the last of a list')
     return patterns
+
+
+def _signing_key(line: str) -> str:
+    public_bytes(line)
+    return line
+
+
+def _absolute_path(path: str) -> str:
+    if not path.startswith("/"):
+        raise ValueError(f"{path!r} is not absolute: write the whole path, like /etc/leasehold/signers.json")
+    return path
 
 
 def _zone(name: str) -> str:
@@ -141,6 +153,27 @@ class Limits(_Part):
     )
 
 
+class Signers(_Part):
+    """Whose signed DAGs may run (`[signers]`). Left out: signatures are not looked at."""
+
+    keys: list[Annotated[str, AfterValidator(_signing_key)]] = Field(
+        default_factory=list[str], description="Public keys, each `ed25519:…` as `leasehold keys show` prints it."
+    )
+    jwks: Annotated[str, AfterValidator(_absolute_path)] | None = Field(
+        default=None, description="A JWKS file with more keys, by its absolute path; read again when it changes."
+    )
+    teams: list[NamePattern] = Field(default=["*"], description="Whose DAGs this is about. Left out: every team's.")
+    dags: list[NamePattern] = Field(default=["*"], description="Which DAGs this is about. Left out: all.")
+    required: bool = Field(
+        default=True,
+        description="Whether what is not signed is refused. With `false` it runs, and only a signature that is there "
+        "must be a known key's and fit: for the time until everything is signed.",
+    )
+    max_age: Annotated[Duration, Field(ge=60)] | None = Field(
+        default=None, description="How old a signature may be when an attempt starts, at least 1 minute."
+    )
+
+
 class Policy(_Part):
     """The whole file. What a list does not name is not allowed; `"*"` is any name."""
 
@@ -157,5 +190,6 @@ class Policy(_Part):
         default_factory=list[str], description="Variables that tasks here may declare, read and write."
     )
     programs: list[Program] = Field(default_factory=list[Program], description="Programs that may run; see below.")
+    signers: Signers | None = Field(default=None, description="Whose signed DAGs may run; see below.")
     hours: Hours | None = Field(default=None, description="Working hours; see below.")
     limits: Limits = Field(default_factory=Limits, description="Limits; see below.")

@@ -7,13 +7,14 @@ import os
 import re
 import stat
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from leasehold_agent.policy.lines import line_of
 from leasehold_agent.policy.mistakes import Mistake, doubts, explained
-from leasehold_agent.policy.model import Policy
+from leasehold_agent.policy.model import Policy, Signers
 
 LARGEST = 1024 * 1024
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
@@ -27,6 +28,8 @@ class Reading:
     policy: Policy | None
     mistakes: tuple[Mistake, ...] = ()
     doubts: tuple[str, ...] = ()
+    also: tuple[Path, ...] = ()
+    """Other files that it was read from."""
 
 
 class UnusablePolicyError(Exception):
@@ -44,7 +47,11 @@ def read_policy(path: Path) -> Reading:
         line = error.object[: error.start].count(b"\n") + 1
         return Reading(policy=None, mistakes=(Mistake(line=line, text="is not UTF-8: save the file as UTF-8"),))
     found = parse_policy(text)
-    return Reading(policy=found.policy, mistakes=found.mistakes, doubts=(*found.doubts, *doubt))
+    found = replace(found, doubts=(*found.doubts, *doubt))
+    signers = None if found.policy is None else found.policy.signers
+    if signers is None or signers.jwks is None:
+        return found
+    return _with_key_set(found, signers, Path(signers.jwks), line_of(text, ("signers", "jwks")))
 
 
 def parse_policy(text: str) -> Reading:
@@ -68,12 +75,33 @@ def parse_policy(text: str) -> Reading:
     return Reading(policy=policy, doubts=tuple(doubts(policy)))
 
 
+def _with_key_set(found: Reading, signers: Signers, file: Path, line: int) -> Reading:
+    """Return the policy with the keys of a JWKS file among its own, so that its fingerprint changes with them."""
+    from leasehold_agent.policy.key_sets import BadKeySetError, keys_in
+
+    try:
+        data, doubt = _content(file, absent="does not exist: put the keys there, or take signers.jwks away")
+        keys, notes = keys_in(data.decode("utf-8"))
+    except (UnusablePolicyError, BadKeySetError) as error:
+        mistake = Mistake(line=line, text=f"signers.jwks: {file} {error}")
+        return Reading(policy=None, mistakes=(mistake,), also=(file,))
+    except UnicodeDecodeError:
+        mistake = Mistake(line=line, text=f"signers.jwks: {file} is not UTF-8: save the file as UTF-8")
+        return Reading(policy=None, mistakes=(mistake,), also=(file,))
+    known = signers.model_copy(update={"keys": list(dict.fromkeys([*signers.keys, *keys]))})
+    policy = None if found.policy is None else found.policy.model_copy(update={"signers": known})
+    told = (*found.doubts, *(f"{file}: {each}" for each in [*doubt, *notes]))
+    return replace(found, policy=policy, doubts=told, also=(file,))
+
+
 def fingerprint(policy: Policy) -> str:
     """Return what tells one policy from another, whatever its comments and order of keys."""
     return hashlib.sha256(policy.model_dump_json().encode()).hexdigest()[:32]
 
 
-def _content(path: Path) -> tuple[bytes, list[str]]:
+def _content(
+    path: Path, *, absent: str = "does not exist: edge-agent policy init writes an example"
+) -> tuple[bytes, list[str]]:
     """Return the bytes of the file, and doubts about who may change it.
 
     Raises:
@@ -84,7 +112,7 @@ def _content(path: Path) -> tuple[bytes, list[str]]:
         # No link is followed and no device waited for: what is checked is what is read.
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
-        raise UnusablePolicyError("does not exist: edge-agent policy init writes an example") from None
+        raise UnusablePolicyError(absent) from None
     except OSError as error:
         if path.is_symlink():
             raise UnusablePolicyError("is a symbolic link: put the file itself there, or name it") from None
@@ -96,12 +124,12 @@ def _content(path: Path) -> tuple[bytes, list[str]]:
             raise UnusablePolicyError(f"is {kind}: name a file")
         doubt = _check_owner(facts, path)
         if facts.st_size > LARGEST:
-            raise UnusablePolicyError(f"has {facts.st_size} bytes: a policy has at most {LARGEST}")
+            raise UnusablePolicyError(f"has {facts.st_size} bytes: it may have at most {LARGEST}")
         data = b""
         while len(data) <= LARGEST and (part := os.read(fd, LARGEST + 1 - len(data))):
             data += part
         if len(data) > LARGEST:
-            raise UnusablePolicyError(f"grows while it is read: a policy has at most {LARGEST} bytes")
+            raise UnusablePolicyError(f"grows while it is read: it may have at most {LARGEST} bytes")
         return data, doubt
     except OSError as error:
         raise UnusablePolicyError(f"can't be read: {error.strerror}") from None

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from leasehold_agent.host.allowed import ProgramRule, program_refusal
 from leasehold_agent.host.patterns import matches
 from leasehold_agent.policy.model import Policy
 from leasehold_agent.policy.quantities import shown
+from leasehold_agent.policy.signers import Signed, concerns, signature_refusal
+
+END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +31,10 @@ class Asked:
     """Absolute path and arguments, when they are known before the task starts."""
     sets: Sequence[str] = field(default_factory=tuple[str, ...])
     """Environment variables that the author sets for the program."""
+    signed: Signed = None
+    """What came of its signature."""
+    at: datetime = END_OF_TIME
+    """When it would start; left out, every signature that ends has ended."""
 
 
 def refusals(policy: Policy, asked: Asked) -> list[str]:
@@ -36,6 +44,10 @@ def refusals(policy: Policy, asked: Asked) -> list[str]:
         found.append(f"{asked.runtime} tasks are not allowed")
     found += _unnamed("team", [asked.team], policy.teams)
     found += _unnamed("DAG", [asked.dag], policy.dags)
+    signers = policy.signers
+    if signers is not None and concerns(signers, team=asked.team, dag=asked.dag):
+        reason = signature_refusal(signers, asked.signed, asked.at)
+        found += [] if reason is None else [reason]
     found += _unnamed("connection", asked.connections, policy.connections)
     found += _unnamed("variable", asked.variables, policy.variables)
     if asked.program is not None and asked.runtime in policy.runtimes:

@@ -45,6 +45,7 @@ dag_versions = Table(
     Column("version", Integer, nullable=False),
     Column("manifest", Text, nullable=False),
     Column("manifest_sha256", Text, nullable=False),
+    Column("signature", Text),  # a JWS over the manifest, when its author signed it
     Column("created_at", Double, nullable=False),
     Column("created_by", Text, nullable=False),
     UniqueConstraint("dag_id", "version"),

@@ -105,7 +105,7 @@ class Api:
 
     def __init__(self, *, url: str, credentials: TokenSource, team: str = "default") -> None:
         self.url = url
-        self._team = team
+        self.team = team
         headers = {"User-Agent": "leasehold-cli", "Accept": "application/json"}
         timeout = httpx.Timeout(ANSWER_S, connect=CONNECT_S)
         self._http = httpx.AsyncClient(base_url=url, headers=headers, timeout=timeout, auth=_Bearer(credentials))
@@ -126,7 +126,7 @@ class Api:
         """
         # Keys of variables may have a slash inside; in any other place it would lead to another route.
         allowed = "/" if kind == "variables" else ""
-        return "/".join(["/v1/teams", _segment(self._team), kind, *(_segment(name, allowed) for name in names)])
+        return "/".join(["/v1/teams", _segment(self.team), kind, *(_segment(name, allowed) for name in names)])
 
     def of_users(self, *names: str) -> str:
         """Return the path of something that belongs to a user, each segment quoted.

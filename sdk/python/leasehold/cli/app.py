@@ -14,6 +14,7 @@ from leasehold.cli.commands import (
     authoring,
     connections,
     dags,
+    keys,
     logs,
     members,
     runs,
@@ -85,9 +86,11 @@ def _add_commands() -> None:
         epilog=examples(
             "leasehold deploy sensor_report.py",
             "leasehold deploy sensor_report.py --dry-run",
+            "leasehold deploy sensor_report.py --sign deploy.pem",
         ),
     )(authoring.deploy)
     app.add_typer(dags.app, name="dags", rich_help_panel=WRITE)
+    app.add_typer(keys.app, name="keys", rich_help_panel=WRITE)
     app.add_typer(runs.app, name="runs", rich_help_panel=RUN)
     command(
         "logs",

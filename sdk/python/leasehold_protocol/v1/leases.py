@@ -11,6 +11,7 @@ from leasehold_protocol.v1.health import AgentHealth
 from leasehold_protocol.v1.manifest import RESULT_KEY, TaskEntry
 from leasehold_protocol.v1.message import Identifier, Instant, Json, Key, Message, Name, Seconds, Sha256, Text
 from leasehold_protocol.v1.orders import Orders
+from leasehold_protocol.v1.signing import SignedTask
 from leasehold_protocol.v1.telemetry import LogTail, MetricPoint
 
 AttemptId = Identifier
@@ -71,6 +72,8 @@ class Lease(Message):
     run: RunFacts
     task: TaskEntry
     bundle: Sha256 | None = None
+    signed: SignedTask | None = None
+    """Proves that team, DAG, task and bundle are what the DAG's author signed; none: the version is not signed."""
     inputs: list[Input] = Field(default_factory=list[Input])
     task_token: str = Field(repr=False)
     """Opens this lease's resources and nothing else (RFC 9068 access token, bound to the agent's key)."""

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from leasehold_protocol.v1.manifest import Manifest
 from leasehold_protocol.v1.message import Identifier, Instant, Json, Key, Message, Name, Page, Sha256, Text
+from leasehold_protocol.v1.signing import Signature, SignatureFacts
 
 
 class RunState(StrEnum):
@@ -51,6 +52,8 @@ class Deploy(Message):
     """``POST /v1/teams/{team}/dags``: a new version of a DAG. Its bundle was sent before."""
 
     manifest: Manifest
+    signature: Signature | None = None
+    """Made over this manifest. A signed deploy always makes a new version: when it was signed counts."""
 
 
 class DeployedDag(Message):
@@ -71,12 +74,23 @@ class DagSummary(Message):
     tasks: int
     deployed_at: Instant
     deployed_by: str
+    signed: SignatureFacts | None = None
+    """By whose key this version is signed; none: it is not."""
 
 
 class DagDetail(DagSummary):
     """A DAG with its newest manifest."""
 
     manifest: Manifest
+
+
+class DagVersion(Message):
+    """One version of a DAG in a list."""
+
+    version: int
+    deployed_at: Instant
+    deployed_by: str
+    signed: SignatureFacts | None = None
 
 
 class TriggerRun(Message):
@@ -190,6 +204,12 @@ class DagList(Page):
     """``GET /v1/teams/{team}/dags``."""
 
     items: list[DagSummary]
+
+
+class DagVersionList(Page):
+    """``GET /v1/teams/{team}/dags/{dag}/versions``: newest first."""
+
+    items: list[DagVersion]
 
 
 class RunList(Page):

@@ -20,6 +20,7 @@ from leasehold.cli.dag_files import CheckedFile, ReadyDag, read_dag_file, shown_
 from leasehold.cli.errors import FailedError
 from leasehold.cli.options import JsonOption, TeamOption
 from leasehold.cli.session import ask
+from leasehold.cli.signing import PassphraseFileOption, Signer, SignOption, ValidForOption, signer_from
 from leasehold_protocol.v1.runs import Deploy, DeployedDag
 
 LINES_AROUND = 2
@@ -46,6 +47,9 @@ def deploy(
     file: DagFile,
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be sent, and send nothing.")] = False,
+    sign: SignOption = None,
+    passphrase_file: PassphraseFileOption = None,
+    valid_for: ValidForOption = None,
     team: TeamOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -54,28 +58,32 @@ def deploy(
     if checked.mistakes:
         _show(checked, file, stderr=True)
         raise typer.Exit(FailedError.exit_code)
+    signer = signer_from(sign, passphrase_file, valid_for)
     if dry_run:
         _show_dry_run(checked, json=json)
         return
 
     async def work(api: Api) -> list[DeployedDag]:
-        return [await _send(api, dag) for dag in checked.dags]
+        return [await _send(api, dag, signer) for dag in checked.dags]
 
     deployed = ask(work, team=team)
     if json:
         screen.write_json(deployed)
         return
+    how = "" if signer is None else f", signed by {signer.key.line}"
     for made in deployed:
         news = "is deployed already, unchanged" if made.unchanged else "is deployed"
-        screen.say(f"{made.dag} version {made.version} {news}. Run it: leasehold runs trigger {made.dag} --watch")
+        screen.say(f"{made.dag} version {made.version} {news}{how}. Run it: leasehold runs trigger {made.dag} --watch")
 
 
-async def _send(api: Api, dag: ReadyDag) -> DeployedDag:
+async def _send(api: Api, dag: ReadyDag, signer: Signer | None) -> DeployedDag:
     if dag.bundle is not None:
         path = api.of_team("bundles", dag.bundle.sha256)
         if not await api.has(path):
             await _upload(api, path, dag.bundle.data)
-    return await api.send("POST", api.of_team("dags"), Deploy(manifest=dag.manifest), DeployedDag)
+    signature = None if signer is None else signer.sign(dag.manifest, team=api.team)
+    deploy = Deploy(manifest=dag.manifest, signature=signature)
+    return await api.send("POST", api.of_team("dags"), deploy, DeployedDag)
 
 
 async def _upload(api: Api, path: str, bundle: bytes) -> None:

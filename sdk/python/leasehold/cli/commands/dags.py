@@ -14,7 +14,8 @@ from leasehold.cli.options import JsonOption, TeamOption, examples, group
 from leasehold.cli.session import ask
 from leasehold_protocol.v1.manifest import ProgramWork, TaskEntry
 from leasehold_protocol.v1.message import Json
-from leasehold_protocol.v1.runs import DagDetail, DagList
+from leasehold_protocol.v1.runs import DagDetail, DagList, DagVersionList
+from leasehold_protocol.v1.signing import SignatureFacts
 
 app = group("DAGs: what is deployed.")
 
@@ -28,7 +29,7 @@ def list_dags(*, team: TeamOption = None, json: JsonOption = False) -> None:
         return
     now = screen.now()
     screen.table(
-        ["dag", "version", "tasks", "deployed", "by", "description"],
+        ["dag", "version", "tasks", "deployed", "by", "signed", "description"],
         [
             (
                 dag.dag,
@@ -36,6 +37,7 @@ def list_dags(*, team: TeamOption = None, json: JsonOption = False) -> None:
                 str(dag.tasks),
                 show_when(dag.deployed_at, now=now),
                 dag.deployed_by,
+                "" if dag.signed is None else "yes",
                 _first_line(dag.description),
             )
             for dag in dags
@@ -64,6 +66,7 @@ def show(
         [
             ("dag", f"{found.dag} version {found.version}"),
             ("deployed", f"{show_when(found.deployed_at, now=screen.now())} by {found.deployed_by}"),
+            ("signed", _signed(found.signed)),
             ("about", _first_line(found.description)),
             ("params", _params(found.manifest.params_schema)),
         ]
@@ -72,6 +75,29 @@ def show(
         screen.make_table(
             ["task", "kind", "after", "needs", "retries"], [task_row(task) for task in found.manifest.tasks]
         )
+    )
+
+
+@app.command("versions", epilog=examples("leasehold dags versions sensor_report"))
+def versions(
+    dag: Annotated[str, typer.Argument(help="The DAG's name.", metavar="DAG")],
+    *,
+    team: TeamOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List the versions of a DAG, newest first: when and by whom each was deployed, and whose signature it has."""
+    found = ask(lambda api: rows(api.pages(api.of_team("dags", dag, "versions"), DagVersionList)), team=team)
+    if json:
+        screen.write_json(found)
+        return
+    now = screen.now()
+    screen.table(
+        ["version", "deployed", "by", "signed"],
+        [
+            (str(one.version), show_when(one.deployed_at, now=now), one.deployed_by, _signed(one.signed))
+            for one in found
+        ],
+        empty="",
     )
 
 
@@ -103,6 +129,13 @@ def _param(name: str, details: Json) -> str:
     if isinstance(details, dict) and "default" in details:
         return f"{name}={screen.show_value(details['default'])}"
     return name
+
+
+def _signed(facts: SignatureFacts | None) -> str:
+    if facts is None:
+        return ""
+    end = "" if facts.not_after is None else f", may start until {show_when(facts.not_after, now=screen.now())}"
+    return f"{show_when(facts.signed_at, now=screen.now())} by {facts.key}{end}"
 
 
 def _first_line(text: str) -> str:
