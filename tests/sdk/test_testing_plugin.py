@@ -57,8 +57,8 @@ def test_failing(leasehold_run):
 """
 
 
-ALONE_WITH_XDIST = ("--disable-plugin-autoload", "-p", "xdist", "-p", "leasehold.testing.plugin", "-n", "1")
-"""Every worker imports every plugin there is, most of which have nothing to do with this."""
+ALONE = ("--disable-plugin-autoload", "-p", "leasehold")
+"""By its entry point, without the many plugins that have nothing to do with this."""
 LINE = TESTS[: TESTS.index("raise ValueError")].count("\n") + 1
 
 
@@ -72,7 +72,7 @@ def pytest_run(folder: Path, *flags: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("flags", [(), ALONE_WITH_XDIST], ids=["installed", "xdist"])
+@pytest.mark.parametrize("flags", [ALONE, (*ALONE, "-p", "xdist", "-n", "1")], ids=["alone", "xdist"])
 def test_fixtures_and_marker_work_and_a_failure_shows_the_author_only(tmp_path: Path, flags: tuple[str, ...]) -> None:
     said = pytest_run(tmp_path, *flags)
 
@@ -83,10 +83,10 @@ def test_fixtures_and_marker_work_and_a_failure_shows_the_author_only(tmp_path: 
     assert "leasehold/testing/tries.py" not in said
 
 
-def test_it_can_be_left_out(tmp_path: Path) -> None:
-    said = pytest_run(tmp_path, "-p", "no:leasehold")
+def test_without_it_nothing_of_it_is_there(tmp_path: Path) -> None:
+    said = pytest_run(tmp_path, *ALONE[:1])
 
-    assert "'leasehold' not found in `markers`" in said
+    assert "'leasehold' not found in `markers`" in said, said
 
 
 def test_it_imports_nothing_of_ours_until_it_is_used() -> None:
