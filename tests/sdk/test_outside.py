@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from leasehold import Connection, Variable, errors, heartbeat, id_token, log, mask, metrics, task, xcom
-from leasehold.runtime.host import hang_up
+from leasehold.runtime.host import hang_up, host_or_outside
 
 SCRIPT = """
 from leasehold import Connection, Variable, dag, log, task
@@ -162,8 +162,10 @@ def test_the_rest_goes_to_standard_error_or_nowhere(capsys: pytest.CaptureFixtur
     heartbeat(0.5, "half")
     metrics.gauge("level", 1)
     log.info("read", rows=3)
+    host = host_or_outside()
 
     assert capsys.readouterr() == ("", "INFO read rows=3\n")
+    assert host._wire.told.metrics == [], "a script that runs for days must not keep them"  # type: ignore[attr-defined]
 
 
 @task

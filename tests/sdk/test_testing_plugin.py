@@ -46,6 +46,10 @@ def test_fake(task_context):
     assert task_context.xcoms == {"late": (1, 2)}
     assert task_context.variables == {"limit": 2, "more": "x"}
 
+@pytest.mark.leasehold(conections={})
+def test_misspelt(leasehold_run):
+    pass
+
 def test_failing(leasehold_run):
     @task
     def fails():
@@ -78,6 +82,7 @@ def test_fixtures_and_marker_work_and_a_failure_shows_the_author_only(tmp_path: 
 
     assert "3 passed" in said, said
     assert "1 failed" in said, said
+    assert "the marker leasehold has no 'conections'; it has: connections" in said
     assert f"fails failed: ValueError: no thermometer (test_plugin.py:{LINE})" in said
     assert "leasehold/testing/whole_run.py" not in said
     assert "leasehold/testing/tries.py" not in said

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _MARKER = "leasehold(connections=None, variables=None, …): what leasehold_run and task_context give to tasks"
 _OF_A_RUN = ("connections", "variables", "id_tokens", "logical_date")
+_OF_A_TASK = (*_OF_A_RUN, "xcoms", "params", "task", "try_number", "work_dir")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -62,8 +63,10 @@ def _marked(request: pytest.FixtureRequest) -> dict[str, Any]:
     """Return what the markers give; the nearest wins, name by name."""
     marked: dict[str, Any] = {}
     for marker in reversed([*request.node.iter_markers("leasehold")]):
-        if marker.args:
-            raise pytest.UsageError("the marker leasehold takes names: @pytest.mark.leasehold(connections={…})")
+        unknown = [name for name in marker.kwargs if name not in _OF_A_TASK]
+        if marker.args or unknown:
+            what = f"has no {unknown[0]!r}" if unknown else "takes names only, like connections={…}"
+            raise pytest.UsageError(f"the marker leasehold {what}; it has: {', '.join(_OF_A_TASK)}")
         marked = _merged(marked, marker.kwargs)
     return marked
 

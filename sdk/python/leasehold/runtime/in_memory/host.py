@@ -185,7 +185,7 @@ class LocalHost:
         points = [telling.metric(value) for value in telling.one_or_more(body)]
         for point in points:
             point["tags"] = self.told.secrets.mask_json(point["tags"])
-        self.told.metrics += [Metric(**point) for point in points]  # type: ignore[arg-type]  # just checked
+        self.told.metrics.extend([Metric(**point) for point in points])  # type: ignore[arg-type]  # just checked
         return None
 
     def _log(self, _: str, __: Query, body: bytes) -> Answer:

@@ -7,18 +7,18 @@ import os
 from leasehold.errors import LeaseholdError, NotFoundError, RefusedError
 from leasehold.runtime.in_memory.given import connection_fields
 from leasehold.runtime.in_memory.host import RESULT_KEY, LocalHost
-from leasehold.runtime.in_memory.told import Told
+from leasehold.runtime.in_memory.told import Metric, Told
 from leasehold.runtime.outside.local_file import LocalFile, find_local_file
 from leasehold.runtime.values import ValueNotSupportedError, decode, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 
 def stand_in() -> LocalHost:
     """Return a host for a process in which no task is running: it declares nothing and may ask for anything."""
-    told = Told()
+    told = Told(metrics=_Unheard())
     return LocalHost(Surroundings(told), context=None, told=told)
 
 
@@ -88,6 +88,13 @@ class Surroundings:
         if self._file is None:
             self._file = find_local_file()
         return self._file
+
+
+class _Unheard(list[Metric]):
+    """Measurements that nobody will look at: a script that runs for days must not keep them."""
+
+    def extend(self, metrics: Iterable[Metric]) -> None:
+        """Drop them."""
 
 
 def environment_name(name: str) -> str:
