@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from leasehold.runtime.rules.endings import ENDING_KINDS
+from leasehold.runtime.rules.telling import LEVELS, METRIC_KINDS
 from leasehold_agent.host.launching import environment
-from leasehold_agent.host.task_calls.ending import ENDING_KINDS
-from leasehold_agent.host.task_calls.telling import LEVELS, METRIC_KINDS
 from leasehold_protocol.v1.leases import Input
 from leasehold_protocol.v1.manifest import LiteralValue, ProgramWork
 from tests.conformance.bindings import SUITE, Agent

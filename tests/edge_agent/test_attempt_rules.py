@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from leasehold.runtime.rules.secret_answers import secrets_in
 from leasehold_agent.attempts.directory import AttemptDirectories, AttemptDirectory, Surroundings, UnsafeAttemptIdError
 from leasehold_agent.attempts.hostlink import is_newer
 from leasehold_agent.attempts.roster import Held, Phase, Roster, Waiting
-from leasehold_agent.attempts.task_questions import api_path, methods_of, secrets_in
+from leasehold_agent.attempts.task_questions import api_path, methods_of
 from leasehold_agent.clock import utc_now
 from leasehold_agent.delivery.delivered import Delivered, write_delivered
 from leasehold_agent.errors import Trouble, UnavailableError

@@ -1,8 +1,10 @@
-"""docs/reference/sdk.md is true of the SDK."""
+"""docs/reference/sdk.md is true of the SDK, and the tests that the documents show pass."""
 
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import leasehold
@@ -10,7 +12,8 @@ from leasehold.authoring.loading import load_file
 from leasehold.authoring.options import OPTION_NAMES
 from leasehold.runtime.expressions import facts_from_context
 
-PAGE = (Path(__file__).parents[2] / "docs/reference/sdk.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "reference/sdk.md").read_text()
 
 
 def test_the_first_example_can_be_deployed(tmp_path: Path) -> None:
@@ -31,3 +34,18 @@ def test_every_public_name_and_every_template_name_is_on_the_page() -> None:
 
 def test_every_option_is_on_the_page() -> None:
     assert {name for name in OPTION_NAMES if f"`{name}`" not in PAGE} == set()
+
+
+def test_the_tests_in_the_documents_pass(tmp_path: Path) -> None:
+    tutorial, howto = (DOCS / "tutorial/first-dag.md").read_text(), (DOCS / "howto/test-a-dag.md").read_text()
+    dag_file, *tests = re.findall(r"```python\n(.*?)```", tutorial, re.DOTALL)
+    (tmp_path / "weather.py").write_text(dag_file)
+    (tmp_path / "test_tutorial.py").write_text(tests[0])
+    (tmp_path / "test_howto.py").write_text(re.findall(r"```python\n(.*?)```", howto, re.DOTALL)[0])
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--disable-plugin-autoload", "-p", "leasehold", "-p", "no:cacheprovider"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+    assert "4 passed" in done.stdout, done.stdout

@@ -103,3 +103,10 @@ def test_the_names_in_a_template_can_be_checked_before_it_runs() -> None:
 
     with pytest.raises(ExpressionError, match="only dotted names"):
         names_in("{{ ds | upper }}")
+
+
+def test_a_value_that_is_marked_wrongly_is_named_with_the_task_that_left_it() -> None:
+    facts = Facts(names={}, inputs={"collect/late": {"$type": "datetime", "value": "6 o'clock on Mars"}})
+
+    with pytest.raises(ExpressionError, match=r"what 'collect' left under 'late' can't be read: .*marked as datetime"):
+        evaluate({"kind": "result", "task": "collect", "key": "late"}, facts)

@@ -323,5 +323,5 @@ class TestByHand:
             Variable.get("limit")
         with pytest.raises(errors.RefusedError, match="no task is running here"):
             context()
-        with pytest.raises(errors.RefusedError, match="nowhere to go"):
-            xcom.push("rows", 1)
+        with pytest.raises(errors.NotFoundError, match="nothing was pushed under 'rows'"):
+            xcom.pull("read", "rows")

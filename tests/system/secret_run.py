@@ -13,7 +13,7 @@ from pathlib import Path
 
 from joserfc.jwk import ECKey
 
-from leasehold_agent.host.encodings import encodings
+from leasehold.runtime.rules.encodings import encodings
 from leasehold_agent.identity.enrolment import load_key
 from leasehold_agent.identity.record import enrolled
 from tests.system.place import Place

@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
+from leasehold.runtime.rules.secret_answers import secrets_in
 from leasehold_agent.attempts.roster import Held
-from leasehold_agent.attempts.task_questions import api_path, content_route, methods_of, secrets_in
+from leasehold_agent.attempts.task_questions import api_path, content_route, methods_of
 from leasehold_agent.backoff import persist
 from leasehold_agent.errors import LeaseLostError, LinkError, LockedError, RefusedError
 from leasehold_agent.host.version import HOST_VERSION

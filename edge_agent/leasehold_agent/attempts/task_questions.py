@@ -1,15 +1,12 @@
-"""What a running task may ask that only the API can answer: which route it is, and what of the answer is a secret."""
+"""What a running task may ask that only the API can answer, and which route of the API that is."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import parse_qs, quote, unquote, urlencode
 
-_SENSITIVE = re.compile(r"pass|secret|token|key|credential|private|auth", re.IGNORECASE)
-_SHORTEST_UNNAMED = 8
-"""Under a name that says nothing, shorter texts are options (``require``, ``utf-8``), not secrets."""
 _ID_TOKEN = "/v1/id-token"  # noqa: S105 - a path
 
 
@@ -59,42 +56,6 @@ def _as_it_is(found: re.Match[str]) -> str | None:
 def _climbs(path: str) -> bool:
     return ".." in path.split("/")
 
-
-def secrets_in(path: str, body: object) -> list[str]:
-    """Return the texts of an answer that must never appear in the log."""
-    if not isinstance(body, dict):
-        return []
-    if path == _ID_TOKEN:
-        return _distinct(_texts(body.get("token"), is_sensitive=True))
-    referred = list(_texts(body.get("secrets"), is_sensitive=True)) if path.startswith(_MAY_REFER) else []
-    if path.startswith("/v1/connections/"):
-        password = body.get("password")
-        first = [password] if isinstance(password, str) else []
-        return _distinct([*first, *_texts(body.get("extra"), is_sensitive=False), *referred])
-    if path.startswith("/v1/variables/") and _SENSITIVE.search(unquote(path)):
-        return _distinct([*_texts(body.get("value"), is_sensitive=True), *referred])
-    return _distinct(referred)
-
-
-def _texts(value: object, *, is_sensitive: bool) -> Iterator[str]:
-    """Yield the texts inside a JSON value that are, or may well be, secrets."""
-    if isinstance(value, str):
-        if is_sensitive or len(value) >= _SHORTEST_UNNAMED:
-            yield value
-    elif isinstance(value, dict):
-        for name, part in value.items():
-            yield from _texts(part, is_sensitive=is_sensitive or bool(_SENSITIVE.search(str(name))))
-    elif isinstance(value, list):
-        for part in value:
-            yield from _texts(part, is_sensitive=is_sensitive)
-
-
-def _distinct(texts: Iterator[str] | list[str]) -> list[str]:
-    return [text for text in dict.fromkeys(texts) if text]
-
-
-_MAY_REFER = ("/v1/connections/", "/v1/variables/")
-"""What may hold references to secrets; the API names those that it looked up."""
 
 _QUESTIONS = (
     _Question(re.compile(r"/v1/connections/[^?#]+"), ("GET",), _as_it_is),

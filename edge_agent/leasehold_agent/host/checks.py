@@ -1,82 +1,25 @@
-"""What a task writes, checked: right JSON of the right shape, or a refusal that says what to change. Pure."""
+"""What a task and the agent send to a host, checked: by the rules it shares with hosts in tests, and its own."""
 
 from __future__ import annotations
 
-import json
-import re
 from typing import cast
 
-from leasehold_agent.host import instants
-from leasehold_agent.host.http_wire import RefusedRequestError
+from leasehold.runtime.rules.checks import MOST_SECONDS as MOST_SECONDS
+from leasehold.runtime.rules.checks import NAME as NAME
+from leasehold.runtime.rules.checks import Object as Object
+from leasehold.runtime.rules.checks import as_object as as_object
+from leasehold.runtime.rules.checks import at as at
+from leasehold.runtime.rules.checks import between as between
+from leasehold.runtime.rules.checks import finite as finite
+from leasehold.runtime.rules.checks import json_object as json_object
+from leasehold.runtime.rules.checks import json_text as json_text
+from leasehold.runtime.rules.checks import json_value as json_value
+from leasehold.runtime.rules.checks import key as key
+from leasehold.runtime.rules.checks import maybe_text as maybe_text
+from leasehold.runtime.rules.checks import shown as shown
+from leasehold.runtime.rules.refusals import RefusedRequestError
+from leasehold.runtime.rules.refusals import invalid as invalid
 from leasehold_agent.host.version import OLDEST_TASK_PROTOCOL, TASK_PROTOCOL
-
-Object = dict[str, object]
-
-MOST_SECONDS = 366 * 86400
-NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}")
-_KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-/:]{0,249}")
-
-
-def json_value(body: bytes) -> object:
-    """Return the JSON value of a body.
-
-    Raises:
-        RefusedRequestError: 400, if it is not JSON (``NaN`` and half characters are not).
-    """
-    try:
-        value: object = json.loads(body, parse_constant=_no_constant)
-    except RecursionError:
-        raise RefusedRequestError(400, "not_json", "the body is nested too deeply") from None
-    except ValueError as problem:
-        raise RefusedRequestError(400, "not_json", f"the body is not JSON: {problem}") from None
-    return value
-
-
-def json_object(body: bytes) -> Object:
-    """Return the JSON object of a body.
-
-    Raises:
-        RefusedRequestError: if it is something else.
-    """
-    return as_object(json_value(body), "the body")
-
-
-def as_object(value: object, name: str) -> Object:
-    """Return ``value`` if it is an object.
-
-    Raises:
-        RefusedRequestError: 422, if it is something else.
-    """
-    if not isinstance(value, dict):
-        raise invalid(f"{name} must be a JSON object")
-    return cast("Object", value)
-
-
-def json_text(value: object) -> bytes:
-    """Return compact JSON text.
-
-    Raises:
-        RefusedRequestError: 422, if it has something in it that JSON, or UTF-8, does not know.
-    """
-    try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-    except UnicodeEncodeError:
-        raise invalid("a text has half a character (a lone surrogate) in it: replace it before sending") from None
-    except ValueError:
-        raise invalid("a number is too large for JSON: send it as text") from None
-
-
-def key(text: str) -> str:
-    """Return ``text`` if it may be the key of an XCom or a variable.
-
-    Raises:
-        RefusedRequestError: 422, if not.
-    """
-    if not _KEY.fullmatch(text):
-        raise invalid(
-            f"{text[:80]!r} can't be a key: use letters, digits and _ . - / : (at most 250, the first a letter)"
-        )
-    return text
 
 
 def task_protocol(header: str | None) -> None:
@@ -102,46 +45,3 @@ def seconds(value: object, default: float) -> float:
     """Return a duration of a control message; ``default`` when it is none."""
     fits = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MOST_SECONDS
     return float(cast("float", value)) if fits else default
-
-
-def invalid(detail: str) -> RefusedRequestError:
-    """Return the refusal of a body or parameter of the wrong shape."""
-    return RefusedRequestError(422, "invalid_request", detail)
-
-
-def finite(value: object, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > 1.7e308 or value != value:
-        raise invalid(f"{name}: the value must be a finite number, not {shown(value)}")
-    return float(value)
-
-
-def between(value: object, name: str, least: float, most: float) -> float:
-    number = finite(value, name)
-    if not least <= number <= most:
-        raise invalid(f"{name} must be between {least} and {most}, not {shown(value)}")
-    return number
-
-
-def at(fields: Object) -> str:
-    given = fields.get("at")
-    if given is None:
-        return instants.now()
-    try:
-        return instants.normalised(str(given))
-    except (ValueError, OverflowError) as problem:
-        raise invalid(f"at must be an RFC 3339 time: {problem}") from None
-
-
-def maybe_text(fields: Object, name: str) -> str | None:
-    value = fields.get(name)
-    if value is not None and not isinstance(value, str):
-        raise invalid(f"{name} must be text, not {shown(value)}")
-    return value
-
-
-def shown(value: object) -> str:
-    return repr(value)[:80]
-
-
-def _no_constant(name: str) -> object:
-    raise invalid(f"{name} is no JSON number: send null, or leave it out")

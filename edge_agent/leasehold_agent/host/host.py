@@ -11,16 +11,17 @@ from dataclasses import asdict, replace
 from secrets import token_urlsafe
 from typing import cast
 
+from leasehold.runtime.rules.endings import Ending, Said, Stop, decide, shortened
+from leasehold.runtime.rules.masking import Secrets, SecretTooShortError
+from leasehold.runtime.rules.program_results import ResultCapture
 from leasehold_agent import fault_points
 from leasehold_agent.host import checks, instants
 from leasehold_agent.host.checks import Object
 from leasehold_agent.host.control import Control
 from leasehold_agent.host.deadline import Deadline
 from leasehold_agent.host.directory import AttemptDirectory
-from leasehold_agent.host.endings import Ending, Said, Stop, decide, shortened
 from leasehold_agent.host.launching import RefusedByPolicyError, environment, permitted, prepared, why_not_started
 from leasehold_agent.host.lease import HostLease
-from leasehold_agent.host.masking import Secrets, SecretTooShortError
 from leasehold_agent.host.output import Output
 from leasehold_agent.host.printed_result import keep_printed
 from leasehold_agent.host.spool import Spool
@@ -30,7 +31,6 @@ from leasehold_agent.host.task_process import TaskProcess
 from leasehold_agent.host.task_socket import TaskSocket
 from leasehold_agent.host.version import HOST_VERSION
 from leasehold_agent.runtimes.port import Launch, RuntimeMissingError, WorkRefusedError
-from leasehold_agent.runtimes.result import ResultCapture
 
 GRACE_S = 10.0
 """From SIGTERM to SIGKILL, unless whoever stops the task says otherwise."""

@@ -9,19 +9,13 @@ from dataclasses import dataclass, field
 from hmac import compare_digest
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from leasehold.runtime.rules.limits import LARGE_BODY as LARGE_BODY
+from leasehold.runtime.rules.limits import longest_body, too_large
+from leasehold.runtime.rules.refusals import REASONS
+from leasehold.runtime.rules.refusals import RefusedRequestError as RefusedRequestError
+
 HEAD_LIMIT = 32 * 1024
 """Bytes of request line and headers."""
-
-SMALL_BODY = 1024 * 1024
-LARGE_BODY = 64 * 1024 * 1024
-"""Bytes of a body: of most requests, and of a result or XCom."""
-
-_REASONS = {
-    200: "OK", 204: "No Content", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
-    405: "Method Not Allowed", 409: "Conflict", 413: "Content Too Large", 422: "Unprocessable Content",
-    426: "Upgrade Required", 431: "Request Header Fields Too Large", 500: "Internal Server Error",
-    503: "Service Unavailable",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,29 +45,10 @@ class Answer:
         return cls(status=status, body=json.dumps(value, ensure_ascii=False).encode())
 
 
-class RefusedRequestError(Exception):
-    """A request that gets a problem document (RFC 9457) instead of what it asked for.
-
-    Attributes:
-        status: The HTTP status.
-        code: One of ``leasehold_protocol.v1.problems.ProblemCode``.
-        closes: The connection can't go on: where the next request begins is unknown.
-    """
-
-    def __init__(self, status: int, code: str, detail: str, *, closes: bool = False) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.code = code
-        self.detail = detail
-        self.closes = closes
-
-    def answer(self) -> Answer:
-        """Return the problem document."""
-        title = _REASONS.get(self.status, "Error")
-        problem = {
-            "type": "about:blank", "title": title, "status": self.status, "code": self.code, "detail": self.detail,
-        }  # fmt: skip
-        return Answer(status=self.status, body=json.dumps(problem).encode(), media_type="application/problem+json")
+def refusal(problem: RefusedRequestError) -> Answer:
+    """Return the answer that a refusal is."""
+    body = json.dumps(problem.problem()).encode()
+    return Answer(status=problem.status, body=body, media_type="application/problem+json")
 
 
 async def read_request(
@@ -100,9 +75,9 @@ async def read_request(
     split = urlsplit(target)
     path = split.path
     length = _body_length(headers)
-    limit = LARGE_BODY if method == "PUT" and path.startswith(("/v1/xcoms/", "/v1/result")) else SMALL_BODY
+    limit = longest_body(method, path)
     if length is not None and length > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     if headers.get("expect", "").lower() == "100-continue" and length != 0:
         writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     body = await _read_chunks(reader, limit) if length is None else await reader.readexactly(length)
@@ -131,7 +106,7 @@ def authorise(headers: dict[str, str], secret: str) -> None:
 
 def render(answer: Answer, *, keep_alive: bool) -> bytes:
     """Return an answer as bytes."""
-    lines = [f"HTTP/1.1 {answer.status} {_REASONS.get(answer.status, 'Status')}"]
+    lines = [f"HTTP/1.1 {answer.status} {REASONS.get(answer.status, 'Status')}"]
     if answer.status != 204:
         lines += [f"Content-Type: {answer.media_type}", f"Content-Length: {len(answer.body)}"]
     if answer.status == 401:
@@ -192,7 +167,7 @@ async def _read_chunks(reader: asyncio.StreamReader, limit: int) -> bytes:
     while True:
         size = _chunk_size(await _line(reader))
         if len(body) + size > limit:
-            raise _too_large(limit)
+            raise too_large(limit)
         if size == 0:
             break
         body += await reader.readexactly(size)
@@ -223,10 +198,3 @@ async def _line(reader: asyncio.StreamReader) -> bytes:
 
 def _malformed(detail: str) -> RefusedRequestError:
     return RefusedRequestError(400, "invalid_request", detail, closes=True)
-
-
-def _too_large(limit: int) -> RefusedRequestError:
-    cure = "split it, or write it to a file that whoever needs it can reach"
-    return RefusedRequestError(
-        413, "body_too_large", f"the body is larger than {limit // 2**20} MiB: {cure}", closes=True
-    )

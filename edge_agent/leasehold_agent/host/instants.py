@@ -1,32 +1,13 @@
-"""Points in time as the attempt directory writes them: RFC 3339, UTC, microseconds."""
+"""Points in time: as the attempt directory writes them, and as a deadline is kept."""
 
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 
-
-def now() -> str:
-    """Return the current time, like ``2026-11-22T06:00:00.000001Z``."""
-    return _text(datetime.now(UTC))
-
-
-def normalised(text: str) -> str:
-    """Return an RFC 3339 instant in UTC.
-
-    Raises:
-        ValueError: if the text is no instant, or has no offset from UTC.
-    """
-    instant = datetime.fromisoformat(text)
-    if instant.tzinfo is None:
-        raise ValueError(f"{text!r} has no offset from UTC: add Z or +02:00")
-    return _text(instant.astimezone(UTC))
+from leasehold.runtime.rules.instants import normalised as normalised
+from leasehold.runtime.rules.instants import now as now
 
 
 def boottime() -> float:
     """Return seconds of CLOCK_BOOTTIME: counts suspended time, knows no clock jumps."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-def _text(instant: datetime) -> str:
-    return instant.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import cast
 from urllib.parse import quote
 
+from leasehold.runtime.rules import programs
 from leasehold_agent.host.allowed import program_refusal, resolved
 from leasehold_agent.host.checks import Object
 from leasehold_agent.host.directory import AttemptDirectory
@@ -75,9 +76,4 @@ def environment(launch: Launch, lease: HostLease, *, socket_path: str, secret: s
 
 def why_not_started(launch: Launch, problem: OSError | ValueError) -> str:
     """Return cause and cure for a person."""
-    program = launch.argv[0]
-    if isinstance(problem, FileNotFoundError):
-        return f"there is no program {program!r} on this site (PATH is {launch.env.get('PATH')}): install it there"
-    if isinstance(problem, PermissionError):
-        return f"the program {program!r} may not be executed by the agent's user: check its permissions"
-    return f"the program {program!r} could not be started: {problem}"
+    return programs.why_not_started(launch.argv[0], launch.env.get("PATH"), problem)

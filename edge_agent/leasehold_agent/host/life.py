@@ -11,11 +11,11 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
+from leasehold.runtime.rules.endings import LONGEST_MESSAGE
 from leasehold_agent.fault_points import reach
 from leasehold_agent.host import instants, linux, tree
 from leasehold_agent.host.checks import Object
 from leasehold_agent.host.directory import AttemptDirectory, EndingFile
-from leasehold_agent.host.endings import LONGEST_MESSAGE
 from leasehold_agent.host.host import Host
 from leasehold_agent.host.lease import LeaseUnreadableError, read_lease
 from leasehold_agent.host.version import HOST_VERSION

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+from leasehold.runtime.rules.masking import MaskedStream, Secrets
+from leasehold.runtime.rules.program_results import ResultCapture
 from leasehold_agent.host import instants
 from leasehold_agent.host.lines import Lines
-from leasehold_agent.host.masking import MaskedStream, Secrets
 from leasehold_agent.host.spool import Spool
-from leasehold_agent.runtimes.result import ResultCapture
 
 _HOLD_S = 1.0
 """How long an unfinished line (a prompt, a progress bar) is held before it is shown."""

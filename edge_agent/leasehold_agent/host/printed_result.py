@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
+from leasehold.runtime.rules.program_results import ResultCapture, ResultError
 from leasehold_agent.host.spool import DiskFullError, Spool, when_there_is_room
 from leasehold_agent.host.task_calls.xcoms import RESULT_KEY
-from leasehold_agent.runtimes.result import ResultCapture, ResultError
 
 PATIENCE_S = 600.0
 """How long a finished program's result waits for a full disk: its work is done, and what others deliver makes room."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from leasehold.runtime.rules import asking
+from leasehold.runtime.rules.masking import Secrets
 from leasehold_agent.host import checks
 from leasehold_agent.host.checks import Object
 from leasehold_agent.host.http_wire import Answer, RefusedRequestError, Request
 from leasehold_agent.host.lease import HostLease
-from leasehold_agent.host.masking import Secrets
 from leasehold_agent.host.spool import DiskFullError, Spool
 from leasehold_agent.host.task_calls.calls import Calls
 from leasehold_agent.host.task_calls.context import ContextCalls
@@ -52,9 +53,7 @@ class TaskApi:
             if request.path == path + rest and (rest or not path.endswith("/")):
                 _allow(request, *methods)
                 return await methods[request.method](rest, request)
-        raise RefusedRequestError(
-            404, "not_found", f"there is no {request.path} here; the calls are listed in the task protocol"
-        )
+        raise asking.no_such_call(request.path)
 
     async def _who_it_is(self, _: str, __: Request) -> Answer:
         return Answer.json(self._context())
@@ -62,6 +61,4 @@ class TaskApi:
 
 def _allow(request: Request, *methods: str) -> None:
     if request.method not in methods:
-        raise RefusedRequestError(
-            405, "method_not_allowed", f"{request.path} takes {', '.join(methods)}, not {request.method}"
-        )
+        raise asking.wrong_method(request.path, request.method, *methods)

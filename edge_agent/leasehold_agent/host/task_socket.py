@@ -8,7 +8,15 @@ import socket
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from leasehold_agent.host.http_wire import HEAD_LIMIT, Answer, RefusedRequestError, Request, read_request, render
+from leasehold_agent.host.http_wire import (
+    HEAD_LIMIT,
+    Answer,
+    RefusedRequestError,
+    Request,
+    read_request,
+    refusal,
+    render,
+)
 
 _BACKLOG = 1024
 """Connections that the system keeps until they are taken; what comes beyond fails in most languages with EAGAIN."""
@@ -47,7 +55,7 @@ class TaskSocket:
         try:
             if not await self._place():
                 detail = f"more than {_MOST_CONNECTIONS} requests wait for answers at once: ask for less at a time"
-                writer.write(render(RefusedRequestError(503, "unavailable", detail).answer(), keep_alive=False))
+                writer.write(render(refusal(RefusedRequestError(503, "unavailable", detail)), keep_alive=False))
                 await _discard(reader)
                 return
             try:
@@ -83,8 +91,8 @@ class TaskSocket:
             if request is None:
                 return False
             answer, keep_alive = await self._answered(request)
-        except RefusedRequestError as refusal:
-            writer.write(render(refusal.answer(), keep_alive=False))
+        except RefusedRequestError as refused:
+            writer.write(render(refusal(refused), keep_alive=False))
             await _discard(reader)
             return False
         keep_alive = keep_alive and not self._places.locked()  # others wait for the place
@@ -96,13 +104,12 @@ class TaskSocket:
     async def _answered(self, request: Request) -> tuple[Answer, bool]:
         try:
             return await self._answer(request), request.keep_alive
-        except RefusedRequestError as refusal:
-            return refusal.answer(), request.keep_alive and not refusal.closes
+        except RefusedRequestError as refused:
+            return refusal(refused), request.keep_alive and not refused.closes
         except (OSError, ValueError, TypeError, KeyError, RecursionError) as problem:
             # A mistake of ours, or a broken disk: the task gets an answer it can act on, the host lives on.
-            return RefusedRequestError(
-                500, "internal", f"the attempt host failed at this request: {problem!r}"
-            ).answer(), True
+            detail = f"the attempt host failed at this request: {problem!r}"
+            return refusal(RefusedRequestError(500, "internal", detail)), True
 
 
 async def _discard(reader: asyncio.StreamReader) -> None:

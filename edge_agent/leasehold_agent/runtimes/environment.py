@@ -1,20 +1,11 @@
-"""The environment of a task: an allow-list, so that nothing of the agent's own leaks into it."""
+"""The environment of a task at its place."""
 
 from __future__ import annotations
 
+from leasehold.runtime.rules import programs
 from leasehold_agent.runtimes.port import Place
-
-_PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "LANG", "LANGUAGE", "TZ")
-_DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
 def clean_environment(place: Place) -> dict[str, str]:
-    """Return the variables every task gets: PATH and LD_LIBRARY_PATH, HOME, TMPDIR, the locale and the time zone."""
-    given = place.surroundings
-    passed = {name: value for name, value in given.items() if name in _PASSED_ON or name.startswith("LC_")}
-    return {
-        "PATH": _DEFAULT_PATH,
-        **passed,
-        "HOME": place.work_dir,
-        "TMPDIR": place.temporary_dir,
-    }
+    """Return the variables every task gets."""
+    return programs.clean_environment(place.surroundings, home=place.work_dir, temporary=place.temporary_dir)

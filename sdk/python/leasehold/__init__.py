@@ -9,7 +9,7 @@ __version__ = "0.1.0"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from leasehold import errors
+    from leasehold import errors, testing
     from leasehold.authoring.dags import dag
     from leasehold.authoring.graph import chain
     from leasehold.authoring.programs import program, shell
@@ -41,6 +41,7 @@ __all__ = [
     "program",
     "shell",
     "task",
+    "testing",
     "xcom",
 ]
 
@@ -48,6 +49,7 @@ _MODULES = {
     "errors": "leasehold.errors",
     "log": "leasehold.runtime.log",
     "metrics": "leasehold.runtime.metrics",
+    "testing": "leasehold.testing",
     "xcom": "leasehold.runtime.xcom",
 }
 

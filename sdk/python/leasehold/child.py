@@ -82,7 +82,16 @@ def _work(context: Mapping[str, Any], facts: Facts) -> object:
         BaseException: whatever the author's code raises.
     """
     work: Mapping[str, Any] = context["work"]
-    function = _function(work["module"], work["function"])
+    return call(_function(work["module"], work["function"]), work, facts)
+
+
+def call(function: Callable[..., object], work: Mapping[str, Any], facts: Facts) -> object:
+    """Call a task's function with its arguments and return what it returns in the end.
+
+    Raises:
+        ExpressionError: if an argument can't be worked out.
+        BaseException: whatever the author's code raises.
+    """
     args = [evaluate(expression, facts) for expression in work.get("args", ())]
     kwargs = {name: evaluate(expression, facts) for name, expression in work.get("kwargs", {}).items()}
     result: Any = function(*args, **kwargs)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leasehold_agent.host.masking import MASK, MaskedStream, Secrets, SecretTooShortError
+from leasehold.runtime.rules.masking import MASK, MaskedStream, Secrets, SecretTooShortError
 
 SECRETS = st.text(st.characters(codec="utf-8"), min_size=4, max_size=24).filter(lambda text: len(text.strip()) >= 4)
 BYTES = st.binary(max_size=40)

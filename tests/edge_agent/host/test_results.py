@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leasehold_agent.runtimes.result import LONGEST_RESULT, ResultCapture, ResultError
+from leasehold.runtime.rules.program_results import LONGEST_RESULT, ResultCapture, ResultError
 
 
 def captured(kind: str, *pieces: bytes) -> object:

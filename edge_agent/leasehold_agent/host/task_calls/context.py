@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from leasehold_agent.host import checks
-from leasehold_agent.host.http_wire import Answer, RefusedRequestError, Request
+from leasehold.runtime.rules.asking import audience, undeclared
+from leasehold.runtime.rules.written_values import written_value
+from leasehold_agent.host.http_wire import Answer, Request
 from leasehold_agent.host.lease import HostLease
 from leasehold_agent.host.task_calls.calls import Calls
 from leasehold_agent.host.task_calls.forwarding import forward
 from leasehold_agent.host.task_calls.notes import Notes
-from leasehold_agent.host.task_calls.values import written_value
-
-_AUDIENCE = re.compile(r"[!#-\[\]-~]{1,255}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +32,12 @@ class ContextCalls:
 
     async def _connection(self, name: str, request: Request) -> Answer:
         if name not in self.lease.connections:
-            raise self._undeclared("connection", name)
+            raise undeclared(self.lease.task, "connection", name)
         return await forward(self.notes, request, f"/v1/connections/{quote(name, safe='')}")
 
     async def _variable(self, name: str, request: Request) -> Answer:
         if name not in self.lease.variables:
-            raise self._undeclared("variable", name)
+            raise undeclared(self.lease.task, "variable", name)
         body = None
         if request.method == "PUT":
             body = {"value": json.loads(written_value(request.body))}
@@ -48,21 +45,3 @@ class ContextCalls:
 
     async def _id_token(self, _: str, request: Request) -> Answer:
         return await forward(self.notes, request, "/v1/id-token", {"audience": audience(request.body)})
-
-    def _undeclared(self, kind: str, name: str) -> RefusedRequestError:
-        cure = f'add {kind}s=["{name}"] to the task and deploy again'
-        return RefusedRequestError(
-            403, "not_declared", f"task {self.lease.task} did not declare {kind} {name!r}: {cure}"
-        )
-
-
-def audience(body: bytes) -> str:
-    """Return whom an identity token shall be for.
-
-    Raises:
-        RefusedRequestError: if the body does not say.
-    """
-    value = checks.json_object(body).get("audience")
-    if not isinstance(value, str) or not _AUDIENCE.fullmatch(value):
-        raise checks.invalid('the body must be {"audience": "…"}: 1 to 255 ASCII letters and signs, no space, " or \\')
-    return value

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 
-from leasehold_agent.host import checks
+from leasehold.runtime.rules.asking import READ_WAIT_S, api_out_of_reach, wait_s
 from leasehold_agent.host.checks import Object
 from leasehold_agent.host.http_wire import Answer, RefusedRequestError, Request
 from leasehold_agent.host.task_calls.notes import Notes
 
-READ_WAIT_S = 60.0
-"""How long a read waits for the API when the task does not say (``Leasehold-Wait``)."""
 DISK_WAIT_S = 45.0
 """How long a write waits for a full disk: less than its client's own patience, so that it hears why."""
 
@@ -27,27 +24,8 @@ async def forward(notes: Notes, request: Request, path: str, body: object = None
     try:
         found = await asyncio.wait_for(notes.ask(request.method, path, body), limit_s)
     except TimeoutError:
-        cure = "try again later, or wait longer with the header Leasehold-Wait: <seconds>"
-        detail = f"the API could not be asked within {limit_s:g} s (an outage, or the agent restarts): {cure}"
-        raise RefusedRequestError(503, "unavailable", detail) from None
+        raise api_out_of_reach(limit_s) from None
     return _answer(found)
-
-
-def wait_s(header: str | None, default: float) -> float:
-    """Return how long a read may wait for the API (header ``Leasehold-Wait``, seconds).
-
-    Raises:
-        RefusedRequestError: 422, if it is no such number.
-    """
-    if header is None:
-        return default
-    try:
-        seconds = float(header)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds <= checks.MOST_SECONDS:
-        raise checks.invalid(f"Leasehold-Wait must be seconds, not {checks.shown(header)}")
-    return seconds
 
 
 def _answer(found: Object) -> Answer:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from leasehold.runtime.rules.endings import Said
 from leasehold_agent.host.checks import Object
-from leasehold_agent.host.endings import Said
 
 
 class Notes(Protocol):

@@ -52,6 +52,18 @@ class Dag(_Signed["P"]):
     def __call__(self, *_args: P.args, **_kwargs: P.kwargs) -> None:
         """Do nothing: Airflow's habit of calling the DAG at the end of the file is welcome, and needless."""
 
+    def run_here(self, *args: P.args, **params: P.kwargs) -> Any:
+        """Run the whole DAG in this process, by hand: ``if __name__ == "__main__": sensor_report.run_here()``.
+
+        Connections and variables come from the environment and ``leasehold.toml``; a failed run ends with exit code 1.
+        Returns a ``leasehold.testing.RunResult``.
+        """
+        import leasehold
+
+        if args:
+            raise TypeError(f"the parameters of a run have names: {self.name}.run_here(day=…)")
+        return leasehold.testing.run_here(self, params)
+
     def __repr__(self) -> str:
         return f"<dag {self.name}>"
 

@@ -105,7 +105,7 @@ def _default(dag: Dag[...], name: str, default: object, schema: Schema) -> objec
         value = plain(default, name)
     except ValueNotSupportedError as problem:
         raise AuthoringError(f"the default of a parameter: {problem}", _CURE, place=dag.place) from None
-    if not _fits(value, schema):
+    if not fits(value, schema):
         wanted = schema.get("type") or schema.get("enum") or "another type"
         raise AuthoringError(
             f"the default of the parameter {name!r} is {default!r}, but its type says {wanted}",
@@ -126,11 +126,12 @@ _PYTHON: dict[str, tuple[type, ...]] = {
 }
 
 
-def _fits(value: object, schema: Schema) -> bool:
+def fits(value: object, schema: Schema) -> bool:
+    """Return whether ``value`` is what a schema of ours describes."""
     if "enum" in schema:
         return value in schema["enum"]
     if "anyOf" in schema:
-        return any(_fits(value, option) for option in schema["anyOf"])
+        return any(fits(value, option) for option in schema["anyOf"])
     if "type" not in schema:
         return True
     if isinstance(value, bool):
@@ -138,7 +139,7 @@ def _fits(value: object, schema: Schema) -> bool:
     if not isinstance(value, _PYTHON[schema["type"]]):
         return False
     if isinstance(value, list):
-        return all(_fits(item, schema.get("items", {})) for item in value)
+        return all(fits(item, schema.get("items", {})) for item in value)
     if isinstance(value, dict):
-        return all(_fits(item, schema.get("additionalProperties", {})) for item in value.values())
+        return all(fits(item, schema.get("additionalProperties", {})) for item in value.values())
     return True

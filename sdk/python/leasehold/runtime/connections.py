@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
-from leasehold.errors import NotFoundError
-from leasehold.runtime.host import current_host
+from leasehold.runtime.host import host_or_outside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,7 +52,8 @@ class Connection:
     def get(cls, id: str, *, wait: float | str | timedelta | None = None) -> Self:  # noqa: A002 - as the field
         """Return the connection ``id``, which the task declared with ``connections=[…]``.
 
-        In a script run by hand it comes from the environment: ``LEASEHOLD_CONN_<ID>``, as a URI.
+        In a script run by hand it comes from the environment (``LEASEHOLD_CONN_<ID>``, a URI or JSON), or from a file
+        ``leasehold.toml`` beside the script or above it.
 
         Args:
             id: The connection's name.
@@ -69,12 +67,7 @@ class Connection:
         """
         from leasehold.runtime.wire import quote
 
-        if host := current_host():
-            return cls._from_answer(id, host.read(f"/v1/connections/{quote(id)}", wait))
-        name = f"LEASEHOLD_CONN_{environment_name(id)}"
-        if name not in os.environ:
-            raise NotFoundError(f"no task is running here, and {name} is not set: put the connection's URI there")
-        return cls.from_uri(os.environ[name], id=id)
+        return cls._from_answer(id, host_or_outside().read(f"/v1/connections/{quote(id)}", wait))
 
     @classmethod
     def from_uri(cls, uri: str, *, id: str = "") -> Self:  # noqa: A002 - as the field
@@ -129,8 +122,3 @@ class Connection:
             if getattr(self, name) is not None
         ]
         return f"Connection({', '.join(shown)})"
-
-
-def environment_name(name: str) -> str:
-    """Return the part of an environment variable's name that stands for ``name``: upper case, ``_`` for the rest."""
-    return "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in name).upper()

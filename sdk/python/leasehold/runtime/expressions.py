@@ -193,7 +193,11 @@ def _is_quoted(name: str) -> bool:
 def _result(task: str, key: str, facts: Facts) -> object:
     name = f"{task}/{key}"
     if name in facts.inputs:
-        return decode(facts.inputs[name])
+        try:
+            return decode(facts.inputs[name])
+        except ValueError as problem:
+            cure = f"{task!r} has to write plain JSON, or what docs/reference/task-protocol.md says of that tag"
+            raise ExpressionError(f"what {task!r} left under {key!r} can't be read: {problem}. {cure}") from None
     if key == RESULT_KEY:
         return None  # a task that returned nothing pushed nothing
     raise ExpressionError(f"task {task!r} did not push {key!r}: call xcom.push({key!r}, …) in it on every way through")

@@ -1,6 +1,7 @@
 """The attempt host, as a task sees it: one call per thing to ask or tell, problems turned into errors.
 
-Without ``LEASEHOLD_TASK_URL`` there is no host: the script is run by hand, and each module says what it does then.
+Without ``LEASEHOLD_TASK_URL`` there is no host: the script is run by hand, and ``leasehold.runtime.outside`` stands in.
+In a test a host in memory does (``leasehold.testing``).
 """
 
 from __future__ import annotations
@@ -21,6 +22,22 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import timedelta
+    from types import TracebackType
+    from typing import Protocol
+
+    class Line(Protocol):
+        """The way to a host: a ``Wire`` to its socket, or the host itself when it is in memory."""
+
+        def request(
+            self, method: str, path: str, body: bytes = b"", *, timeout_s: float, wait_s: float | None = None
+        ) -> tuple[int, bytes]:
+            """Send one request and return (status, body)."""
+            ...
+
+        def close(self) -> None:
+            """Close what is idle."""
+            ...
+
 
 WRITE_TIMEOUT_S = 60.0
 """A write ends on the host's disk: a minute without an answer means that the disk or the host is gone."""
@@ -42,8 +59,8 @@ _BY_STATUS: dict[int, type[LeaseholdError]] = {404: NotFoundError, 503: Unavaila
 class Host:
     """The attempt host of this task."""
 
-    def __init__(self, url: str, secret: str) -> None:
-        self._wire = Wire(url, secret)
+    def __init__(self, line: Line) -> None:
+        self._wire = line
 
     def read(self, path: str, wait: float | str | timedelta | None = None) -> Mapping[str, object]:
         """Return the JSON object at ``path``.
@@ -111,14 +128,27 @@ class Host:
 
 def current_host() -> Host | None:
     """Return the attempt host of this process, or None when the script is run by hand."""
+    if _in_memory and _in_memory[-1].process == os.getpid():
+        return _in_memory[-1].host
     url = os.environ.get("LEASEHOLD_TASK_URL")
     if not url:
         return None
     secret = os.environ.get("LEASEHOLD_TASK_SECRET", "")
     if (url, secret) not in _hosts:
         hang_up()
-        _hosts[url, secret] = Host(url, secret)
+        _hosts[url, secret] = Host(Wire(url, secret))
     return _hosts[url, secret]
+
+
+def host_or_outside() -> Host:
+    """Return the attempt host of this process, or what stands in for one when the script is run by hand."""
+    if host := current_host():
+        return host
+    if not _outside:
+        from leasehold.runtime.outside.stand_in import stand_in
+
+        _outside.append(Host(stand_in()))
+    return _outside[0]
 
 
 def hang_up() -> None:
@@ -126,9 +156,32 @@ def hang_up() -> None:
     while _hosts:
         _, host = _hosts.popitem()
         host.close()
+    _outside.clear()
+
+
+class InMemory:
+    """Makes a host in memory the one of this process, for the length of a ``with`` block.
+
+    A child that the block forks is not reached: what it told would stay in its own memory. It goes by the environment.
+    """
+
+    def __init__(self, line: Line) -> None:
+        self.host = Host(line)
+        self.process = os.getpid()
+
+    def __enter__(self) -> Host:
+        _in_memory.append(self)
+        return self.host
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _in_memory.remove(self)
 
 
 _hosts: dict[tuple[str, str], Host] = {}  # one at most
+_in_memory: list[InMemory] = []
+_outside: list[Host] = []  # one at most
 
 
 def _json(text: bytes) -> object:

@@ -15,7 +15,7 @@ from leasehold.runtime.host import Host
 from leasehold.runtime.values import ValueNotSupportedError
 
 _LONGEST = 4000
-_OURS = str(PurePath(leasehold.__file__).parent)
+OUR_FOLDER = str(PurePath(leasehold.__file__).parent)
 
 
 def report(host: Host, problem: BaseException, bundle: str) -> int:
@@ -74,7 +74,7 @@ def _from(trace: TracebackType | None, folder: str) -> TracebackType | None:
 
 def _outside(trace: TracebackType | None) -> TracebackType | None:
     """Return a traceback without the leading frames that are ours or the import system's."""
-    while trace and trace.tb_frame.f_code.co_filename.startswith((_OURS, "<frozen importlib")):
+    while trace and trace.tb_frame.f_code.co_filename.startswith((OUR_FOLDER, "<frozen importlib")):
         trace = trace.tb_next
     return trace
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
-from leasehold.errors import NotFoundError, RefusedError
-from leasehold.runtime.host import current_host
+from leasehold.errors import NotFoundError
+from leasehold.runtime.host import host_or_outside
 from leasehold.runtime.values import decode, encode
 from leasehold.runtime.wire import quote
 
@@ -24,7 +22,8 @@ class Variable:
     def get(key: str, default: object = _NOTHING, *, wait: float | str | timedelta | None = None) -> Any:
         """Return the value of ``key``, or ``default`` when there is no such variable.
 
-        In a script run by hand it comes from the environment: ``LEASEHOLD_VAR_<KEY>``, as JSON or plain text.
+        In a script run by hand it comes from the environment (``LEASEHOLD_VAR_<KEY>``, as JSON or plain text), or from
+        a file ``leasehold.toml`` beside the script or above it; what was set is kept in memory.
 
         Args:
             key: The variable's key.
@@ -37,9 +36,7 @@ class Variable:
             UnavailableError: if the API stayed out of reach for longer than ``wait``.
         """
         try:
-            if host := current_host():
-                return decode(host.read(f"/v1/variables/{quote(key)}", wait).get("value"))
-            return _from_environment(key)
+            return decode(host_or_outside().read(f"/v1/variables/{quote(key)}", wait).get("value"))
         except NotFoundError:
             if default is _NOTHING:
                 raise
@@ -53,9 +50,8 @@ class Variable:
             ValueNotSupportedError: if the value can't be stored.
             UndeclaredError: if the task did not declare the variable.
         """
-        if host := current_host():
-            return host.write("PUT", f"/v1/variables/{quote(key)}", {"value": encode(value, f"Variable {key!r}")})
-        raise RefusedError(f"no task is running here, so that Variable.set({key!r}, …) has nowhere to go")
+        body = {"value": encode(value, f"Variable {key!r}")}
+        host_or_outside().write("PUT", f"/v1/variables/{quote(key)}", body)
 
     @staticmethod
     def delete(key: str) -> None:
@@ -65,20 +61,4 @@ class Variable:
             UndeclaredError: if the task did not declare it.
             NotFoundError: if it does not exist.
         """
-        if host := current_host():
-            return host.write("DELETE", f"/v1/variables/{quote(key)}")
-        raise RefusedError(f"no task is running here, so that Variable.delete({key!r}) has nothing to delete")
-
-
-def _from_environment(key: str) -> object:
-    import json
-
-    from leasehold.runtime.connections import environment_name
-
-    name = f"LEASEHOLD_VAR_{environment_name(key)}"
-    if name not in os.environ:
-        raise NotFoundError(f"no task is running here, and {name} is not set: put the variable's value there")
-    try:
-        return decode(json.loads(os.environ[name]))
-    except ValueError:
-        return os.environ[name]
+        host_or_outside().write("DELETE", f"/v1/variables/{quote(key)}")

@@ -6,7 +6,8 @@ import contextlib
 import json
 import re
 
-from leasehold_agent.host import checks
+from leasehold.runtime.rules import checks
+from leasehold.runtime.rules.refusals import invalid
 
 _MANY_DIGITS = re.compile(rb"[0-9]{19}")
 _SMALLEST, _LARGEST = -(2**63), 2**64 - 1
@@ -22,14 +23,14 @@ def written_value(body: bytes) -> bytes:
         _refuse_huge_numbers(body)
     fields = checks.json_object(body)
     if "value" not in fields:
-        raise checks.invalid('the body must be {"value": …}')
+        raise invalid('the body must be {"value": …}')
     return checks.json_text(fields["value"])
 
 
 def _refuse_huge_numbers(body: bytes) -> None:
     def whole(digits: str) -> int:
         if len(digits) > 20 or not _SMALLEST <= int(digits) <= _LARGEST:
-            raise checks.invalid(f"{digits[:24]}… is a whole number of more than 64 bits: send it as text")
+            raise invalid(f"{digits[:24]}… is a whole number of more than 64 bits: send it as text")
         return int(digits)
 
     with contextlib.suppress(ValueError, RecursionError):  # what is wrong otherwise is said by who reads it next

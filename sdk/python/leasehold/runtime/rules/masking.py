@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from leasehold_agent.host.encodings import SHORTEST_SECRET, encodings
+from leasehold.runtime.rules.encodings import SHORTEST_SECRET, encodings
 
 MASK = b"***"
 

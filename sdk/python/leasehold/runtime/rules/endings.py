@@ -7,7 +7,12 @@ import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from leasehold.runtime.rules import checks
+from leasehold.runtime.rules.refusals import invalid
+
 LONGEST_MESSAGE = 4000
+ENDING_KINDS = ("success", "failed", "failed_for_good", "skipped", "retry")
+"""What a task may say of its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +43,23 @@ class Said:
     kind: str
     message: str | None = None
     retry_after_s: float | None = None
+
+
+def said(body: bytes) -> Said:
+    """Return an ``EndingWrite``.
+
+    Raises:
+        RefusedRequestError: 422, if the body is none.
+    """
+    fields = checks.json_object(body)
+    kind, after = fields.get("kind"), fields.get("retry_after_s")
+    if kind not in ENDING_KINDS:
+        raise invalid(f"kind must be one of {', '.join(ENDING_KINDS)}, not {checks.shown(kind)}")
+    return Said(
+        kind=str(kind),
+        message=checks.maybe_text(fields, "message"),
+        retry_after_s=None if after is None else checks.between(after, "retry_after_s", 0, checks.MOST_SECONDS),
+    )
 
 
 def decide(*, wait_status: int, stop: Stop | None, said: Said | None, result_problem: str | None) -> Ending:

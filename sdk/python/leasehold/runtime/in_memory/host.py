@@ -1,0 +1,221 @@
+"""The host of one task, in memory: takes requests as a task's socket does and answers them by the same rules."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from urllib.parse import parse_qsl, unquote
+
+from leasehold.errors import LeaseholdError, UndeclaredError
+from leasehold.runtime.in_memory.given import FIELDS, Given, refusal
+from leasehold.runtime.in_memory.told import LogRecord, Metric, Told
+from leasehold.runtime.rules import asking, checks, telling
+from leasehold.runtime.rules.endings import said
+from leasehold.runtime.rules.limits import longest_body, too_large
+from leasehold.runtime.rules.masking import SecretTooShortError
+from leasehold.runtime.rules.refusals import RefusedRequestError
+from leasehold.runtime.rules.secret_answers import secrets_in
+from leasehold.runtime.rules.written_values import written_value
+
+RESULT_KEY = "return_value"
+
+Query = Mapping[str, str]
+Answer = Mapping[str, object] | None
+"""A JSON object, or nothing: 204."""
+
+
+class LocalHost:
+    """An attempt host without an attempt: no directory, no agent, no API.
+
+    ``leasehold.runtime.host.Host`` leads to it as it leads to a socket, with ``request``.
+
+    Attributes:
+        told: What the task has told so far.
+    """
+
+    def __init__(
+        self,
+        given: Given,
+        *,
+        context: Mapping[str, object] | None,
+        upstream: Collection[str] = (),
+        id_tokens: Collection[str] | None = None,
+        told: Told | None = None,
+    ) -> None:
+        """Make a host.
+
+        Args:
+            given: What the API would answer.
+            context: The task's ``TaskContext``, as JSON; None where no task is running, which declares nothing and
+                may ask for anything.
+            upstream: The tasks that this one waits for.
+            id_tokens: The audiences that it declared; None: any.
+            told: Where to keep what the task tells.
+        """
+        self.told = told or Told()
+        self._given = given
+        self._context = context
+        self._upstream = upstream
+        self._id_tokens = id_tokens
+        self._turn = threading.RLock()
+        self._calls: dict[str, dict[str, Callable[[str, Query, bytes], Answer]]] = {
+            "/v1/context": {"GET": self._who_it_is},
+            "/v1/connections/": {"GET": self._connection},
+            "/v1/variables/": {"GET": self._variable, "PUT": self._set_variable, "DELETE": self._delete_variable},
+            "/v1/id-token": {"POST": self._id_token},
+            "/v1/result": {"PUT": self._result},
+            "/v1/xcoms/": {"GET": self._read_xcom, "PUT": self._write_xcom},
+            "/v1/heartbeat": {"POST": self._heartbeat},
+            "/v1/metrics": {"POST": self._metrics},
+            "/v1/log": {"POST": self._log},
+            "/v1/mask": {"POST": self._mask},
+            "/v1/ending": {"PUT": self._ending},
+        }
+
+    @property
+    def task(self) -> str:
+        """The task's id; empty where none is running."""
+        return str((self._context or {}).get("task", ""))
+
+    def request(
+        self, method: str, path: str, body: bytes = b"", *, timeout_s: float = 0.0, wait_s: float | None = None
+    ) -> tuple[int, bytes]:
+        """Answer one request of the task protocol with (status, body). Nothing is ever waited for.
+
+        Args:
+            method: The HTTP method.
+            path: The path, percent-encoded, with its query.
+            body: JSON text, or nothing.
+            timeout_s: Not used: the answer is there at once.
+            wait_s: How long the task would wait for the API.
+        """
+        del timeout_s
+        try:
+            with self._turn:
+                answer = self._answer(method, path, body)
+                self._mask_secrets_of(path, answer)
+        except RefusedRequestError as refused:
+            return _problem(refused)
+        except LeaseholdError as problem:
+            return _problem(refusal(problem, asking.READ_WAIT_S if wait_s is None else wait_s))
+        return (204, b"") if answer is None else (200, json.dumps(answer, ensure_ascii=False).encode())
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _answer(self, method: str, target: str, body: bytes) -> Answer:
+        quoted, _, query = target.partition("?")
+        path = unquote(quoted)
+        limit = longest_body(method, quoted)
+        if len(body) > limit:
+            raise too_large(limit)
+        for known, methods in self._calls.items():
+            rest = path.removeprefix(known) if known.endswith("/") else ""
+            if path == known + rest and (rest or not known.endswith("/")):
+                if method not in methods:
+                    raise asking.wrong_method(path, method, *methods)
+                return methods[method](rest, dict(parse_qsl(query, keep_blank_values=True)), body)
+        raise asking.no_such_call(path)
+
+    def _who_it_is(self, _: str, __: Query, ___: bytes) -> Answer:
+        if self._context is None:
+            detail = "no task is running here, so that there is no context: pass in what the code needs"
+            raise RefusedRequestError(422, "invalid_request", detail)
+        return self._context
+
+    def _connection(self, name: str, _: Query, __: bytes) -> Answer:
+        self._check_declared("connection", name)
+        fields = self._given.connection(name)
+        return {"id": name, **{field: fields.get(field) for field in FIELDS}, "extra": fields.get("extra") or {}}
+
+    def _variable(self, key: str, _: Query, __: bytes) -> Answer:
+        self._check_declared("variable", key)
+        return {"key": key, "value": self._given.variable(key)}
+
+    def _set_variable(self, key: str, _: Query, body: bytes) -> Answer:
+        self._check_declared("variable", key)
+        self._given.set_variable(key, json.loads(written_value(body)))
+        return None
+
+    def _delete_variable(self, key: str, _: Query, __: bytes) -> Answer:
+        self._check_declared("variable", key)
+        self._given.delete_variable(key)
+        return None
+
+    def _id_token(self, _: str, __: Query, body: bytes) -> Answer:
+        audience = asking.audience(body)
+        if self._id_tokens is not None and audience not in self._id_tokens:
+            raise UndeclaredError(
+                f'task {self.task} did not declare the audience {audience!r}: add id_tokens=["{audience}"] to the task'
+            )
+        token = self._given.id_token(audience)
+        return {"token": token, "audience": audience, "expires_at": "2100-01-01T00:00:00Z"}
+
+    def _result(self, _: str, __: Query, body: bytes) -> Answer:
+        self.told.xcoms[RESULT_KEY] = written_value(body)
+        return None
+
+    def _write_xcom(self, key: str, _: Query, body: bytes) -> Answer:
+        self.told.xcoms[checks.key(key)] = written_value(body)
+        return None
+
+    def _read_xcom(self, key: str, query: Query, _: bytes) -> Answer:
+        task, index = query.get("task", self.task), asking.map_index(query.get("map_index"))
+        own = -1 if self._context is None else self._context.get("map_index", -1)
+        if task == self.task and index in (None, own):
+            if checks.key(key) not in self.told.xcoms:
+                raise asking.not_written(key)
+            value: object = json.loads(self.told.xcoms[key])
+        elif self._context is not None and task != self.task and task not in self._upstream:
+            raise asking.not_upstream(task, self.task)
+        else:
+            value = self._given.xcom(task, key, -1 if index is None else index)
+        size = len(checks.json_text(value))
+        index = -1 if index is None else index
+        return {"task": task, "map_index": index, "key": key, "size": size, "value": value, "inline": True}
+
+    def _heartbeat(self, _: str, __: Query, body: bytes) -> Answer:
+        self.told.progress, note = telling.heartbeat(body)
+        self.told.note = None if note is None else self.told.secrets.mask(note)
+        return None
+
+    def _metrics(self, _: str, __: Query, body: bytes) -> Answer:
+        points = [telling.metric(value) for value in telling.one_or_more(body)]
+        for point in points:
+            point["tags"] = self.told.secrets.mask_json(point["tags"])
+        self.told.metrics.extend([Metric(**point) for point in points])  # type: ignore[arg-type]  # just checked
+        return None
+
+    def _log(self, _: str, __: Query, body: bytes) -> Answer:
+        mask = self.told.secrets
+        for at, level, message, fields in [telling.log_record(value) for value in telling.one_or_more(body)]:
+            shown = mask.mask_json(fields)
+            facts = shown if isinstance(shown, dict) else {}
+            self.told.log.append(LogRecord(at=at, level=level, message=mask.mask(message), fields=facts))
+        return None
+
+    def _mask(self, _: str, __: Query, body: bytes) -> Answer:
+        telling.add_secret(body, self.told.secrets)
+        return None
+
+    def _ending(self, _: str, __: Query, body: bytes) -> Answer:
+        self.told.said = said(body)
+        return None
+
+    def _mask_secrets_of(self, path: str, answer: Answer) -> None:
+        for secret in secrets_in(path, answer):
+            with suppress(SecretTooShortError, UnicodeEncodeError):
+                self.told.secrets.add(secret)
+
+    def _check_declared(self, kind: str, name: str) -> None:
+        if self._context is None:
+            return
+        declared = self._context.get(f"{kind}s")
+        if not isinstance(declared, list | tuple) or name not in declared:
+            raise asking.undeclared(self.task, kind, name)
+
+
+def _problem(refused: RefusedRequestError) -> tuple[int, bytes]:
+    return refused.status, json.dumps(refused.problem()).encode()

@@ -1,0 +1,53 @@
+"""The rules of a run in one process are the API's."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from leasehold.runtime.rules.endings import ENDING_KINDS, Ending
+from leasehold.testing import flow
+from leasehold_api.runs.endings import Effort, judge
+from leasehold_api.runs.flow import UNSUCCESSFUL, final_run_state, state_after_upstream
+from leasehold_protocol.v1.leases import EndingKind
+from leasehold_protocol.v1.manifest import TriggerRule
+from leasehold_protocol.v1.runs import TaskState
+
+FINAL = ("success", "failed", "skipped", "upstream_failed")
+
+
+@pytest.mark.parametrize("rule", list(TriggerRule))
+def test_a_task_may_run_when_the_api_says_so(rule: TriggerRule) -> None:
+    for states in (*product(FINAL, repeat=3), *product(FINAL, repeat=2), ()):
+        failures = sum(TaskState(state) in UNSUCCESSFUL for state in states)
+        skips = states.count("skipped")
+
+        expected = state_after_upstream(rule, waits_for=0, failures=failures, skips=skips)
+
+        assert flow.state_before(rule.value, states) == expected.value, states
+
+
+@pytest.mark.parametrize("kind", [*ENDING_KINDS, "timed_out"])
+@pytest.mark.parametrize("tries", [1, 2, 3])
+def test_an_ending_means_what_it_means_to_the_api(kind: str, tries: int) -> None:
+    effort = Effort(tries=tries - 1, losses=0, retries=2, retry_delay_s=30.0)
+
+    expected = judge(EndingKind(kind), message=None, retry_after_s=None, effort=effort, cancel_reason=None, now=0.0)
+
+    assert flow.state_after(Ending(kind=kind), tries=tries, retries=2) == expected.state.value
+
+
+@pytest.mark.parametrize("states", list(product(FINAL, repeat=2)))
+def test_a_run_ends_as_the_api_says(states: tuple[str, str]) -> None:
+    upstream = {"read": [], "north": ["read"], "south": ["read"]}
+
+    found = flow.run_state(upstream, {"read": "failed", "north": states[0], "south": states[1]})
+
+    assert found == final_run_state(map(TaskState, states), cancelled=False).value
+
+
+def test_tasks_come_after_those_they_wait_for_otherwise_as_written() -> None:
+    upstream = {"c": ["b"], "a": [], "b": ["a"], "d": []}
+
+    assert list(flow.in_order(upstream)) == ["a", "b", "c", "d"]
