@@ -67,6 +67,7 @@ from leasehold_api.storage.sql_sites import SqlSites
 from leasehold_api.storage.sql_teams import SqlTeams
 from leasehold_api.storage.sql_tokens import SqlApiTokens, SqlEnrolmentTokens
 from leasehold_api.storage.sql_trail import SqlTrail
+from leasehold_api.storage.sql_triggers import SqlTaskRuns
 from leasehold_api.storage.sql_variables import SqlVariables
 from leasehold_api.telemetry.delivery import Delivery
 from leasehold_api.watching import Watch
@@ -215,6 +216,7 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
         presence=presence,
         dags=SqlDags(database),
         runs=SqlRuns(database, plans),
+        run_facts=SqlTaskRuns(database, plans),
         leases=leases,
         parking=parking,
         dispatch=Dispatch(leases, parking, presence, clock=clock.now),

@@ -50,6 +50,10 @@ class TaskServer:
         self.heartbeats: list[HeartbeatWrite] = []
         self.masks: list[str] = []
         self.waits: list[str | None] = []
+        self.facts: dict[str, list[Message]] = {}
+        """``GET /v1/runs/run_9`` → its answers, one after another; the last one stays."""
+        self.asked: list[tuple[dict[str, list[str]], Any]] = []
+        """Query and body of what was answered with them."""
         self.accepted = 0
 
     @property
@@ -61,6 +65,9 @@ class TaskServer:
         """Return (status, message) for one request."""
         if self.problem:
             return self.problem.status, self.problem
+        if answers := self.facts.get(f"{method} {path}"):
+            self.asked.append((query, body))
+            return 200, answers.pop(0) if len(answers) > 1 else answers[0]
         match method, path.split("/")[2:]:
             case "GET", ["context"] if self.context:
                 return 200, self.context

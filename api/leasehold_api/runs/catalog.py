@@ -10,6 +10,15 @@ from leasehold_protocol.v1.runs import MetricSummary, RunDetail, RunState, RunSu
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """The task instance that starts a run."""
+
+    task_instance: str
+    depth: int
+    """How many runs started one another, this one included."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewRun:
     """A run about to be made; its parameters have been checked."""
 
@@ -23,6 +32,8 @@ class NewRun:
     idempotency_key: str | None = None
     address: str | None = None
     """Where the request came from, for the audit trail."""
+    cause: Cause | None = None
+    """None: a person or program started it."""
 
 
 class RunStore(Protocol):

@@ -139,6 +139,7 @@ def _summary(row: Row[Any]) -> dict[str, Any]:
         "state": RunState(row.state),
         "trigger": row.trigger,
         "created_by": row.created_by,
+        "caused_by": row.caused_by,
         "logical_date": instant(row.logical_date),
         "created_at": instant(row.created_at),
         "started_at": instant_or_none(row.started_at),

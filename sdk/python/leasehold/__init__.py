@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from leasehold.authoring.graph import chain
     from leasehold.authoring.programs import program, shell
     from leasehold.authoring.tasks import task
-    from leasehold.runtime import log, metrics, xcom
+    from leasehold.runtime import log, metrics, runs, xcom
     from leasehold.runtime.connections import Connection
     from leasehold.runtime.context import Context, context
     from leasehold.runtime.endings import Fail, Retry, Skip
@@ -39,6 +39,7 @@ __all__ = [
     "mask",
     "metrics",
     "program",
+    "runs",
     "shell",
     "task",
     "xcom",
@@ -48,6 +49,7 @@ _MODULES = {
     "errors": "leasehold.errors",
     "log": "leasehold.runtime.log",
     "metrics": "leasehold.runtime.metrics",
+    "runs": "leasehold.runtime.runs",
     "xcom": "leasehold.runtime.xcom",
 }
 

@@ -82,6 +82,9 @@ runs = Table(
     Column("idempotency_key", Text),
     Column("open_tasks", Integer, nullable=False),  # task instances not in a final state
     Column("cancel_reason", Text),
+    # The task instance that started it, and how many runs started one another before it.
+    Column("caused_by", Text),
+    Column("depth", Integer, nullable=False, server_default=text("0")),
     Column("created_by", Text, nullable=False),
     Column("created_at", Double, nullable=False),
     Column("started_at", Double),
@@ -89,6 +92,7 @@ runs = Table(
     UniqueConstraint("dag_id", "idempotency_key"),
 )
 Index(None, runs.c.team_id, runs.c.id)
+Index(None, runs.c.dag_id, runs.c.logical_date)
 
 task_instances = Table(
     "task_instances",
@@ -159,6 +163,8 @@ attempts = Table(
     Column("max_rss_bytes", BigInteger),
     Column("progress", Double),
     Column("note", Text),
+    Column("label", Text),
+    Column("rendered", Text),  # JSON: what its arguments came to
     Column("log_size", BigInteger),
     Column("log_complete", Boolean, nullable=False, server_default=text("false")),
 )

@@ -99,6 +99,8 @@ class RunSummary(Message):
     state: RunState
     trigger: str
     created_by: str
+    caused_by: Identifier | None = None
+    """The task instance that started it."""
     logical_date: Instant
     created_at: Instant
     started_at: Instant | None = None
