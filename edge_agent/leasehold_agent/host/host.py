@@ -17,6 +17,7 @@ from leasehold_agent.host.control import Control
 from leasehold_agent.host.deadline import Deadline
 from leasehold_agent.host.directory import AttemptDirectory
 from leasehold_agent.host.endings import Ending, Said, Stop, decide, shortened
+from leasehold_agent.host.fetching import fetched
 from leasehold_agent.host.launching import RefusedByPolicyError, environment, permitted, prepared, why_not_started
 from leasehold_agent.host.lease import HostLease
 from leasehold_agent.host.masking import Secrets, SecretTooShortError
@@ -165,21 +166,7 @@ class Host:
         if not wanted:
             return
         self._say(f"waiting for inputs too large to travel with the lease: {', '.join(wanted)}")
-        asking = asyncio.ensure_future(self._ask_all(list(wanted.values())))
-        stopped = asyncio.ensure_future(self._stopped.wait())
-        await asyncio.wait([asking, stopped], return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
-        if not asking.done():
-            asking.cancel()
-            return
-        for name, answer in zip(wanted, asking.result(), strict=True):
-            body = answer.get("body")
-            if answer.get("status") != 200 or not isinstance(body, dict):
-                raise RuntimeMissingError(f"the input {name} could not be fetched: {body}")
-            self._fetched[name] = body.get("value")
-
-    async def _ask_all(self, paths: list[str]) -> list[Object]:
-        return await asyncio.gather(*(self.ask("GET", path) for path in paths))
+        self._fetched = await fetched(wanted, self.ask, self._stopped)
 
     def _start(self, launch: Launch, secret: str, capture: ResultCapture) -> None:
         socket_path = self._directory.task_socket(os.getpid())
