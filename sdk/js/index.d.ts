@@ -170,6 +170,9 @@ export function result(value: Value): Promise<void>;
 /** Say how far the task is: progress from 0 to 1, and one line of text. */
 export function heartbeat(progress?: number | null, note?: string | null): Promise<void>;
 
+/** Say what people shall call this task instance: one line, 250 characters at most; the last one counts. */
+export function setLabel(label: string): Promise<void>;
+
 /** Keep `text` out of the log from now on. */
 export function mask(text: string): Promise<void>;
 

@@ -39,6 +39,7 @@ const doing = {
   heartbeat: ({ progress, note }) => js.heartbeat(progress, note),
   metric: ({ kind, name, value: number, tags }) =>
     js.metrics[{ counter: "count" }[kind] ?? kind](name, value(number), tags),
+  label: ({ label }) => js.setLabel(label),
   mask: ({ value: text }) => js.mask(text),
   log: ({ level, message, fields }) => js.log[level](message, fields),
   id_token: ({ audience }) => js.idToken(audience),

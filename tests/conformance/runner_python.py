@@ -20,6 +20,7 @@ from leasehold import (
     mask,
     metrics,
     runs,
+    set_label,
 )
 from leasehold import xcom as xcoms
 from leasehold.runtime.host import current_host
@@ -87,6 +88,8 @@ def _call(name: str, args: dict[str, Any]) -> Any:  # noqa: C901 - one branch pe
         case "metric":
             tell = {"counter": metrics.count, "gauge": metrics.gauge, "timing": metrics.timing}[args["kind"]]
             return tell(args["name"], args["value"], **args["tags"])
+        case "label":
+            return set_label(**args)
         case "mask":
             return mask(**args)
         case "log":

@@ -112,6 +112,8 @@ def _command(call: str, args: dict[str, Any]) -> tuple[list[str], str | None]:  
         case _ if call.startswith("runs."):
             narrowed = [part for name, text in args.items() for part in (f"--{name.replace('_', '-')}", text)]
             return ["runs", call.removeprefix("runs.").replace("_", "-"), *narrowed], None
+        case "label":
+            return ["label", args["label"]], None
         case "mask":
             return ["mask"], args["value"] + "\n"
         case "log":

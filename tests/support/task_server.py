@@ -21,6 +21,7 @@ from leasehold_protocol.v1.tasks import (
     HeartbeatWrite,
     IdToken,
     IdTokenRequest,
+    LabelWrite,
     LogWrite,
     MaskWrite,
     MetricWrite,
@@ -49,6 +50,7 @@ class TaskServer:
         self.metrics: list[MetricWrite] = []
         self.heartbeats: list[HeartbeatWrite] = []
         self.masks: list[str] = []
+        self.labels: list[str] = []
         self.waits: list[str | None] = []
         self.facts: dict[str, list[Message]] = {}
         """``GET /v1/runs/run_9`` → its answers, one after another; the last one stays."""
@@ -109,6 +111,8 @@ class TaskServer:
                 self.metrics.append(MetricWrite.model_validate(body))
             case "POST", ["heartbeat"]:
                 self.heartbeats.append(HeartbeatWrite.model_validate(body))
+            case "POST", ["label"]:
+                self.labels.append(LabelWrite.model_validate(body).label)
             case "POST", ["mask"]:
                 self.masks.append(MaskWrite.model_validate(body).value)
             case _:

@@ -178,6 +178,7 @@ ACCESS: dict[tuple[str, str], Requirement] = {
     ("POST", f"{_T}/dags/{{dag}}/runs"): _AUTHOR,
     ("GET", f"{_T}/runs"): _VIEWER,
     ("GET", f"{_T}/runs/{{run}}"): _VIEWER,
+    ("GET", f"{_T}/runs/{{run}}/tasks/{{task}}"): _VIEWER,
     ("POST", f"{_T}/runs/{{run}}/cancel"): _AUTHOR,
     ("GET", f"{_T}/runs/{{run}}/metrics"): _VIEWER,
     ("GET", f"{_T}/runs/{{run}}/xcoms"): _VIEWER,

@@ -38,6 +38,7 @@ from leasehold_api.runs.catalog import RunStore
 from leasehold_api.runs.facts import RunFactsStore
 from leasehold_api.telemetry.attempts import AttemptStore
 from leasehold_api.telemetry.delivery import Delivery
+from leasehold_api.telemetry.exporting import MetricExporter
 from leasehold_api.watching import Watch
 
 
@@ -86,6 +87,8 @@ class House:
     trail: Trail
     refusals: Refusals
     audit_sealer: AuditSealer
+    # what goes out by itself
+    metric_exporter: MetricExporter | None
 
     def stop_waiting(self) -> None:
         """Answer everyone who waits: the service is stopping."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from leasehold_api.acting import By
-from leasehold_protocol.v1.runs import MetricSummary, RunDetail, RunState, RunSummary, XComSummary
+from leasehold_protocol.v1.runs import MetricSummary, RunDetail, RunState, RunSummary, TaskInstance, XComSummary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +64,14 @@ class RunStore(Protocol):
 
         Raises:
             NotFoundError: if the team has no such run.
+        """
+        ...
+
+    async def task_instance(self, team_id: str, run: str, task: str, map_index: int) -> TaskInstance:
+        """Return one task instance, with what its arguments came to in each attempt.
+
+        Raises:
+            NotFoundError: if the team has no such run, or the run no such task.
         """
         ...
 

@@ -22,6 +22,7 @@ from leasehold_agent.host.launching import RefusedByPolicyError, environment, pe
 from leasehold_agent.host.lease import HostLease
 from leasehold_agent.host.masking import Secrets, SecretTooShortError
 from leasehold_agent.host.output import Output
+from leasehold_agent.host.rendering import rendered
 from leasehold_agent.host.spool import DiskFullError, Spool
 from leasehold_agent.host.task_api import TaskApi
 from leasehold_agent.host.task_calls.xcoms import RESULT_KEY
@@ -56,7 +57,7 @@ class Host:
         self._stop: Stop | None = None
         self._said: Said | None = None
         self._fetched: dict[str, object] = {}
-        self._sign_of_life: Object = {"progress": None, "note": None}
+        self._sign_of_life: Object = {"progress": None, "note": None, "label": None}
         self._started_at: str | None = None
         self._ended = False
         self._deadline = Deadline(lambda left_s: self.stop("lease_expired", _LEASE_EXPIRED, grace_s=left_s))
@@ -110,6 +111,11 @@ class Host:
             self._sign_of_life["progress"] = progress
         if note is not None:
             self._sign_of_life["note"] = note
+        self._spool.touch()
+
+    def label(self, text: str) -> None:
+        """See ``Notes``."""
+        self._sign_of_life["label"] = text
         self._spool.touch()
 
     def say_ending(self, said: Said) -> None:
@@ -218,9 +224,12 @@ class Host:
     def _as_written(self, ending: Ending) -> Object:
         message = shortened(None if ending.message is None else self._secrets.mask(ending.message))
         reach = self._spool.written
+        if shown := rendered(self._lease.work, self._context(), self._secrets.mask):
+            self._directory.write_rendered(shown)
         written: Object = {
             "kind": ending.kind,
             "message": message,
+            "label": self._sign_of_life["label"],
             "exit_code": ending.exit_code,
             "signal": ending.signal,
             "retry_after_s": ending.retry_after_s,

@@ -44,7 +44,10 @@ async def renew(api: RenewalApi, roster: Roster, health: AgentHealth | None = No
     """
     held = [one for one in roster.held if not one.outcome_is_in]
     asked_at = boottime()
-    leases = [HeldLease(attempt=one.attempt, progress=one.progress, note=_short(one.note)) for one in held]
+    leases = [
+        HeldLease(attempt=one.attempt, progress=one.progress, note=_short(one.note), label=_short(one.label))
+        for one in held
+    ]
     # No agent has more leases than this that live, and they are the newest.
     leases += [HeldLease(attempt=one.attempt) for one in islice(reversed(roster.waiting), _MOST_LEASES)]
     request = RenewalRequest(

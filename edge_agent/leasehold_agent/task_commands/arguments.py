@@ -90,6 +90,8 @@ def _add_telling(commands: Any) -> None:
     heartbeat = _add(commands, "heartbeat", telling.heartbeat, "say that the task is alive, and how far it is")
     heartbeat.add_argument("--progress", type=float, metavar="0…1")
     heartbeat.add_argument("--note", metavar="TEXT")
+    label = _add(commands, "label", telling.label, "say what people shall call this task instance")
+    label.add_argument("label", metavar="TEXT")
     metrics = _group(commands, "metric", "measure something")
     for kind, text, number in (
         ("count", "count something", "N"),

@@ -1,5 +1,5 @@
 // What `tsc --noEmit` looks at: the types fit how the binding is used, and refuse how it can't be.
-import { Connection, Fail, Retry, Skip, Variable, context, errors, heartbeat, idToken, log, mask, metrics, result, run, runs, xcom } from "../index.js";
+import { Connection, Fail, Retry, Skip, Variable, context, errors, heartbeat, idToken, log, mask, metrics, result, run, runs, setLabel, xcom } from "../index.js";
 
 await run(async () => {
   const plant = await Connection.get("plant_db", { wait: "10m" });
@@ -16,6 +16,7 @@ await run(async () => {
   await xcom.pull("collect", "rows", { mapIndex: 3 });
   await metrics.gauge("level", tryNumber, { plant: "north" });
   await heartbeat(0.5, "half");
+  await setLabel("plant north");
   await mask(await idToken("https://vault.example.com"));
   await log.info("read", { rows: 1 });
   await result(null);

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from leasehold.runtime.context import Context, context
     from leasehold.runtime.endings import Fail, Retry, Skip
     from leasehold.runtime.identity import id_token
-    from leasehold.runtime.signs import heartbeat, mask
+    from leasehold.runtime.signs import heartbeat, mask, set_label
     from leasehold.runtime.variables import Variable
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "metrics",
     "program",
     "runs",
+    "set_label",
     "shell",
     "task",
     "xcom",
@@ -67,6 +68,7 @@ _HOMES = {
     "id_token": "leasehold.runtime.identity",
     "mask": "leasehold.runtime.signs",
     "program": "leasehold.authoring.programs",
+    "set_label": "leasehold.runtime.signs",
     "shell": "leasehold.authoring.programs",
     "task": "leasehold.authoring.tasks",
 }

@@ -192,6 +192,25 @@ metric_points = Table(
     Column("kind", Text, nullable=False),
     Column("value", Double, nullable=False),
     Column("tags", Text),
+    # Empty: waits to be exported. A batch's id: on its way. None: gone, or nobody exports.
+    Column("export_batch", Text),
+)
+_EXPORTED = text("export_batch IS NOT NULL")
+Index(
+    "ix_metric_points_export",
+    metric_points.c.export_batch,
+    metric_points.c.at,
+    sqlite_where=_EXPORTED,
+    postgresql_where=_EXPORTED,
+)
+
+# Which API process exports metrics: one row, a lease.
+metric_exporter = Table(
+    "metric_exporter",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("holder", Text, nullable=False),
+    Column("expires_at", Double, nullable=False),
 )
 
 # What a site's own policy refused: claims by agents with that policy pass it over until the time is over.

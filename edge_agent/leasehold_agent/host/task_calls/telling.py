@@ -18,6 +18,7 @@ METRIC_KINDS = ("counter", "gauge", "timing")
 _MOST_AT_ONCE = 5000
 _LONGEST_TAG = 256
 _LONGEST_NOTE = 500
+LONGEST_LABEL = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class TellingCalls:
         """Return the paths of this room."""
         return {
             "/v1/heartbeat": {"POST": self._heartbeat},
+            "/v1/label": {"POST": self._label},
             "/v1/metrics": {"POST": self._metrics},
             "/v1/log": {"POST": self._log},
             "/v1/mask": {"POST": self._mask},
@@ -40,6 +42,10 @@ class TellingCalls:
     async def _heartbeat(self, _: str, request: Request) -> Answer:
         progress, note = heartbeat(request.body)
         self.notes.heartbeat(progress, None if note is None else self.secrets.mask(note))
+        return Answer()
+
+    async def _label(self, _: str, request: Request) -> Answer:
+        self.notes.label(self.secrets.mask(label(request.body))[:LONGEST_LABEL])
         return Answer()
 
     async def _metrics(self, _: str, request: Request) -> Answer:
@@ -130,6 +136,18 @@ def heartbeat(body: bytes) -> tuple[float | None, str | None]:
     given, note = fields.get("progress"), checks.maybe_text(fields, "note")
     progress = None if given is None else checks.between(given, "progress", 0, 1)
     return progress, note if note is None else note[:_LONGEST_NOTE]
+
+
+def label(body: bytes) -> str:
+    """Return the label of a ``LabelWrite``.
+
+    Raises:
+        RefusedRequestError: 422, if the body is none.
+    """
+    text = checks.json_object(body).get("label")
+    if not isinstance(text, str) or not 0 < len(text) <= LONGEST_LABEL or not text.isprintable():
+        raise checks.invalid(f'the body must be {{"label": "…"}}: one line of 1 to {LONGEST_LABEL} characters')
+    return text
 
 
 def _tags(fields: Object, name: str) -> Object:

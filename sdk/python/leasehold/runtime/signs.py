@@ -21,6 +21,18 @@ def heartbeat(progress: float | None = None, note: str | None = None) -> None:
         host.write("POST", "/v1/heartbeat", {"progress": progress, "note": None if note is None else note[:500]})
 
 
+def set_label(label: str) -> None:
+    """Say what people shall call this task instance: ``set_label("plant north")``. The last one counts.
+
+    It is shown beside the task's name; for mapped tasks it is Airflow's rendered map index.
+
+    Raises:
+        RefusedError: if it is not one line of 1 to 250 characters.
+    """
+    if host := current_host():
+        host.write("POST", "/v1/label", {"label": label})
+
+
 def mask(value: str) -> None:
     """Keep ``value`` out of the log from now on. What ``Connection.get`` hands out is masked by itself."""
     if value and (host := current_host()):
