@@ -233,7 +233,7 @@ def test_a_line_that_is_no_header_is_named_by_its_number_only(tmp_path: Path, te
     file = tmp_path / "headers"
     file.write_text(f"X-Fine: yes\n{text}\n")
 
-    with pytest.raises(ValueError, match="^line 2 is not written Name: value$"):
+    with pytest.raises(ValueError, match=r"^line 2 is not written Name: value$"):
         headers_in(file)
 
 
