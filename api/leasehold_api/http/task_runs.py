@@ -209,7 +209,7 @@ def _each(name: str, given: str | None, read: Callable[[str], T]) -> list[T]:
 
 
 def _choice(read: object) -> str:
-    return f": use one of {', '.join(read)}" if read in (RunState, TaskState) else ""
+    return f": use one of {', '.join(read)}" if read is RunState or read is TaskState else ""
 
 
 def _word(text: str) -> str:

@@ -17,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
+    from typing import Any
 
     Several = str | Sequence[str]
     Dates = datetime | str | Sequence[datetime | str]
@@ -227,7 +228,7 @@ def _text(value: object) -> str:
     return str(_moment(value) if hasattr(value, "isoformat") else value)
 
 
-def _moment(value: object) -> str | None:
+def _moment(value: Any) -> str | None:
     """Return RFC 3339 text.
 
     Raises:
@@ -235,6 +236,6 @@ def _moment(value: object) -> str | None:
     """
     if value is None or isinstance(value, str):
         return value
-    if getattr(value, "tzinfo", None) is None or not hasattr(value, "isoformat"):
+    if getattr(value, "tzinfo", None) is None:
         raise ValueError(f"{value!r} has no time zone: use datetime(…, tzinfo=…)")
     return str(value.isoformat())
