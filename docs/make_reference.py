@@ -82,6 +82,14 @@ def access() -> str:
     return "\n".join(lines) + "\n"
 
 
+def task_interface() -> str:
+    """Return the page that compares the task interface with Airflow's."""
+    sys.path.insert(0, str(REFERENCE))
+    from generate_task_interface import page  # type: ignore[import-not-found]  # a script beside its page
+
+    return str(page())
+
+
 def policy() -> str:
     """Return the page of the site's policy."""
     from leasehold_agent.policy.model import Hours, Limits, Policy, Program, Signers, Window
@@ -119,6 +127,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "agent-settings.md": agent_settings,
     "routes.md": access,
     "policy.md": policy,
+    "task-interface.md": task_interface,
 }
 
 

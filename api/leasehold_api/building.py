@@ -57,6 +57,7 @@ from leasehold_api.storage.sql_dags import SqlDags
 from leasehold_api.storage.sql_identity import SqlIdentities
 from leasehold_api.storage.sql_keys import SqlSigningKeys
 from leasehold_api.storage.sql_leases import SqlLeases
+from leasehold_api.storage.sql_metric_outbox import SqlMetricOutbox
 from leasehold_api.storage.sql_oauth import SqlAuthorityStorage
 from leasehold_api.storage.sql_people import people_on
 from leasehold_api.storage.sql_presence import SqlPresence
@@ -67,8 +68,10 @@ from leasehold_api.storage.sql_sites import SqlSites
 from leasehold_api.storage.sql_teams import SqlTeams
 from leasehold_api.storage.sql_tokens import SqlApiTokens, SqlEnrolmentTokens
 from leasehold_api.storage.sql_trail import SqlTrail
+from leasehold_api.storage.sql_triggers import SqlTaskRuns
 from leasehold_api.storage.sql_variables import SqlVariables
 from leasehold_api.telemetry.delivery import Delivery
+from leasehold_api.telemetry.exporting import exporter
 from leasehold_api.watching import Watch
 
 KEYS_EVERY_S = 120
@@ -117,6 +120,9 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> House:
     stack.push_async_callback(house.audit_sealer.close)
     house.timekeeper.look()
     house.audit_sealer.start()
+    if (exporting := house.metric_exporter) is not None:
+        scheduler.add_job(exporting.export, "interval", seconds=settings.otlp_interval_s, coalesce=True)
+        stack.push_async_callback(exporting.close)
     return house
 
 
@@ -163,8 +169,9 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
     plans = Plans()
     presence = SqlPresence(database)
     foundations.signals.listen(Topic.OFFERS, presence.forget)
-    leases = SqlLeases(database, plans)
-    attempt_store = SqlAttempts(database, plans)
+    exports_metrics = settings.otlp_endpoint is not None
+    leases = SqlLeases(database, plans, exports_metrics=exports_metrics)
+    attempt_store = SqlAttempts(database, plans, exports_metrics=exports_metrics)
     logs = DirectoryLogs(settings.state_dir / "logs")
 
     def blobs_of(team_id: str) -> DirectoryBlobs:
@@ -215,6 +222,7 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
         presence=presence,
         dags=SqlDags(database),
         runs=SqlRuns(database, plans),
+        run_facts=SqlTaskRuns(database, plans),
         leases=leases,
         parking=parking,
         dispatch=Dispatch(leases, parking, presence, clock=clock.now),
@@ -239,6 +247,7 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
         trail=trail,
         refusals=Refusals(trail, Rates(burst=30, per_s=0.1)),
         audit_sealer=AuditSealer(trail, scheduler, clock=clock.now),
+        metric_exporter=exporter(settings, SqlMetricOutbox(database), clock=clock.now),
     )
 
 

@@ -111,6 +111,16 @@ class Settings(BaseSettings):
         description="What groups may do: `group=team:role`, or `group=*:platform-admin`. While it is empty everybody "
         "whom the provider lets in gets an account without any role; otherwise one of these groups is needed.",
     )
+    otlp_endpoint: str | None = Field(
+        default=None,
+        description="Where the metrics of tasks go besides: an OpenTelemetry collector, like "
+        "`http://127.0.0.1:4318`. They are sent as OTLP/HTTP JSON to `/v1/metrics` there.",
+    )
+    otlp_headers_file: Path | None = Field(
+        default=None,
+        description="The file with headers for the collector, `Name: value` on each line; read again each time.",
+    )
+    otlp_interval_s: float = Field(default=15.0, ge=1, le=3600, description="How often metrics go there.")
     poll_wait_s: float = Field(
         default=50.0, ge=0.1, le=50, description="How long an agent's request for work may wait."
     )
@@ -146,6 +156,22 @@ class Settings(BaseSettings):
         if parts.scheme == "http" and not _is_loopback(parts.hostname):
             raise ValueError("http:// is for loopback only: tokens would travel in the clear; use https://")
         return value.rstrip("/")
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _is_an_address(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "http://none")
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("must be like http://127.0.0.1:4318")
+        return value and value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _sends_headers_safely(self) -> Settings:
+        if self.otlp_headers_file is not None:
+            if self.otlp_endpoint is None:
+                raise ValueError("otlp_headers_file is for the otlp_endpoint: set both or none")
+            self._is_safe(self.otlp_endpoint)
+        return self
 
     @field_validator("oidc_issuer")
     @classmethod

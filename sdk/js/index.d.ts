@@ -61,6 +61,85 @@ export const xcom: {
 /** Return an OpenID Connect token that proves to `audience` which task this is. */
 export function idToken(audience: string, options?: ReadOptions): Promise<string>;
 
+/** A run of a DAG. */
+export interface Run {
+  readonly run: string;
+  readonly dag: string;
+  readonly dagVersion: number;
+  readonly state: "running" | "success" | "failed" | "cancelled";
+  readonly trigger: string;
+  readonly logicalDate: Date;
+  readonly createdAt: Date;
+  readonly startedAt: Date | null;
+  readonly endedAt: Date | null;
+  /** Null when it was not asked for by its id. */
+  readonly params: Readonly<Record<string, Received>> | null;
+}
+
+/** One task of one run. */
+export interface TaskInstance {
+  readonly run: string;
+  readonly task: string;
+  readonly mapIndex: number;
+  readonly state: string;
+  /** What does its work: python, program. */
+  readonly kind: string;
+  /** From 1; 0: not begun. */
+  readonly tryNumber: number;
+  readonly logicalDate: Date;
+  readonly queuedAt: Date | null;
+  readonly startedAt: Date | null;
+  readonly endedAt: Date | null;
+  readonly label: string | null;
+}
+
+export interface ChosenRuns {
+  dag?: string;
+  run?: string | readonly string[];
+  state?: string | readonly string[];
+  logicalDate?: Date | string | readonly (Date | string)[];
+}
+
+export interface ChosenTasks extends ChosenRuns {
+  task?: string | readonly string[];
+  mapIndex?: number;
+}
+
+/** Runs of the task's own DAG, and of DAGs that it declared (`dags`, `triggers`). */
+export const runs: {
+  get(run: string): Promise<Run>;
+  /** Return the newest earlier run by logical date, or null. */
+  previous(chosen?: { state?: string | readonly string[]; dag?: string; before?: Date | string }): Promise<Run | null>;
+  count(chosen?: ChosenRuns): Promise<number>;
+  /** Return how tasks stand: those of this run, unless runs, a DAG or logical dates are named. */
+  tasks(chosen?: ChosenTasks): Promise<TaskInstance[]>;
+  countTasks(chosen?: ChosenTasks): Promise<number>;
+  /** Return how this task, or another, stood in the newest earlier run that has it, or null. */
+  previousTask(chosen?: {
+    task?: string;
+    state?: string | readonly string[];
+    dag?: string;
+    mapIndex?: number;
+    before?: Date | string;
+  }): Promise<TaskInstance | null>;
+  dag(dag: string): Promise<{
+    readonly dag: string;
+    readonly version: number;
+    readonly description: string;
+    readonly tasks: readonly string[];
+    readonly deployedAt: Date;
+    readonly deployedBy: string;
+  }>;
+  /** Start a run, once for all tries of the task; `wait`: return when it has ended. */
+  trigger(
+    dag: string,
+    params?: { readonly [key: string]: Value },
+    options?: { logicalDate?: Date | string; key?: string; wait?: boolean | Duration },
+  ): Promise<Run>;
+  /** Return a run once it has ended. */
+  wait(run: string, timeout?: Duration): Promise<Run>;
+};
+
 export interface Context {
   readonly dag: string;
   readonly dagVersion: number;
@@ -90,6 +169,9 @@ export function result(value: Value): Promise<void>;
 
 /** Say how far the task is: progress from 0 to 1, and one line of text. */
 export function heartbeat(progress?: number | null, note?: string | null): Promise<void>;
+
+/** Say what people shall call this task instance: one line, 250 characters at most; the last one counts. */
+export function setLabel(label: string): Promise<void>;
 
 /** Keep `text` out of the log from now on. */
 export function mask(text: string): Promise<void>;

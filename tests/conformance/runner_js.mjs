@@ -7,7 +7,19 @@ const job = JSON.parse(readFileSync("job.json", "utf8"));
 const special = { nan: () => NaN, huge: () => 2n ** 70n, large: () => "x".repeat(65 * 2 ** 20), "64 bits": () => 2n ** 64n - 1n };
 const value = (given) => (given?.$special ? special[given.$special]() : given);
 
+const aRun = (one) => one && { run: one.run, dag: one.dag, state: one.state, params: one.params };
+const aTask = ({ run, task, state, kind, label }) => ({ run, task, state, kind, label });
+const narrowed = ({ logical_date: logicalDate, ...rest }) => ({ ...rest, logicalDate });
+
 const doing = {
+  "runs.get": async ({ run }) => aRun(await js.runs.get(run)),
+  "runs.previous": async (args) => aRun(await js.runs.previous(args)),
+  "runs.count": (args) => js.runs.count(narrowed(args)),
+  "runs.tasks": async (args) => (await js.runs.tasks(narrowed(args))).map(aTask),
+  "runs.count_tasks": (args) => js.runs.countTasks(narrowed(args)),
+  "runs.previous_task": async (args) => aTask(await js.runs.previousTask(args)),
+  "runs.dag": async ({ dag }) => (({ dag, version, tasks }) => ({ dag, version, tasks }))(await js.runs.dag(dag)),
+  "runs.trigger": async ({ dag, params, key }) => (await js.runs.trigger(dag, params, { key })).run,
   context: async () => {
     const found = await js.context();
     const { run, dag, task, params, variables } = found;
@@ -27,6 +39,7 @@ const doing = {
   heartbeat: ({ progress, note }) => js.heartbeat(progress, note),
   metric: ({ kind, name, value: number, tags }) =>
     js.metrics[{ counter: "count" }[kind] ?? kind](name, value(number), tags),
+  label: ({ label }) => js.setLabel(label),
   mask: ({ value: text }) => js.mask(text),
   log: ({ level, message, fields }) => js.log[level](message, fields),
   id_token: ({ audience }) => js.idToken(audience),

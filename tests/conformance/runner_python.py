@@ -6,7 +6,22 @@ import json
 from pathlib import Path
 from typing import Any
 
-from leasehold import Connection, Fail, Retry, Skip, Variable, context, errors, heartbeat, id_token, log, mask, metrics
+from leasehold import (
+    Connection,
+    Fail,
+    Retry,
+    Skip,
+    Variable,
+    context,
+    errors,
+    heartbeat,
+    id_token,
+    log,
+    mask,
+    metrics,
+    runs,
+    set_label,
+)
 from leasehold import xcom as xcoms
 from leasehold.runtime.host import current_host
 
@@ -73,14 +88,29 @@ def _call(name: str, args: dict[str, Any]) -> Any:  # noqa: C901 - one branch pe
         case "metric":
             tell = {"counter": metrics.count, "gauge": metrics.gauge, "timing": metrics.timing}[args["kind"]]
             return tell(args["name"], args["value"], **args["tags"])
+        case "label":
+            return set_label(**args)
         case "mask":
             return mask(**args)
         case "log":
             return getattr(log, args["level"])(args["message"], **args["fields"])
+        case _ if name.startswith("runs."):
+            return _shown(getattr(runs, name.removeprefix("runs."))(**args))
         case "id_token":
             return id_token(**args)
         case _:
             raise AssertionError(f"{name} is no call: {current_host()}")
+
+
+def _shown(found: Any) -> Any:
+    if isinstance(found, runs.Run):
+        whole = ("run", "dag", "state", "params")
+        return found.run if found.params == {} else {name: getattr(found, name) for name in whole}
+    if isinstance(found, runs.TaskInstance):
+        return {name: getattr(found, name) for name in ("run", "task", "state", "kind", "label")}
+    if isinstance(found, runs.DagFacts):
+        return {name: getattr(found, name) for name in ("dag", "version", "tasks")}
+    return [_shown(each) for each in found] if isinstance(found, list) else found
 
 
 def _value(value: Any) -> Any:

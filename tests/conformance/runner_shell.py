@@ -12,6 +12,15 @@ from typing import Any
 CODES = {20: "not_declared", 21: "not_granted", 22: "not_found", 23: "unavailable", 24: "refused"}
 SPECIAL = {"nan": "NaN", "huge": str(2**70), "large": '"' + "x" * (65 * 2**20) + '"', "64 bits": str(2**64 - 1)}
 
+RUN, TASK = ("run", "dag", "state", "params"), ("run", "task", "state", "kind", "label")
+SHOWN = {
+    "runs.get": RUN,
+    "runs.previous": RUN,
+    "runs.tasks": TASK,
+    "runs.previous_task": TASK,
+    "runs.dag": ("dag", "version", "tasks"),
+}
+
 
 def main() -> int:
     """Do the job and return the exit code."""
@@ -38,7 +47,16 @@ def _answer(call: str, args: dict[str, Any]) -> dict[str, Any]:
         return {"value": run | {name: value[name] for name in ("task", "try_number", "map_index", "variables")}}
     if call == "connection.get":
         value.pop("id")
-    return {"value": value}
+    if call == "runs.trigger":
+        value = value["run"]["run"]
+    return {"value": shown(call, value)}
+
+
+def shown(call: str, value: Any) -> Any:
+    """Return of a run, task or DAG what the suite compares."""
+    if isinstance(value, list) and call in SHOWN:
+        return [shown(call, each) for each in value]
+    return {name: value[name] for name in SHOWN[call]} if value is not None and call in SHOWN else value
 
 
 def _task(argv: list[str], stdin: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -86,6 +104,16 @@ def _command(call: str, args: dict[str, Any]) -> tuple[list[str], str | None]:  
             kind = {"counter": "count"}.get(args["kind"], args["kind"])
             tags = [part for name, text in args["tags"].items() for part in ("--tag", f"{name}={text}")]
             return ["metric", kind, args["name"], *tags, "--", _text(args["value"])], None
+        case "runs.get" | "runs.dag":
+            return ["runs", call.removeprefix("runs."), *args.values()], None
+        case "runs.trigger":
+            params = [part for name, value in args["params"].items() for part in ("--param", f"{name}={value}")]
+            return ["runs", "trigger", args["dag"], "--json", "--key", args["key"], *params], None
+        case _ if call.startswith("runs."):
+            narrowed = [part for name, text in args.items() for part in (f"--{name.replace('_', '-')}", text)]
+            return ["runs", call.removeprefix("runs.").replace("_", "-"), *narrowed], None
+        case "label":
+            return ["label", args["label"]], None
         case "mask":
             return ["mask"], args["value"] + "\n"
         case "log":

@@ -156,6 +156,36 @@ def test_undeclared_connections_and_variables_are_found_where_they_are_asked_for
     ]
 
 
+def test_a_dag_that_is_started_without_being_declared_is_found(tmp_path: Path) -> None:
+    source = """\
+        from leasehold import runs
+
+        @task(triggers=["load_all"])
+        def collect():
+            runs.trigger("load_all", {"day": "today"})
+            runs.trigger("load_al")
+            runs.trigger(dag="clean", wait=True)
+
+        @dag
+        def flow(): collect()
+    """
+
+    found = problems_of(tmp_path, source)
+
+    assert [(problem.line - FIRST, problem.message, problem.cure) for problem in found] == [
+        (
+            5,
+            "task 'collect' starts runs of the DAG 'load_al', which it does not declare",
+            "Did you mean 'load_all'? Otherwise add it: @task(triggers=['load_all', 'load_al']).",
+        ),
+        (
+            6,
+            "task 'collect' starts runs of the DAG 'clean', which it does not declare",
+            "Add it: @task(triggers=['load_all', 'clean']).",
+        ),
+    ]
+
+
 def test_a_result_of_another_dag_is_an_unknown_upstream(tmp_path: Path) -> None:
     source = """\
         kept = []

@@ -21,6 +21,7 @@ from leasehold_protocol.v1.tasks import (
     HeartbeatWrite,
     IdToken,
     IdTokenRequest,
+    LabelWrite,
     LogWrite,
     MaskWrite,
     MetricWrite,
@@ -49,7 +50,12 @@ class TaskServer:
         self.metrics: list[MetricWrite] = []
         self.heartbeats: list[HeartbeatWrite] = []
         self.masks: list[str] = []
+        self.labels: list[str] = []
         self.waits: list[str | None] = []
+        self.facts: dict[str, list[Message]] = {}
+        """``GET /v1/runs/run_9`` → its answers, one after another; the last one stays."""
+        self.asked: list[tuple[dict[str, list[str]], Any]] = []
+        """Query and body of what was answered with them."""
         self.accepted = 0
 
     @property
@@ -61,6 +67,9 @@ class TaskServer:
         """Return (status, message) for one request."""
         if self.problem:
             return self.problem.status, self.problem
+        if answers := self.facts.get(f"{method} {path}"):
+            self.asked.append((query, body))
+            return 200, answers.pop(0) if len(answers) > 1 else answers[0]
         match method, path.split("/")[2:]:
             case "GET", ["context"] if self.context:
                 return 200, self.context
@@ -102,6 +111,8 @@ class TaskServer:
                 self.metrics.append(MetricWrite.model_validate(body))
             case "POST", ["heartbeat"]:
                 self.heartbeats.append(HeartbeatWrite.model_validate(body))
+            case "POST", ["label"]:
+                self.labels.append(LabelWrite.model_validate(body).label)
             case "POST", ["mask"]:
                 self.masks.append(MaskWrite.model_validate(body).value)
             case _:

@@ -17,6 +17,7 @@ class Verdict(StrEnum):
     NOT_DECLARED = "not_declared"
     NOT_GRANTED = "not_granted"
     NOT_FOUND = "not_found"
+    TOO_DEEP = "too_deep"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

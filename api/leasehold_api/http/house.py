@@ -35,8 +35,10 @@ from leasehold_api.objects.blobs import BlobsOf
 from leasehold_api.objects.logs import LogStore
 from leasehold_api.people.people import People
 from leasehold_api.runs.catalog import RunStore
+from leasehold_api.runs.facts import RunFactsStore
 from leasehold_api.telemetry.attempts import AttemptStore
 from leasehold_api.telemetry.delivery import Delivery
+from leasehold_api.telemetry.exporting import MetricExporter
 from leasehold_api.watching import Watch
 
 
@@ -64,6 +66,7 @@ class House:
     # what is to be done
     dags: DagStore
     runs: RunStore
+    run_facts: RunFactsStore
     leases: LeaseStore
     parking: Parking
     dispatch: Dispatch
@@ -84,6 +87,8 @@ class House:
     trail: Trail
     refusals: Refusals
     audit_sealer: AuditSealer
+    # what goes out by itself
+    metric_exporter: MetricExporter | None
 
     def stop_waiting(self) -> None:
         """Answer everyone who waits: the service is stopping."""

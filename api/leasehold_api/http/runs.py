@@ -24,6 +24,7 @@ from leasehold_protocol.v1.runs import (
     RunDetail,
     RunList,
     RunState,
+    TaskInstance,
     TriggerRun,
     XComList,
 )
@@ -87,6 +88,18 @@ async def get_run(
             left = ends_at - loop.time()
             if left <= 0 or not await change.wait(left):
                 return Response(status_code=304, headers={"ETag": etag})
+
+
+@router.get("/runs/{run}/tasks/{task}", response_model=TaskInstance)
+async def get_task_instance(
+    request: Request,
+    caller: Viewer,
+    run: str,
+    task: Annotated[Name, Path()],
+    map_index: Annotated[int, Query(ge=-1, le=2**31 - 1)] = -1,
+) -> Response:
+    """Return one task instance, with what its templates and arguments came to in each attempt."""
+    return answer(await house(request).runs.task_instance(caller.team_id, run, task, map_index))
 
 
 @router.post("/runs/{run}/cancel", response_model=RunDetail)

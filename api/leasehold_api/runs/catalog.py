@@ -6,7 +6,16 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from leasehold_api.acting import By
-from leasehold_protocol.v1.runs import MetricSummary, RunDetail, RunState, RunSummary, XComSummary
+from leasehold_protocol.v1.runs import MetricSummary, RunDetail, RunState, RunSummary, TaskInstance, XComSummary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """The task instance that starts a run."""
+
+    task_instance: str
+    depth: int
+    """How many runs started one another, this one included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +32,8 @@ class NewRun:
     idempotency_key: str | None = None
     address: str | None = None
     """Where the request came from, for the audit trail."""
+    cause: Cause | None = None
+    """None: a person or program started it."""
 
 
 class RunStore(Protocol):
@@ -53,6 +64,14 @@ class RunStore(Protocol):
 
         Raises:
             NotFoundError: if the team has no such run.
+        """
+        ...
+
+    async def task_instance(self, team_id: str, run: str, task: str, map_index: int) -> TaskInstance:
+        """Return one task instance, with what its arguments came to in each attempt.
+
+        Raises:
+            NotFoundError: if the team has no such run, or the run no such task.
         """
         ...
 

@@ -55,9 +55,10 @@ _HELD_VERSIONS = text("""
 class SqlAttempts:
     """Implements ``leasehold_api.telemetry.attempts.AttemptStore``."""
 
-    def __init__(self, database: Database, plans: Plans) -> None:
+    def __init__(self, database: Database, plans: Plans, *, exports_metrics: bool = False) -> None:
         self._database = database
         self._plans = plans
+        self._exports_metrics = exports_metrics
 
     async def require(self, agent_id: str, attempt: str) -> None:
         """Make sure that this agent was given this attempt; see the port."""
@@ -84,7 +85,7 @@ class SqlAttempts:
         def write(tx: Transaction) -> int:
             if tx.run(_MINE, _key(attempt, agent_id)).one_or_none() is None:
                 raise _unknown(attempt)
-            insert_metrics(tx, instance, epoch, points)
+            insert_metrics(tx, instance, epoch, points, exported=self._exports_metrics)
             return last_metric_seq(tx, instance, epoch)
 
         return await self._database.write(write)

@@ -32,7 +32,7 @@ _END_ATTEMPT = text("""
     UPDATE attempts
        SET ending = :ending, assumed = :assumed, message = :message, exit_code = :exit_code,
            started_at = :started_at, ended_at = :ended_at, cpu_s = :cpu_s, max_rss_bytes = :max_rss_bytes,
-           log_size = COALESCE(:log_size, log_size)
+           log_size = COALESCE(:log_size, log_size), label = COALESCE(:label, label), rendered = :rendered
      WHERE task_instance_id = :id AND epoch = :epoch AND (ending IS NULL OR assumed = :true)
 """)
 
@@ -51,7 +51,9 @@ _OVERDUE = """
 """
 
 
-def record(tx: Transaction, plans: Plans, holder: AgentCaller, outcome: Outcome, *, now: float) -> OutcomeAck:
+def record(
+    tx: Transaction, plans: Plans, holder: AgentCaller, outcome: Outcome, *, now: float, exports_metrics: bool
+) -> OutcomeAck:
     """Record one outcome that a site delivered."""
 
     def answer(verdict: OutcomeVerdict, reason: str | None = None) -> OutcomeAck:
@@ -67,7 +69,7 @@ def record(tx: Transaction, plans: Plans, holder: AgentCaller, outcome: Outcome,
     if standing.ending is not None and not standing.assumed:
         return answer(OutcomeVerdict.DUPLICATE).model_copy(update={"metric_seq": last_metric_seq(tx, instance, epoch)})
     _end_attempt(tx, standing, outcome, assumed=False)
-    insert_metrics(tx, instance, epoch, outcome.metrics)
+    insert_metrics(tx, instance, epoch, outcome.metrics, exported=exports_metrics)
     if not _may_take_effect(standing):
         return answer(OutcomeVerdict.STALE, "a newer attempt of this task exists, or its run is over")
     for xcom in outcome.xcoms:
@@ -117,7 +119,7 @@ def take_back(tx: Transaction, plans: Plans, agent_id: str, *, because: str, now
 def _own_ending(standing: Row[Any], kind: EndingKind, message: str, *, assumed: bool, now: float) -> dict[str, Any]:
     """Return an ending that the API writes itself, with nothing of what only the site could know."""
     return {
-        **dict.fromkeys(("exit_code", "started_at", "cpu_s", "max_rss_bytes", "log_size")),
+        **dict.fromkeys(("exit_code", "started_at", "cpu_s", "max_rss_bytes", "log_size", "label", "rendered")),
         "id": standing.id,
         "epoch": standing.attempt_epoch,
         "ending": kind.value,
@@ -158,6 +160,8 @@ def _end_attempt(tx: Transaction, standing: Row[Any], outcome: Outcome, *, assum
             "cpu_s": usage.cpu_s if usage else None,
             "max_rss_bytes": usage.max_rss_bytes if usage else None,
             "log_size": outcome.log.size if outcome.log else None,
+            "label": ending.label,
+            "rendered": outcome.rendered.model_dump_json() if outcome.rendered else None,
         },
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, text
@@ -50,7 +51,8 @@ _EXTEND = text("""
 _SEEN = text("UPDATE agents SET last_seen_at = :now WHERE id = :agent")
 
 _PROGRESS = text("""
-    UPDATE attempts SET progress = :progress, note = :note WHERE task_instance_id = :id AND epoch = :epoch
+    UPDATE attempts SET progress = :progress, note = :note, label = COALESCE(:label, label)
+     WHERE task_instance_id = :id AND epoch = :epoch
 """)
 
 _HELD = text("""
@@ -88,9 +90,10 @@ _NEXT = text("""
 class SqlLeases:
     """Implements ``leasehold_api.leases.claimed.LeaseStore``."""
 
-    def __init__(self, database: Database, plans: Plans) -> None:
+    def __init__(self, database: Database, plans: Plans, *, exports_metrics: bool = False) -> None:
         self._database = database
         self._plans = plans
+        self._exports_metrics = exports_metrics
 
     async def claim(self, holder: AgentCaller, *, most: int, now: float) -> list[Claimed]:
         """Lease up to ``most`` task instances; see the port."""
@@ -115,7 +118,7 @@ class SqlLeases:
             return []
         try:
             return await self._database.write(
-                lambda tx: [sql_endings.record(tx, self._plans, holder, outcome, now=now) for outcome in outcomes]
+                lambda tx: [self._recording(holder, outcome, now)(tx) for outcome in outcomes]
             )
         except Exception:  # noqa: BLE001 - whose fault it was shows when each is recorded by itself
             if len(outcomes) > 1:
@@ -166,7 +169,14 @@ class SqlLeases:
         return await self._database.read(query)
 
     def _recording(self, holder: AgentCaller, outcome: Outcome, now: float) -> Callable[[Transaction], OutcomeAck]:
-        return lambda tx: sql_endings.record(tx, self._plans, holder, outcome, now=now)
+        return partial(
+            sql_endings.record,
+            plans=self._plans,
+            holder=holder,
+            outcome=outcome,
+            now=now,
+            exports_metrics=self._exports_metrics,
+        )
 
     def _renew(
         self, tx: Transaction, holder: AgentCaller, held: list[HeldLease], now: float, given_before: float | None
@@ -189,9 +199,9 @@ class SqlLeases:
         return renewed
 
     def _renewed(self, tx: Transaction, holder: AgentCaller, lease: HeldLease, row: Row[Any]) -> RenewedLease:
-        if lease.progress is not None or lease.note is not None:
-            parameters = {"id": row.id, "epoch": row.epoch, "progress": lease.progress, "note": lease.note}
-            tx.run(_PROGRESS, parameters)
+        said = {"progress": lease.progress, "note": lease.note, "label": lease.label}
+        if any(value is not None for value in said.values()):
+            tx.run(_PROGRESS, {"id": row.id, "epoch": row.epoch, **said})
             tx.signal(Signal(Topic.RUN, row.run_id))
         renewal = Renewal(
             attempt=lease.attempt,

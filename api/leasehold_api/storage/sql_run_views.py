@@ -10,9 +10,11 @@ from sqlalchemy import Connection, Row, select, text
 
 from leasehold_api.clock import instant, instant_or_none
 from leasehold_api.errors import NotFoundError
+from leasehold_api.runs.quantiles import nearest_rank
 from leasehold_api.storage.database import Database
 from leasehold_api.storage.sql_policies import reasons_of
 from leasehold_api.storage.tables import dag_versions, dags, runs, teams
+from leasehold_protocol.v1.leases import Rendered
 from leasehold_protocol.v1.manifest import RESULT_KEY, Manifest
 from leasehold_protocol.v1.runs import (
     AttemptSummary,
@@ -85,6 +87,19 @@ class SqlRunViews:
         """Return a run with its task instances; see the port."""
         return await self._database.read(lambda connection: _detail(connection, team_id, run))
 
+    async def task_instance(self, team_id: str, run: str, task: str, map_index: int) -> TaskInstance:
+        """Return one task instance with what its arguments came to; see the port."""
+
+        def query(connection: Connection) -> TaskInstance:
+            instances = _detail(connection, team_id, run, only=(task, map_index)).tasks
+            if not instances:
+                raise NotFoundError(
+                    f"run {run} has no task {task!r} (map index {map_index}): leasehold runs show {run}"
+                )
+            return instances[0]
+
+        return await self._database.read(query)
+
     async def recent(
         self, team_id: str, *, dag: str | None, state: RunState | None, after: str | None, limit: int
     ) -> list[RunSummary]:
@@ -139,6 +154,7 @@ def _summary(row: Row[Any]) -> dict[str, Any]:
         "state": RunState(row.state),
         "trigger": row.trigger,
         "created_by": row.created_by,
+        "caused_by": row.caused_by,
         "logical_date": instant(row.logical_date),
         "created_at": instant(row.created_at),
         "started_at": instant_or_none(row.started_at),
@@ -146,16 +162,18 @@ def _summary(row: Row[Any]) -> dict[str, Any]:
     }
 
 
-def _detail(connection: Connection, team_id: str, run: str) -> RunDetail:
+def _detail(connection: Connection, team_id: str, run: str, *, only: tuple[str, int] | None = None) -> RunDetail:
+    """Return a run; ``only`` one (task, map index) of it, and that one whole."""
     row = _row(connection, team_id, run)
     upstream = {entry.id: entry.upstream for entry in Manifest.model_validate_json(row.manifest).tasks}
     attempts: defaultdict[str, list[AttemptSummary]] = defaultdict(list)
     for attempt in connection.execute(_ATTEMPTS, {"run": run}):
-        attempts[attempt.task_instance_id].append(_attempt(attempt))
+        attempts[attempt.task_instance_id].append(_attempt(attempt, shown_whole=only is not None))
     refused = reasons_of(connection, run)
     tasks = [
         _task(task, upstream[task.task], attempts[task.id], refused.get(task.id))
         for task in connection.execute(_TASKS, {"run": run})
+        if only in (None, (task.task, task.map_index))
     ]
     return RunDetail(**_summary(row), params=json.loads(row.params), tasks=tasks)
 
@@ -168,6 +186,7 @@ def _task(row: Row[Any], upstream: list[str], attempts: list[AttemptSummary], re
         state=TaskState(row.state),
         try_number=attempts[-1].try_number if attempts else 0,
         epoch=row.epoch,
+        label=next((attempt.label for attempt in reversed(attempts) if attempt.label), None),
         reason=row.cancel_reason or refused or row.reason or _why_it_waits(row),
         site=row.site,
         queued_at=instant_or_none(row.queued_at),
@@ -195,7 +214,7 @@ def _why_it_waits(row: Row[Any]) -> str | None:
     return f"no site offers what it needs: {', '.join(wanted) or 'runtime ' + needs['runtime']}"
 
 
-def _attempt(row: Row[Any]) -> AttemptSummary:
+def _attempt(row: Row[Any], *, shown_whole: bool) -> AttemptSummary:
     return AttemptSummary(
         attempt=f"{row.task_instance_id}.{row.epoch}",
         epoch=row.epoch,
@@ -211,6 +230,8 @@ def _attempt(row: Row[Any]) -> AttemptSummary:
         log_complete=bool(row.log_complete),
         progress=row.progress,
         note=row.note,
+        label=row.label,
+        rendered=Rendered.model_validate_json(row.rendered) if shown_whole and row.rendered else None,
     )
 
 
@@ -231,6 +252,8 @@ def _metrics(connection: Connection, team_id: str, run: str) -> list[MetricSumma
             total=sum(values),
             min=min(values),
             max=max(values),
+            p50=nearest_rank(values, 0.5),
+            p95=nearest_rank(values, 0.95),
         )
         for (task, map_index, attempt, name, kind), values in points.items()
     ]

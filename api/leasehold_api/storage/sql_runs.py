@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sqlalchemy import Row, select, text
+from sqlalchemy import select, text
 
 from leasehold_api.acting import By
 from leasehold_api.dags.plan import Plan, canonical_needs, placement_id
@@ -58,14 +58,15 @@ class SqlRuns(SqlRunViews):
 
     async def create(self, new: NewRun, *, most_queued: int, now: float) -> str:
         """Make a run; see the port."""
-        return await self._database.write(lambda tx: _create(tx, self._plans, new, most_queued, now))
+        return await self._database.write(lambda tx: create_run(tx, self._plans, new, most_queued, now))
 
     async def cancel(self, team_id: str, run: str, *, reason: str, by: By) -> None:
         """Cancel a run; see the port."""
         await self._database.write(lambda tx: _cancel(tx, self._plans, team_id, run, reason, by))
 
 
-def _create(tx: Transaction, plans: Plans, new: NewRun, most_queued: int, now: float) -> str:
+def create_run(tx: Transaction, plans: Plans, new: NewRun, most_queued: int, now: float) -> str:
+    """Make a run of the DAG's newest version, and queue what waits for nothing; see ``RunStore.create``."""
     query = (
         select(dags.c.id, dag_versions.c.id.label("version_id"))
         .join(dag_versions, (dag_versions.c.dag_id == dags.c.id) & (dag_versions.c.version == dags.c.version))
@@ -73,7 +74,7 @@ def _create(tx: Transaction, plans: Plans, new: NewRun, most_queued: int, now: f
     )
     if (dag := tx.run(query).one_or_none()) is None:
         raise NotFoundError(f"there is no DAG {new.dag!r} in this team; deploy it first: leasehold deploy FILE")
-    if new.idempotency_key is not None and (before := _made_before(tx, dag, new.idempotency_key)) is not None:
+    if (before := made_before(tx, new)) is not None:
         return before
     if tx.run(_QUEUED, {"team": new.team_id}).scalar_one() >= most_queued:
         raise ApiError(
@@ -94,6 +95,8 @@ def _create(tx: Transaction, plans: Plans, new: NewRun, most_queued: int, now: f
             logical_date=new.logical_date,
             idempotency_key=new.idempotency_key,
             open_tasks=len(plan.manifest.tasks),
+            caused_by=new.cause.task_instance if new.cause else None,
+            depth=new.cause.depth if new.cause else 0,
             created_by=new.created_by,
             created_at=now,
         )
@@ -109,13 +112,25 @@ def _create(tx: Transaction, plans: Plans, new: NewRun, most_queued: int, now: f
         object=new.id,
         team_id=new.team_id,
         # Not the parameters: an author may have passed something secret in them.
-        detail={"dag": new.dag, "trigger": new.trigger, "version": dag.version_id},
+        detail={"dag": new.dag, "trigger": new.trigger, "version": dag.version_id, **_cause(new)},
     )
     return new.id
 
 
-def _made_before(tx: Transaction, dag: Row[Any], key: str) -> str | None:
-    return tx.run(select(runs.c.id).where(runs.c.dag_id == dag.id, runs.c.idempotency_key == key)).scalar_one_or_none()
+def made_before(tx: Transaction, new: NewRun) -> str | None:
+    """Return the run that the same idempotency key made before."""
+    if new.idempotency_key is None:
+        return None
+    query = (
+        select(runs.c.id)
+        .join(dags, dags.c.id == runs.c.dag_id)
+        .where(dags.c.team_id == new.team_id, dags.c.name == new.dag, runs.c.idempotency_key == new.idempotency_key)
+    )
+    return tx.run(query).scalar_one_or_none()
+
+
+def _cause(new: NewRun) -> dict[str, Any]:
+    return {"task_instance": new.cause.task_instance, "depth": new.cause.depth} if new.cause else {}
 
 
 def _add_task_instances(tx: Transaction, plan: Plan, new: NewRun, now: float) -> None:

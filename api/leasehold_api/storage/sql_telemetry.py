@@ -18,10 +18,13 @@ _PUT_XCOM = text("""
 """)
 
 _PUT_METRIC = text("""
-    INSERT INTO metric_points (task_instance_id, epoch, seq, at, name, kind, value, tags)
-    VALUES (:id, :epoch, :seq, :at, :name, :kind, :value, :tags)
+    INSERT INTO metric_points (task_instance_id, epoch, seq, at, name, kind, value, tags, export_batch)
+    VALUES (:id, :epoch, :seq, :at, :name, :kind, :value, :tags, :export_batch)
     ON CONFLICT (task_instance_id, epoch, seq) DO NOTHING
 """)
+
+WAITS = ""
+"""The ``export_batch`` of a point that waits to be exported."""
 
 _LAST_METRIC = text("SELECT max(seq) FROM metric_points WHERE task_instance_id = :id AND epoch = :epoch")
 
@@ -33,8 +36,10 @@ def put_xcom(
     tx.run(_PUT_XCOM, {"id": instance, "key": key, "epoch": epoch, "size": size, "value": value, "object": upload})
 
 
-def insert_metrics(tx: Transaction, instance: str, epoch: int, points: Sequence[MetricPoint]) -> None:
-    """Store points; those that are there already stay as they are."""
+def insert_metrics(
+    tx: Transaction, instance: str, epoch: int, points: Sequence[MetricPoint], *, exported: bool
+) -> None:
+    """Store points; those that are there already stay as they are, and are not exported again."""
     if points:
         tx.run(
             _PUT_METRIC,
@@ -48,6 +53,7 @@ def insert_metrics(tx: Transaction, instance: str, epoch: int, points: Sequence[
                     "kind": point.kind,
                     "value": point.value,
                     "tags": json.dumps(point.tags) if point.tags else None,
+                    "export_batch": WAITS if exported else None,
                 }
                 for point in points
             ],

@@ -96,6 +96,7 @@ class HostLink:
         held.metrics_durable = int(news.get("metric_seq") or held.metrics_durable)
         held.progress = news.get("progress")
         held.note = news.get("note")
+        held.label = news.get("label")
         held.grew.set()
 
     async def _give_orders(self, writer: asyncio.StreamWriter) -> None:

@@ -52,6 +52,7 @@ class Held:
     stop: StopOrder | None = None
     progress: float | None = None
     note: str | None = None
+    label: str | None = None
     trouble: str | None = None
     """Why it could not be delivered yet, or did not start, for ``status``."""
     unwritten_ending: Ending | None = None

@@ -62,4 +62,8 @@ _QUESTIONS = (
     _Question(re.compile(r"/v1/variables/[^?#]+"), ("GET", "PUT", "DELETE"), _as_it_is),
     _Question(re.compile(r"/v1/xcoms/(?P<key>[^?#/]+)\?(?P<query>[^#]*)"), ("GET",), _xcom_route),
     _Question(re.compile(re.escape(_ID_TOKEN)), ("POST",), _as_it_is),
+    _Question(re.compile(r"/v1/runs"), ("POST",), _as_it_is),
+    _Question(
+        re.compile(r"/v1/(runs/[^?#/]+|task-instances(/count|/previous)?|dags/[^?#/]+)(\?[^#]*)?"), ("GET",), _as_it_is
+    ),
 )

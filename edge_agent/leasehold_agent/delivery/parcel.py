@@ -47,6 +47,7 @@ def pack(attempt: str, ending: Ending, produced: Produced, delivered: Delivered,
         xcoms=[SmallXCom(key=xcom.key, value=xcom.value()) for xcom in small],
         log=_tail(produced, delivered.log_offset),
         metrics=points,
+        rendered=produced.rendered(),
     )
 
 
@@ -63,7 +64,8 @@ def weight(outcome: Outcome) -> int:
     """Return about how many bytes an outcome takes in a request."""
     log = len(outcome.log.data) * 4 // 3 if outcome.log else 0
     xcoms = sum(len(json.dumps(xcom.value, ensure_ascii=False)) for xcom in outcome.xcoms)
-    return 1024 + log + 160 * len(outcome.metrics) + xcoms
+    shown = sum(len(field.name) + len(field.text) for field in outcome.rendered.fields) if outcome.rendered else 0
+    return 1024 + log + 160 * len(outcome.metrics) + xcoms + shown
 
 
 def undeliverable(ending: Ending, key: str, reason: str) -> Ending:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from leasehold_protocol.v1.leases import Rendered
 from leasehold_protocol.v1.message import Json
 from leasehold_protocol.v1.telemetry import MetricPoint
 
@@ -119,6 +120,13 @@ class Produced:
             if path.is_file() and path.stat().st_size == stored.size:
                 newest[stored.key] = stored
         return XComs(newest=list(newest.values()), last_seq=last_seq)
+
+    def rendered(self) -> Rendered | None:
+        """Return what people are shown of the task's arguments; none when there is nothing, or it is damaged."""
+        try:
+            return Rendered.model_validate_json((self._directory / "rendered.json").read_bytes())
+        except (OSError, ValidationError):
+            return None
 
     def _ending(self) -> dict[str, object]:
         try:

@@ -97,6 +97,11 @@ class AttemptDirectory:
                 replacement.unlink()
             raise
 
+    def write_rendered(self, shown: dict[str, object]) -> None:
+        """Write ``rendered.json``: what people are shown of the arguments. A full disk does without."""
+        with contextlib.suppress(OSError):
+            (self.path / "rendered.json").write_bytes(json.dumps(shown, ensure_ascii=False).encode(errors="replace"))
+
     def prepare(self) -> None:
         """Make the task's folders."""
         for folder in (self.work, self.temporary, self.xcoms):

@@ -20,10 +20,12 @@ from leasehold_agent.host.checks import Object
 from leasehold_agent.host.control import Control
 from leasehold_agent.host.deadline import Deadline
 from leasehold_agent.host.directory import AttemptDirectory
+from leasehold_agent.host.fetching import fetched
 from leasehold_agent.host.launching import RefusedByPolicyError, environment, permitted, prepared, why_not_started
 from leasehold_agent.host.lease import HostLease
 from leasehold_agent.host.output import Output
 from leasehold_agent.host.printed_result import keep_printed
+from leasehold_agent.host.rendering import rendered
 from leasehold_agent.host.spool import Spool
 from leasehold_agent.host.task_api import TaskApi
 from leasehold_agent.host.task_context import inputs_to_fetch, task_context
@@ -56,7 +58,7 @@ class Host:
         self._stop: Stop | None = None
         self._said: Said | None = None
         self._fetched: dict[str, object] = {}
-        self._sign_of_life: Object = {"progress": None, "note": None}
+        self._sign_of_life: Object = {"progress": None, "note": None, "label": None}
         self._started_at: str | None = None
         self._ended = False
         self._deadline = Deadline(lambda left_s: self.stop("lease_expired", _LEASE_EXPIRED, grace_s=left_s))
@@ -110,6 +112,11 @@ class Host:
             self._sign_of_life["progress"] = progress
         if note is not None:
             self._sign_of_life["note"] = note
+        self._spool.touch()
+
+    def label(self, text: str) -> None:
+        """See ``Notes``."""
+        self._sign_of_life["label"] = text
         self._spool.touch()
 
     def say_ending(self, said: Said) -> None:
@@ -166,21 +173,7 @@ class Host:
         if not wanted:
             return
         self._say(f"waiting for inputs too large to travel with the lease: {', '.join(wanted)}")
-        asking = asyncio.ensure_future(self._ask_all(list(wanted.values())))
-        stopped = asyncio.ensure_future(self._stopped.wait())
-        await asyncio.wait([asking, stopped], return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
-        if not asking.done():
-            asking.cancel()
-            return
-        for name, answer in zip(wanted, asking.result(), strict=True):
-            body = answer.get("body")
-            if answer.get("status") != 200 or not isinstance(body, dict):
-                raise RuntimeMissingError(f"the input {name} could not be fetched: {body}")
-            self._fetched[name] = body.get("value")
-
-    async def _ask_all(self, paths: list[str]) -> list[Object]:
-        return await asyncio.gather(*(self.ask("GET", path) for path in paths))
+        self._fetched = await fetched(wanted, self.ask, self._stopped)
 
     def _start(self, launch: Launch, secret: str, capture: ResultCapture) -> None:
         socket_path = self._directory.task_socket(os.getpid())
@@ -219,9 +212,12 @@ class Host:
     def _as_written(self, ending: Ending) -> Object:
         message = shortened(None if ending.message is None else self._secrets.mask(ending.message))
         reach = self._spool.written
+        if shown := rendered(self._lease.work, self._context(), self._secrets.mask):
+            self._directory.write_rendered(shown)
         written: Object = {
             "kind": ending.kind,
             "message": message,
+            "label": self._sign_of_life["label"],
             "exit_code": ending.exit_code,
             "signal": ending.signal,
             "retry_after_s": ending.retry_after_s,

@@ -15,6 +15,7 @@ from leasehold_agent.host.task_calls.calls import Calls
 from leasehold_agent.host.task_calls.context import ContextCalls
 from leasehold_agent.host.task_calls.ending import EndingCalls
 from leasehold_agent.host.task_calls.notes import Notes
+from leasehold_agent.host.task_calls.runs import RunCalls
 from leasehold_agent.host.task_calls.telling import TellingCalls
 from leasehold_agent.host.task_calls.xcoms import XComCalls
 
@@ -30,6 +31,7 @@ class TaskApi:
             "/v1/context": {"GET": self._who_it_is},
             **ContextCalls(lease, notes).calls(),
             **XComCalls(lease, spool, notes).calls(),
+            **RunCalls(lease, notes).calls(),
             **TellingCalls(spool, secrets, notes).calls(),
             **EndingCalls(notes).calls(),
         }

@@ -42,7 +42,10 @@ async def renew(api: RenewalApi, roster: Roster, health: AgentHealth | None = No
         LinkError: nothing was renewed; the hosts stop their tasks by themselves should this last too long.
     """
     held = [one for one in roster.held if not one.outcome_is_in]
-    leases = [HeldLease(attempt=one.attempt, progress=one.progress, note=_short(one.note)) for one in held]
+    leases = [
+        HeldLease(attempt=one.attempt, progress=one.progress, note=_short(one.note), label=_short(one.label))
+        for one in held
+    ]
     leases += [HeldLease(attempt=one.attempt) for one in roster.waiting]
     parts = [leases[start : start + PER_REQUEST] for start in range(0, len(leases), PER_REQUEST)] or [[]]
     whole = RenewalAnswer()

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from leasehold_agent.task_commands import asking, telling
+from leasehold_agent.task_commands.runs import add_runs
 
 _EXAMPLES = """\
 examples, in a shell task (the agent puts its own path into LEASEHOLD_EDGE_AGENT):
   day=$("$LEASEHOLD_EDGE_AGENT" task context --field run.params.day)
   "$LEASEHOLD_EDGE_AGENT" task connection get plant_db --field password | psql-as-reader
   "$LEASEHOLD_EDGE_AGENT" task metric count rows 128 --tag plant=north
+  since=$("$LEASEHOLD_EDGE_AGENT" task runs previous --state success --field logical_date)
   "$LEASEHOLD_EDGE_AGENT" task retry --after 10m 'the plant is asleep'; exit 1
 
 what is printed is the value alone: text as it is, the rest as JSON; --json prints text as JSON, too.
@@ -78,6 +80,7 @@ def _add_asking(commands: Any) -> None:
     push = _add(xcoms, "push", telling.push_xcom, "leave a value for other tasks")
     push.add_argument("key", metavar="KEY")
     _add_value(push)
+    add_runs(_group(commands, "runs", "look at earlier runs and at this one's tasks, or start a run"), _add_read)
     token = _add_read(commands, "id-token", asking.id_token, "print a token that proves which task this is")
     token.add_argument("audience", metavar="AUDIENCE")
 
@@ -87,6 +90,8 @@ def _add_telling(commands: Any) -> None:
     heartbeat = _add(commands, "heartbeat", telling.heartbeat, "say that the task is alive, and how far it is")
     heartbeat.add_argument("--progress", type=float, metavar="0…1")
     heartbeat.add_argument("--note", metavar="TEXT")
+    label = _add(commands, "label", telling.label, "say what people shall call this task instance")
+    label.add_argument("label", metavar="TEXT")
     metrics = _group(commands, "metric", "measure something")
     for kind, text, number in (
         ("count", "count something", "N"),

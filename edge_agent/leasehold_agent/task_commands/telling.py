@@ -37,6 +37,11 @@ def heartbeat(host: Host, given: Namespace) -> None:
     host.write("POST", "/v1/heartbeat", {"progress": _finite(given.progress), "note": given.note})
 
 
+def label(host: Host, given: Namespace) -> None:
+    """Say what people shall call the task instance."""
+    host.write("POST", "/v1/label", {"label": given.label})
+
+
 def metric(host: Host, given: Namespace) -> None:
     """Send one measurement."""
     point = {"name": given.name, "kind": given.kind, "value": _number(given), "tags": dict(given.tag)}

@@ -14,6 +14,11 @@ export async function heartbeat(progress = null, note = null) {
   await tell("POST", "/v1/heartbeat", encode({ progress, note: note?.slice(0, 500) ?? null }, "heartbeat"));
 }
 
+/** Say what people shall call this task instance: one line of text. */
+export async function setLabel(label) {
+  await tell("POST", "/v1/label", encode({ label }, "label"));
+}
+
 /** Keep `text` out of the log from now on. */
 export async function mask(text) {
   if (typeof text !== "string") throw new RefusedError("mask takes a text");

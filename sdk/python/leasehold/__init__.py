@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from leasehold.authoring.graph import chain
     from leasehold.authoring.programs import program, shell
     from leasehold.authoring.tasks import task
-    from leasehold.runtime import log, metrics, xcom
+    from leasehold.runtime import log, metrics, runs, xcom
     from leasehold.runtime.connections import Connection
     from leasehold.runtime.context import Context, context
     from leasehold.runtime.endings import Fail, Retry, Skip
     from leasehold.runtime.identity import id_token
-    from leasehold.runtime.signs import heartbeat, mask
+    from leasehold.runtime.signs import heartbeat, mask, set_label
     from leasehold.runtime.variables import Variable
 
 __all__ = [
@@ -39,6 +39,8 @@ __all__ = [
     "mask",
     "metrics",
     "program",
+    "runs",
+    "set_label",
     "shell",
     "task",
     "testing",
@@ -49,6 +51,7 @@ _MODULES = {
     "errors": "leasehold.errors",
     "log": "leasehold.runtime.log",
     "metrics": "leasehold.runtime.metrics",
+    "runs": "leasehold.runtime.runs",
     "testing": "leasehold.testing",
     "xcom": "leasehold.runtime.xcom",
 }
@@ -67,6 +70,7 @@ _HOMES = {
     "id_token": "leasehold.runtime.identity",
     "mask": "leasehold.runtime.signs",
     "program": "leasehold.authoring.programs",
+    "set_label": "leasehold.runtime.signs",
     "shell": "leasehold.authoring.programs",
     "task": "leasehold.authoring.tasks",
 }

@@ -42,6 +42,8 @@ def scopes_for(task_entry: TaskEntry, granted_connections: Collection[str]) -> l
         *(variable_scope(key, action) for key in sorted(set(task_entry.variables)) for action in ("read", "write")),
         *(id_token_scope(audience) for audience in sorted(set(task_entry.id_tokens))),
         *(f"xcom:{task}:read" for task in sorted(set(task_entry.upstream))),
+        *(dag_scope(dag, "read") for dag in sorted({*task_entry.dags, *task_entry.triggers})),
+        *(dag_scope(dag, "trigger") for dag in sorted(set(task_entry.triggers))),
     ]
 
 
@@ -58,6 +60,11 @@ def variable_scope(key: str, action: str) -> str:
 def id_token_scope(audience: str) -> str:
     """Return the scope that lets a task prove to ``audience`` which task it is."""
     return f"id_token:{audience}:issue"
+
+
+def dag_scope(dag: str, action: str) -> str:
+    """Return the scope that lets a task ``read`` of a DAG's runs, or ``trigger`` one."""
+    return f"dag:{dag}:{action}"
 
 
 class TaskTokens:

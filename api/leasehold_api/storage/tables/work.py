@@ -83,6 +83,9 @@ runs = Table(
     Column("idempotency_key", Text),
     Column("open_tasks", Integer, nullable=False),  # task instances not in a final state
     Column("cancel_reason", Text),
+    # The task instance that started it, and how many runs started one another before it.
+    Column("caused_by", Text),
+    Column("depth", Integer, nullable=False, server_default=text("0")),
     Column("created_by", Text, nullable=False),
     Column("created_at", Double, nullable=False),
     Column("started_at", Double),
@@ -90,6 +93,7 @@ runs = Table(
     UniqueConstraint("dag_id", "idempotency_key"),
 )
 Index(None, runs.c.team_id, runs.c.id)
+Index(None, runs.c.dag_id, runs.c.logical_date)
 
 task_instances = Table(
     "task_instances",
@@ -160,6 +164,8 @@ attempts = Table(
     Column("max_rss_bytes", BigInteger),
     Column("progress", Double),
     Column("note", Text),
+    Column("label", Text),
+    Column("rendered", Text),  # JSON: what its arguments came to
     Column("log_size", BigInteger),
     Column("log_complete", Boolean, nullable=False, server_default=text("false")),
 )
@@ -187,6 +193,25 @@ metric_points = Table(
     Column("kind", Text, nullable=False),
     Column("value", Double, nullable=False),
     Column("tags", Text),
+    # Empty: waits to be exported. A batch's id: on its way. None: gone, or nobody exports.
+    Column("export_batch", Text),
+)
+_EXPORTED = text("export_batch IS NOT NULL")
+Index(
+    "ix_metric_points_export",
+    metric_points.c.export_batch,
+    metric_points.c.at,
+    sqlite_where=_EXPORTED,
+    postgresql_where=_EXPORTED,
+)
+
+# Which API process exports metrics: one row, a lease.
+metric_exporter = Table(
+    "metric_exporter",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("holder", Text, nullable=False),
+    Column("expires_at", Double, nullable=False),
 )
 
 # What a site's own policy refused: claims by agents with that policy pass it over until the time is over.

@@ -15,6 +15,10 @@ class Notes(Protocol):
         """Remember a sign of life, for the next renewal."""
         ...
 
+    def label(self, text: str) -> None:
+        """Remember what people shall call the task instance."""
+        ...
+
     def say_ending(self, said: Said) -> None:
         """Remember how the task says it ends."""
         ...

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from leasehold.runtime.rules.asking import wait_s
 from leasehold.runtime.rules.masking import Secrets
-from leasehold.runtime.rules.telling import add_secret, heartbeat, log_record, metric, one_or_more
+from leasehold.runtime.rules.telling import LONGEST_LABEL, add_secret, heartbeat, label, log_record, metric, one_or_more
 from leasehold_agent.host import checks
 from leasehold_agent.host.http_wire import Answer, Request
 from leasehold_agent.host.lines import record
@@ -28,6 +28,7 @@ class TellingCalls:
         """Return the paths of this room."""
         return {
             "/v1/heartbeat": {"POST": self._heartbeat},
+            "/v1/label": {"POST": self._label},
             "/v1/metrics": {"POST": self._metrics},
             "/v1/log": {"POST": self._log},
             "/v1/mask": {"POST": self._mask},
@@ -36,6 +37,10 @@ class TellingCalls:
     async def _heartbeat(self, _: str, request: Request) -> Answer:
         progress, note = heartbeat(request.body)
         self.notes.heartbeat(progress, None if note is None else self.secrets.mask(note))
+        return Answer()
+
+    async def _label(self, _: str, request: Request) -> Answer:
+        self.notes.label(self.secrets.mask(label(request.body))[:LONGEST_LABEL])
         return Answer()
 
     async def _metrics(self, _: str, request: Request) -> Answer:

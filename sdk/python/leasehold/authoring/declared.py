@@ -1,4 +1,4 @@
-"""Finds ``Connection.get("x")`` and ``Variable.get("x")`` in a task's function that the task did not declare.
+"""Finds ``Connection.get("x")``, ``Variable.get("x")`` and ``runs.trigger("x")`` of what a task did not declare.
 
 Only names written as text can be seen; the agent refuses the rest when the task runs.
 """
@@ -12,19 +12,24 @@ from difflib import get_close_matches
 import leasehold
 from leasehold.authoring.functions import TaskFunction
 from leasehold.authoring.mistakes import AuthoringError
+from leasehold.runtime import runs
 from leasehold.runtime.connections import Connection
 from leasehold.runtime.variables import Variable
 
 
 def undeclared(task: TaskFunction[..., object], source: ast.Module) -> Iterator[AuthoringError]:
-    """Yield a mistake for every undeclared connection or variable that ``task``'s function names.
+    """Yield a mistake for every undeclared connection, variable or DAG that ``task``'s function names.
 
     Args:
         task: The task.
         source: The parsed file that the function is written in.
     """
     code = task.function.__code__
-    declared = {"connection": task.options.connections, "variable": task.options.variables}
+    declared = {
+        "connection": task.options.connections,
+        "variable": task.options.variables,
+        "trigger": task.options.triggers,
+    }
     body = _function_at(source, code.co_name, code.co_firstlineno)
     for asked in ast.walk(body) if body else ():
         if found := _asked_for(asked, task):
@@ -39,7 +44,8 @@ def _mistake(task: str, kind: str, name: str, declared: list[str], place: tuple[
     cure = f"Add it: @task({kind}s={[*declared, name]!r})."
     if near:
         cure = f"Did you mean {near[0]!r}? Otherwise add it: @task({kind}s={[*declared, name]!r})."
-    return AuthoringError(f"task {task!r} asks for the {kind} {name!r}, which it does not declare", cure, place=place)
+    what = f"starts runs of the DAG {name!r}" if kind == "trigger" else f"asks for the {kind} {name!r}"
+    return AuthoringError(f"task {task!r} {what}, which it does not declare", cure, place=place)
 
 
 def _function_at(source: ast.Module, name: str, first_line: int) -> ast.AST | None:
@@ -52,13 +58,13 @@ def _function_at(source: ast.Module, name: str, first_line: int) -> ast.AST | No
 
 
 def _asked_for(node: ast.AST, task: TaskFunction[..., object]) -> tuple[str, str] | None:
-    """Return (``connection`` or ``variable``, its name) when ``node`` is such a call."""
+    """Return (``connection``, ``variable`` or ``trigger``, the name) when ``node`` is such a call."""
     match node:
         case ast.Call(func=ast.Attribute(value=owner, attr=method), args=[ast.Constant(value=str(name)), *_]):
             pass
         case ast.Call(
             func=ast.Attribute(value=owner, attr=method),
-            keywords=[ast.keyword(arg="id" | "key", value=ast.Constant(value=str(name))), *_],
+            keywords=[ast.keyword(arg="id" | "key" | "dag", value=ast.Constant(value=str(name))), *_],
         ):
             pass
         case _:
@@ -68,6 +74,8 @@ def _asked_for(node: ast.AST, task: TaskFunction[..., object]) -> tuple[str, str
         return "connection", name
     if known is Variable and method in ("get", "set", "delete"):
         return "variable", name
+    if known is runs and method == "trigger":
+        return "trigger", name
     return None
 
 

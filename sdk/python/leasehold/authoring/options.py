@@ -22,6 +22,10 @@ if TYPE_CHECKING:
         """Variables the task may read and write."""
         id_tokens: Sequence[str]
         """Audiences that the task may ask identity tokens for."""
+        dags: Sequence[str]
+        """Other DAGs whose runs the task may look at."""
+        triggers: Sequence[str]
+        """DAGs that the task may start runs of, and look at."""
         retries: int
         """How often to try again after a failure of the task's own; 0 … 1000."""
         retry_delay: Duration
@@ -72,6 +76,12 @@ class Options:
         """The variables that the task declared."""
         declared = self.entry["variables"]
         return [str(key) for key in declared] if isinstance(declared, list) else []
+
+    @property
+    def triggers(self) -> list[str]:
+        """The DAGs that the task may start runs of."""
+        declared = self.entry.get("triggers", [])
+        return [str(dag) for dag in declared] if isinstance(declared, list) else []
 
     def _read(self, name: str, value: object) -> object:
         try:
@@ -182,6 +192,8 @@ _READERS = {
     "connections": _names,
     "variables": _keys,
     "id_tokens": _audiences,
+    "dags": _names,
+    "triggers": _names,
     "retries": _retries,
     "retry_delay": _retry_delay,
     "timeout": _timeout,

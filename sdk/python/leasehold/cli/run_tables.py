@@ -41,13 +41,19 @@ def liveliest(tasks: Sequence[TaskInstance], *, room: int) -> list[TaskInstance]
 
 def _row(task: TaskInstance, now: datetime) -> tuple[str | Text, ...]:
     return (
-        Text(task_label(task.task, task.map_index), style=task_colour(task.task)),
+        Text(named(task), style=task_colour(task.task)),
         task.site or "",
         str(task.try_number or ""),
         state(task.state),
         duration(task, now=now),
         _note(task, now),
     )
+
+
+def named(task: TaskInstance) -> str:
+    """Return the task's name, with what it called itself."""
+    label = f" ({show_value(task.label)})" if task.label else ""
+    return task_label(task.task, task.map_index) + label
 
 
 def duration(task: TaskInstance, *, now: datetime) -> str:
@@ -93,9 +99,8 @@ def run_line(run: RunDetail, *, now: datetime) -> Text:
 
 def metric_table(metrics: Sequence[MetricSummary]) -> Table:
     """Return the metrics of a run, one row for each metric of each attempt."""
-    return make_table(
-        ("task", "metric", "kind", "value", "count", "least", "most"), [_metric_row(metric) for metric in metrics]
-    )
+    columns = ("task", "metric", "kind", "value", "count", "least", "p50", "p95", "most")
+    return make_table(columns, [_metric_row(metric) for metric in metrics])
 
 
 def _metric_row(metric: MetricSummary) -> tuple[str | Text, ...]:
@@ -109,5 +114,6 @@ def _metric_row(metric: MetricSummary) -> tuple[str | Text, ...]:
         show_number(value) + unit,
         str(metric.count),
         show_number(metric.min) + unit if spread else "",
+        *(show_number(each) + unit if spread and each is not None else "" for each in (metric.p50, metric.p95)),
         show_number(metric.max) + unit if spread else "",
     )

@@ -24,6 +24,17 @@ def heartbeat(progress: float | None = None, note: str | None = None) -> None:
     host_or_outside().write("POST", "/v1/heartbeat", sign)
 
 
+def set_label(label: str) -> None:
+    """Say what people shall call this task instance: ``set_label("plant north")``. The last one counts.
+
+    It is shown beside the task's name; for mapped tasks it is Airflow's rendered map index.
+
+    Raises:
+        RefusedError: if it is not one line of 1 to 250 characters.
+    """
+    host_or_outside().write("POST", "/v1/label", {"label": label})
+
+
 def mask(value: str) -> None:
     """Keep ``value`` out of the log from now on. What ``Connection.get`` hands out is masked by itself."""
     if value:

@@ -115,6 +115,7 @@ class HeldLease(Message):
     attempt: AttemptId
     progress: Annotated[float, Field(ge=0, le=1)] | None = None
     note: Annotated[Text, Field(max_length=500)] | None = None
+    label: Annotated[Text, Field(max_length=500)] | None = None
     needs_token: bool = False
     """The agent has no task token for it (it restarted), or the one it has is more than half over."""
 
@@ -206,6 +207,8 @@ class Ending(Message):
     kind: EndingKind
     message: Annotated[Text, Field(max_length=4000)] | None = None
     """One line for a person: the exception, ``exit status 3``, ``killed by signal 9``."""
+    label: Annotated[Text, Field(max_length=500)] | None = None
+    """What the task called itself."""
     exit_code: int | None = None
     signal: int | None = None
     retry_after_s: Seconds | None = None
@@ -215,6 +218,25 @@ class Ending(Message):
     usage: Usage | None = None
     refusal: Refusal | None = None
     """With ``refused``; without it nothing is remembered, and any agent may be asked again."""
+
+
+class RenderedField(Message):
+    """One argument of a task as people are shown it: short, its secrets masked."""
+
+    name: Annotated[Text, Field(max_length=200)]
+    """``day``, ``args[0]``, ``argv[1]``, ``env.LEVEL``."""
+    text: Annotated[Text, Field(max_length=4096)]
+    """Text as it is, anything else as JSON."""
+    cut: bool = False
+    """It goes on."""
+
+
+class Rendered(Message):
+    """What the templates and arguments of one attempt came to: 64 KiB at most."""
+
+    fields: Annotated[list[RenderedField], Field(max_length=20_000)]
+    left_out: int = 0
+    """How many did not find room."""
 
 
 class SmallXCom(Message):
@@ -232,6 +254,8 @@ class Outcome(Message):
     xcoms: list[SmallXCom] = Field(default_factory=list[SmallXCom])
     log: LogTail | None = None
     metrics: list[MetricPoint] = Field(default_factory=list[MetricPoint])
+    rendered: Rendered | None = None
+    """For people to look at; none: the task had no arguments."""
 
 
 class OutcomeBatch(Message):

@@ -124,6 +124,10 @@ class TaskEntry(Message):
     variables: list[Key] = Field(default_factory=list[Key])
     id_tokens: list[Audience] = Field(default_factory=list[Audience])
     """Audiences that the task may ask identity tokens for."""
+    dags: list[Name] = Field(default_factory=list[Name])
+    """Other DAGs whose runs the task may look at."""
+    triggers: list[Name] = Field(default_factory=list[Name])
+    """DAGs that the task may start runs of, and look at."""
     retries: Annotated[int, Field(ge=0, le=1000)] = 0
     retry_delay_s: Seconds = 30.0
     timeout_s: Annotated[float, Field(gt=0, le=30 * 86400)] | None = None

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from leasehold_protocol.v1.leases import Rendered
 from leasehold_protocol.v1.manifest import Manifest
 from leasehold_protocol.v1.message import Identifier, Instant, Json, Key, Message, Name, Page, Sha256, Text
 from leasehold_protocol.v1.signing import Signature, SignatureFacts
@@ -113,6 +114,8 @@ class RunSummary(Message):
     state: RunState
     trigger: str
     created_by: str
+    caused_by: Identifier | None = None
+    """The task instance that started it."""
     logical_date: Instant
     created_at: Instant
     started_at: Instant | None = None
@@ -136,6 +139,9 @@ class AttemptSummary(Message):
     log_complete: bool = False
     progress: float | None = None
     note: str | None = None
+    label: str | None = None
+    rendered: Rendered | None = None
+    """With one task instance only: what its arguments came to."""
 
 
 class TaskInstance(Message):
@@ -147,6 +153,8 @@ class TaskInstance(Message):
     state: TaskState
     try_number: int = 0
     epoch: int = 0
+    label: str | None = None
+    """What its last attempt called itself."""
     reason: str | None = None
     """Why it is in this state, or why it waits."""
     site: Name | None = None
@@ -187,6 +195,9 @@ class MetricSummary(Message):
     total: float
     min: float
     max: float
+    p50: float | None = None
+    """The middle one, by the nearest rank."""
+    p95: float | None = None
 
 
 class XComSummary(Message):

@@ -54,6 +54,12 @@ class HeartbeatWrite(Message):
     note: Annotated[str, Field(max_length=500)] | None = None
 
 
+class LabelWrite(Message):
+    """``POST /v1/label``: what people shall call the task instance; the last one counts."""
+
+    label: Annotated[str, Field(min_length=1, max_length=250)]
+
+
 class MetricWrite(Message):
     """``POST /v1/metrics``: one measurement; the host adds the sequence number."""
 

@@ -19,6 +19,7 @@ from leasehold.cli.options import JsonOption, TeamOption, examples, group, pairs
 from leasehold.cli.run_tables import metric_table, run_line, task_table
 from leasehold.cli.run_views import run_view
 from leasehold.cli.session import Session, ask, ask_as, signed_in
+from leasehold.cli.task_views import show_attempts
 from leasehold_protocol.v1.message import Json
 from leasehold_protocol.v1.runs import (
     CancelRequest,
@@ -27,6 +28,7 @@ from leasehold_protocol.v1.runs import (
     RunList,
     RunState,
     RunSummary,
+    TaskInstance,
     TriggerRun,
     XComList,
 )
@@ -174,9 +176,28 @@ def list_runs(
     )
 
 
-@app.command("show", epilog=examples("leasehold runs show 01JD3", "leasehold runs show 01JD3 --json | jq .state"))
-def show(run: RunId, *, team: TeamOption = None, json: JsonOption = False) -> None:
+@app.command(
+    "show",
+    epilog=examples(
+        "leasehold runs show 01JD3",
+        "leasehold runs show 01JD3 --task read_sensors",
+        "leasehold runs show 01JD3 --json | jq .state",
+    ),
+)
+def show(
+    run: RunId,
+    *,
+    task: Annotated[
+        str | None, typer.Option(metavar="TASK", help="Only this task: its attempts, and what its arguments came to.")
+    ] = None,
+    map_index: Annotated[int, typer.Option(metavar="N", help="With --task: which of a mapped task's instances.")] = -1,
+    team: TeamOption = None,
+    json: JsonOption = False,
+) -> None:
     """Show a run: each task with its site, try, state, duration, and its result or the reason it waits."""
+    if task is not None:
+        _show_one(run, task, map_index, team=team, json=json)
+        return
 
     async def work(api: Api) -> RunDetail:
         return await api.get(api.of_team("runs", run), RunDetail)
@@ -191,10 +212,23 @@ def show(run: RunId, *, team: TeamOption = None, json: JsonOption = False) -> No
             ("dag", f"{found.dag} version {found.version}"),
             ("params", screen.show_value(found.params, longest=400) if found.params else ""),
             ("begun", f"{show_when(found.created_at, now=screen.now())} by {found.created_by}"),
+            ("started by task", found.caused_by or ""),
         ]
     )
     _show_tasks(found)
     screen.say(f"More: leasehold logs {found.run} · runs metrics {found.run} · runs xcoms {found.run}", stderr=True)
+
+
+def _show_one(run: str, task: str, map_index: int, *, team: str | None, json: bool) -> None:
+    async def work(api: Api) -> TaskInstance:
+        return await api.get(api.of_team("runs", run, "tasks", task), TaskInstance, {"map_index": map_index})
+
+    found = ask(work, team=team)
+    if json:
+        screen.write_json(found)
+        return
+    screen.show(task_table([found], now=screen.now()))
+    show_attempts(found, now=screen.now())
 
 
 @app.command("cancel", epilog=examples("leasehold runs cancel 01JD3 --reason 'wrong day'"))

@@ -12,6 +12,7 @@ METRIC_KINDS = ("counter", "gauge", "timing")
 _MOST_AT_ONCE = 5000
 _LONGEST_TAG = 256
 _LONGEST_NOTE = 500
+LONGEST_LABEL = 250
 
 
 def add_secret(body: bytes, secrets: Secrets) -> None:
@@ -89,6 +90,18 @@ def heartbeat(body: bytes) -> tuple[float | None, str | None]:
     given, note = fields.get("progress"), checks.maybe_text(fields, "note")
     progress = None if given is None else checks.between(given, "progress", 0, 1)
     return progress, note if note is None else note[:_LONGEST_NOTE]
+
+
+def label(body: bytes) -> str:
+    """Return the label of a ``LabelWrite``.
+
+    Raises:
+        RefusedRequestError: 422, if the body is none.
+    """
+    text = checks.json_object(body).get("label")
+    if not isinstance(text, str) or not 0 < len(text) <= LONGEST_LABEL or not text.isprintable():
+        raise invalid(f'the body must be {{"label": "…"}}: one line of 1 to {LONGEST_LABEL} characters')
+    return text
 
 
 def _tags(fields: Object, name: str) -> Object:
