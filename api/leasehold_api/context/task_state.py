@@ -14,7 +14,10 @@ VALUE_BYTES = 64 * 1024
 
 
 class TaskStateStore(Protocol):
-    """Values of one task instance, by key; they go with its run. Its promises are ``tests/api/contracts/task_state.py``."""
+    """Values of one task instance, by key; they go with its run.
+
+    Its promises are ``tests/api/contracts/task_state.py``.
+    """
 
     async def get(self, reader: TaskCaller, key: str, *, now: float) -> Json:
         """Return a value.

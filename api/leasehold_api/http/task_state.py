@@ -8,7 +8,6 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from leasehold_api import clock
 from leasehold_api.callers import AgentCaller, TaskCaller
-from leasehold_api.fault_points import reach
 from leasehold_api.http.access import agent_caller, task_caller
 from leasehold_api.http.answers import answer
 from leasehold_api.http.house import house
@@ -22,9 +21,7 @@ Agent = Annotated[AgentCaller, Depends(agent_caller)]
 
 
 @router.get("/task/state", response_model=StateKeys)
-async def list_state(
-    request: Request, caller: Task, prefix: Annotated[str, Query(max_length=250)] = ""
-) -> Response:
+async def list_state(request: Request, caller: Task, prefix: Annotated[str, Query(max_length=250)] = "") -> Response:
     """List the keys that the task keeps."""
     return answer(StateKeys(keys=await house(request).task_state.keys(caller, prefix, now=clock.now())))
 
@@ -39,5 +36,4 @@ async def read_state(request: Request, caller: Task, key: Annotated[Key, Path()]
 async def write_state(request: Request, caller: Agent, attempt: str, body: StateChanges) -> Response:
     """Take what an attempt keeps for later ones, unless a newer attempt has the lease."""
     await house(request).task_state.write(caller.agent_id, attempt, body.changes, now=clock.now())
-    reach("api.state.committed.before-answer")
     return Response(status_code=204)

@@ -1,4 +1,4 @@
-"""Work that is due by time: leases that run out, retries whose delay is over, waits. Found by an index, never by polling."""
+"""Work that is due by time: leases that run out, delays and waits that are over. Found by an index, not by polling."""
 
 from __future__ import annotations
 

@@ -16,13 +16,13 @@ _WAITING = "state IN ('up_for_retry', 'up_for_reschedule', 'deferred')"  # as th
 _DUE = f"""
     SELECT id, state, placement_id, run_id FROM task_instances WHERE {_WAITING} AND due_at <= :now
      ORDER BY due_at LIMIT 500 {{lock}}
-"""  # noqa: S608 - a constant
+"""
 
 NEXT_DEADLINE = text(f"""
     SELECT min(at) FROM (
         SELECT min(expires_at) AS at FROM task_instances WHERE state = 'running'
         UNION ALL SELECT min(due_at) FROM task_instances WHERE {_WAITING}) AS deadlines
-""")  # noqa: S608 - a constant
+""")
 
 
 def queue_due(tx: Transaction, now: float) -> int:

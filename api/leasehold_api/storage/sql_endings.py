@@ -16,8 +16,8 @@ from leasehold_api.signals import Signal, Topic
 from leasehold_api.storage import sql_waits
 from leasehold_api.storage.plans import Plans
 from leasehold_api.storage.sql_flow import queue, settle, skip_downstream
-from leasehold_api.storage.sql_policies import remember
 from leasehold_api.storage.sql_kept_state import apply_changes
+from leasehold_api.storage.sql_policies import remember
 from leasehold_api.storage.sql_telemetry import insert_metrics, last_metric_seq, put_xcom
 from leasehold_api.storage.writer import Transaction
 from leasehold_protocol.v1.leases import Ending, EndingKind, Outcome, OutcomeAck, OutcomeVerdict, parse_attempt_id
@@ -188,8 +188,8 @@ def _take_effect(tx: Transaction, plans: Plans, standing: Row[Any], outcome: Out
 def _again(tx: Transaction, standing: Row[Any], ending: Ending, *, now: float) -> tuple[Again | None, str | None]:
     """Return how a task that waits goes on, or why it can't wait so."""
     if ending.kind is EndingKind.RESCHEDULED:
-        due_at = resumes_at(ending.again_after_s, ending.again_at, now=now)
-        return Again(due_at=due_at, resumed="reschedule"), None
+        at = resumes_at(ending.again_after_s, ending.again_at, now=now)
+        return Again(due_at=at, resumed="reschedule"), None
     if ending.kind is not EndingKind.DEFERRED:
         return None, None
     wait = ending.wait

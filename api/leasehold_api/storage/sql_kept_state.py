@@ -24,7 +24,7 @@ _CLEAR = text("DELETE FROM task_state WHERE task_instance_id = :id")
 _EXPIRE = text("DELETE FROM task_state WHERE task_instance_id = :id AND expires_at <= :now")
 
 IS_THERE = "task_instance_id = :id AND (expires_at IS NULL OR expires_at > :now)"
-_COUNT = text(f"SELECT count(*) FROM task_state WHERE {IS_THERE}")  # noqa: S608 - a constant
+_COUNT = text(f"SELECT count(*) FROM task_state WHERE {IS_THERE}")
 
 
 def apply_changes(tx: Transaction, instance: str, changes: Sequence[StateChange], *, now: float) -> None:

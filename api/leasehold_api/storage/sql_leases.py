@@ -73,6 +73,7 @@ _CANCELLATIONS = text("""
      WHERE agent_id = :agent AND state = 'running' AND cancel_reason IS NOT NULL
 """)
 
+
 class SqlLeases:
     """Implements ``leasehold_api.leases.claimed.LeaseStore``."""
 

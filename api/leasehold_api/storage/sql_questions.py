@@ -10,7 +10,6 @@ from sqlalchemy import Row, insert, select, text
 from leasehold_api.acting import By, Slice, Team
 from leasehold_api.clock import instant, instant_or_none
 from leasehold_api.errors import ConflictError, NotFoundError
-from leasehold_api.fault_points import reach
 from leasehold_api.runs.questions import check_may_answer, checked
 from leasehold_api.runs.waiting import EVENTS_ARE_KEPT_S, Settled
 from leasehold_api.storage import sql_audit
@@ -83,11 +82,7 @@ class SqlQuestions:
     async def answer(self, team: Team, input_id: str, answer: Answer, *, name: str, by: By) -> None:
         """Record an answer; see the port."""
 
-        def operation(tx: Transaction) -> None:
-            _answer(tx, team, input_id, answer, name=name, by=by)
-            reach("api.answer.applied.before-commit")
-
-        await self._database.write(operation)
+        await self._database.write(lambda tx: _answer(tx, team, input_id, answer, name=name, by=by))
 
 
 class SqlEvents:
@@ -129,7 +124,6 @@ def _send(tx: Transaction, team: Team, event_id: str, name: str, value: Json, by
     waiting = waiting_for(tx, WaitKind.EVENT, name, team=team.id)
     resumed = sum(settle(tx, wait.id, settled, now=by.at) for wait in waiting)
     sql_audit.record_in_team(tx, "event.sent", name, team, by, {"event": event_id, "resumed": resumed})
-    reach("api.event.applied.before-commit")
     return SentEvent(event=event_id, name=name, sent_at=instant(by.at), resumed=resumed)
 
 

@@ -18,8 +18,8 @@ from leasehold_protocol.v1.leases import parse_attempt_id
 from leasehold_protocol.v1.message import Json
 from leasehold_protocol.v1.waiting import StateChange
 
-_VALUE = text(f"SELECT value FROM task_state WHERE {IS_THERE} AND key = :key")  # noqa: S608 - a constant
-_KEYS = text(f"SELECT key FROM task_state WHERE {IS_THERE}")  # noqa: S608 - a constant
+_VALUE = text(f"SELECT value FROM task_state WHERE {IS_THERE} AND key = :key")
+_KEYS = text(f"SELECT key FROM task_state WHERE {IS_THERE}")
 
 
 class SqlTaskState:

@@ -173,7 +173,7 @@ def forget_in_vain(tx: Transaction, instance: str) -> None:
 
 
 def prune_attempts(tx: Transaction, instance: str, epoch: int) -> None:
-    """Forget the oldest attempts that only said "later": a task that is rescheduled for months leaves a bounded trace."""
+    """Forget the oldest attempts that only said "later": months of them leave a bounded trace."""
     if epoch > ATTEMPTS_KEPT:
         parameters = {"id": instance, "upto": epoch - ATTEMPTS_KEPT}
         tx.run(_PRUNE_METRICS, parameters)

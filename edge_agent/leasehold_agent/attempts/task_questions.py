@@ -71,7 +71,7 @@ def secrets_in(path: str, body: object) -> list[str]:
         password = body.get("password")
         first = [password] if isinstance(password, str) else []
         return _distinct([*first, *_texts(body.get("extra"), is_sensitive=False), *referred])
-    if path.startswith("/v1/variables/") and _SENSITIVE.search(unquote(path)):
+    if path.startswith(("/v1/variables/", "/v1/state/")) and _SENSITIVE.search(unquote(path)):
         return _distinct([*_texts(body.get("value"), is_sensitive=True), *referred])
     return _distinct(referred)
 
@@ -101,4 +101,6 @@ _QUESTIONS = (
     _Question(re.compile(r"/v1/variables/[^?#]+"), ("GET", "PUT", "DELETE"), _as_it_is),
     _Question(re.compile(r"/v1/xcoms/(?P<key>[^?#/]+)\?(?P<query>[^#]*)"), ("GET",), _xcom_route),
     _Question(re.compile(re.escape(_ID_TOKEN)), ("POST",), _as_it_is),
+    _Question(re.compile(r"/v1/state/[^?#]+"), ("GET",), _as_it_is),
+    _Question(re.compile(r"/v1/state\?prefix=[^#&]*"), ("GET",), _as_it_is),
 )

@@ -21,6 +21,8 @@ class Ending:
     retry_after_s: float | None = None
     refusal: Mapping[str, object] | None = None
     """The protocol's ``Refusal``, with the kind ``refused``."""
+    again: Mapping[str, object] | None = None
+    """When and why it is started again, with the kinds ``rescheduled`` and ``deferred``: fields of the protocol."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,7 @@ class Said:
     kind: str
     message: str | None = None
     retry_after_s: float | None = None
+    again: Mapping[str, object] | None = None
 
 
 def decide(*, wait_status: int, stop: Stop | None, said: Said | None, result_problem: str | None) -> Ending:
@@ -51,7 +54,12 @@ def decide(*, wait_status: int, stop: Stop | None, said: Said | None, result_pro
         return Ending(kind=stop.kind, message=stop.reason, exit_code=code, signal=number)
     if said is not None and said.kind != "success":
         return Ending(
-            kind=said.kind, message=said.message, exit_code=code, signal=number, retry_after_s=said.retry_after_s
+            kind=said.kind,
+            message=said.message,
+            exit_code=code,
+            signal=number,
+            retry_after_s=said.retry_after_s,
+            again=said.again,
         )
     if wait_status != 0:
         after = " after the task had reported success" if said is not None else ""

@@ -90,12 +90,12 @@ def _work(context: Mapping[str, Any], facts: Facts) -> object:
 
 
 def _function(module: str, name: str) -> Callable[..., object]:
-    """Return the author's function: what ``@task`` was put on, or the bare function of that name."""
+    """Return what to call: the function that ``@task`` was put on, a sensor around it, or the bare one of that name."""
     __import__(module)
     found: Any = sys.modules[module]
     for part in name.split("."):
         found = getattr(found, part)
-    function: Callable[..., object] = getattr(found, "function", found)
+    function: Callable[..., object] = getattr(found, "at_the_site", None) or getattr(found, "function", found)
     return function
 
 
