@@ -193,8 +193,10 @@ def _again(tx: Transaction, standing: Row[Any], ending: Ending, *, now: float) -
     if ending.kind is not EndingKind.DEFERRED:
         return None, None
     wait = ending.wait
-    if wait is None or (problem := sql_waits.why_not(tx, standing, wait)) is not None:
-        return None, problem if wait is not None else "the task said that it waits, and not for what"
+    if wait is None:
+        return None, "the task said that it waits, and not for what"
+    if (problem := sql_waits.why_not(tx, standing, wait)) is not None:
+        return None, problem
     due_at = until(wait, began=began_at(wait, leased_at=standing.leased_at, now=now))
     reason = reason_of(wait, input_id=sql_waits.wait_id(standing.id, standing.attempt_epoch))
     resumed = "input" if wait.kind is WaitKind.QUESTION else "defer"

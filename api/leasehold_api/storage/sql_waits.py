@@ -103,8 +103,9 @@ def why_not(tx: Transaction, standing: Row[Any], wait: Wait) -> str | None:
 def begin(tx: Transaction, standing: Row[Any], wait: Wait, *, now: float) -> None:
     """Record what a deferred task instance waits for; settled at once if that has happened already."""
     began = began_at(wait, leased_at=standing.leased_at, now=now)
+    new = wait_id(standing.id, standing.attempt_epoch)
     row = {
-        "wait_id": wait_id(standing.id, standing.attempt_epoch),
+        "wait_id": new,
         "id": standing.id,
         "key": wait.key,
         "team": standing.team_id,
@@ -118,7 +119,7 @@ def begin(tx: Transaction, standing: Row[Any], wait: Wait, *, now: float) -> Non
     tx.run(_FORGET, row)
     tx.run(_BEGIN, row)
     if (settled := _already(tx, standing.team_id, wait, since=began)) is not None:
-        settle(tx, row["wait_id"], settled, now=now)
+        settle(tx, new, settled, now=now)
 
 
 def settle(tx: Transaction, wait: str, settled: Settled, *, now: float) -> bool:

@@ -67,15 +67,15 @@ def defer(
     """
     if sum(each is not None for each in (until, after, run, event)) != 1:
         raise ValueError("defer waits for one thing: until=, after=, run= or event=")
-    wait: dict[str, object]
+    subject, wait = "time", dict[str, object](kind="time")
     if until is not None:
-        subject, wait = "time", {"kind": "time", "at": aware(until)}
+        wait["at"] = aware(until)
     elif after is not None:
-        subject, wait = "time", {"kind": "time", "after_s": seconds(after)}
+        wait["after_s"] = seconds(after)
     elif run is not None:
-        subject, wait = f"run:{run}", {"kind": "run", "run": run, "states": list(states)}
+        subject, wait = f"run:{run}", dict[str, object](kind="run", run=run, states=list(states))
     else:
-        subject, wait = f"event:{event}", {"kind": "event", "event": event}
+        subject, wait = f"event:{event}", dict[str, object](kind="event", event=event)
     return waited(wait, subject, key=key, timeout=timeout, what="defer").get("value")
 
 
