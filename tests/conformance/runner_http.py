@@ -24,6 +24,8 @@ def main() -> int:
     job = json.loads(Path("job.json").read_text())
     if "ending" in job:
         given = job["ending"]
+        if given["kind"] in {"reschedule", "defer"}:
+            return _wait(given)
         kind = {"skip": "skipped", "fail": "failed_for_good"}.get(given["kind"], given["kind"])
         after_s = 600 if given.get("after") == "10m" else None
         _request("PUT", "/v1/ending", json.dumps({"kind": kind, "message": given["message"], "retry_after_s": after_s}))
@@ -36,6 +38,14 @@ def main() -> int:
             answers[case["name"]] = problem.args[0]
     Path("answers.json").write_text(json.dumps(answers))
     return 0
+
+
+def _wait(given: dict[str, Any]) -> int:
+    ending = {"kind": "rescheduled", "message": given.get("message"), "again_after_s": 600}
+    if given["kind"] == "defer":
+        ending = {"kind": "deferred", "wait": {"key": "opens", "kind": "event", "event": given["event"]}}
+    _request("PUT", "/v1/ending", json.dumps(ending))
+    return int(given["exit"])
 
 
 def _call(name: str, args: dict[str, Any]) -> Any:  # noqa: C901 - one branch per call
@@ -65,6 +75,20 @@ def _call(name: str, args: dict[str, Any]) -> Any:  # noqa: C901 - one branch pe
             value = _text(args["value"])
             rest = {name: args[name] for name in ("name", "kind", "tags")}
             return _request("POST", "/v1/metrics", json.dumps(rest)[:-1] + f', "value": {value}}}')
+        case "state.get":
+            return _request("GET", f"/v1/state/{quote(args['key'], safe='')}")["value"]
+        case "state.set":
+            return _request("PUT", f"/v1/state/{quote(args['key'], safe='')}", _written(args["value"]))
+        case "state.delete":
+            return _request("DELETE", f"/v1/state/{quote(args['key'], safe='')}")
+        case "state.clear":
+            return _request("DELETE", "/v1/state")
+        case "state.keys":
+            return _request("GET", f"/v1/state?prefix={quote(args['prefix'])}")["keys"]
+        case "skip_downstream":
+            return _request("POST", "/v1/skip-downstream", json.dumps(args))
+        case "defer":
+            return _request("GET", "/v1/context")["waits"][f"event:{args['event']}"]["value"]
         case "id_token":
             return _request("POST", "/v1/id-token", json.dumps(args))["token"]
         case _:

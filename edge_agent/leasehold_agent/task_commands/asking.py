@@ -15,13 +15,13 @@ from leasehold.runtime.wire import quote
 def context(host: Host, given: Namespace) -> str:
     """Who the task is and what it was given."""
     answer = host.read("/v1/context")
-    return _shown(_part(answer, given.field), as_json=False)
+    return shown(_part(answer, given.field), as_json=False)
 
 
 def connection(host: Host, given: Namespace) -> str:
     """Return a connection, or one part of it."""
     answer = host.read(f"/v1/connections/{quote(given.name)}", given.wait)
-    return _shown(_part(answer, given.field), as_json=given.json)
+    return shown(_part(answer, given.field), as_json=given.json)
 
 
 def variable(host: Host, given: Namespace) -> str:
@@ -32,18 +32,18 @@ def variable(host: Host, given: Namespace) -> str:
         if given.default is None:
             raise
         value = given.default
-    return _shown(value, as_json=given.json)
+    return shown(value, as_json=given.json)
 
 
 def xcom(host: Host, given: Namespace) -> str:
     """Return what an upstream task left."""
     path = f"/v1/xcoms/{quote(given.key or 'return_value')}?task={quote(given.task)}&map_index={given.map_index}"
-    return _shown(host.read(path, given.wait).get("value"), as_json=given.json)
+    return shown(host.read(path, given.wait).get("value"), as_json=given.json)
 
 
 def id_token(host: Host, given: Namespace) -> str:
     """Return an identity token."""
-    return _shown(host.ask("/v1/id-token", {"audience": given.audience}, given.wait).get("token"), as_json=given.json)
+    return shown(host.ask("/v1/id-token", {"audience": given.audience}, given.wait).get("token"), as_json=given.json)
 
 
 def _part(answer: Mapping[str, object], path: str | None) -> object:
@@ -64,7 +64,8 @@ def _part(answer: Mapping[str, object], path: str | None) -> object:
     return found
 
 
-def _shown(value: object, *, as_json: bool) -> str:
+def shown(value: object, *, as_json: bool) -> str:
+    """Return a value as it is printed: text as it is, the rest as JSON."""
     if isinstance(value, str) and not as_json:
         return value
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
