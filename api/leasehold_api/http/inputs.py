@@ -14,8 +14,9 @@ from leasehold_api.http.house import house
 from leasehold_api.http.slices import Part, done_by, team_of
 from leasehold_api.runs.questions import check_size
 from leasehold_protocol.v1.fleet import Role
+from leasehold_protocol.v1.inputs import AskedQuestion, AskedQuestionList, AskedState, SendEvent, SentEvent
 from leasehold_protocol.v1.message import Identifier
-from leasehold_protocol.v1.waiting import Answer, AskedQuestion, AskedQuestionList, AskedState, SendEvent, SentEvent
+from leasehold_protocol.v1.waiting import Answer
 
 router = APIRouter(prefix="/v1/teams/{team}", tags=["waiting"])
 

@@ -12,7 +12,8 @@ from leasehold_api.http.access import agent_caller, task_caller
 from leasehold_api.http.answers import answer
 from leasehold_api.http.house import house
 from leasehold_protocol.v1.message import Key
-from leasehold_protocol.v1.waiting import StateChanges, StateKeys, StateValue
+from leasehold_protocol.v1.tasks import StateKeys, StateValue
+from leasehold_protocol.v1.waiting import StateChanges
 
 router = APIRouter(prefix="/v1", tags=["tasks"])
 

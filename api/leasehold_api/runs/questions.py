@@ -8,8 +8,9 @@ from typing import Any, Protocol
 from leasehold_api.acting import By, Slice, Team
 from leasehold_api.dags.schema import check_params_schema, with_defaults
 from leasehold_api.errors import ForbiddenError, InvalidRequestError
+from leasehold_protocol.v1.inputs import AskedQuestion, AskedState, SentEvent
 from leasehold_protocol.v1.message import Json
-from leasehold_protocol.v1.waiting import VALUE_BYTES, Answer, AskedQuestion, AskedState, Question, SentEvent
+from leasehold_protocol.v1.waiting import VALUE_BYTES, Answer, Question
 
 
 def check_question(question: Question) -> None:

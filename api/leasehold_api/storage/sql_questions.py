@@ -17,16 +17,9 @@ from leasehold_api.storage.database import Database
 from leasehold_api.storage.sql_waits import one_at_a_time, settle, waiting_for
 from leasehold_api.storage.tables import dag_versions, dags, events, task_instances, waits
 from leasehold_api.storage.writer import Transaction
+from leasehold_protocol.v1.inputs import AskedQuestion, AskedState, SentEvent
 from leasehold_protocol.v1.message import Json
-from leasehold_protocol.v1.waiting import (
-    Answer,
-    AskedQuestion,
-    AskedState,
-    SentEvent,
-    Wait,
-    WaitKind,
-    WaitVerdict,
-)
+from leasehold_protocol.v1.waiting import Answer, Wait, WaitKind, WaitVerdict
 
 _ASKED = (
     select(waits, task_instances.c.task, task_instances.c.map_index, dags.c.name.label("dag"))

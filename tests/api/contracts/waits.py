@@ -15,9 +15,10 @@ from leasehold_api.errors import ConflictError, ForbiddenError, InvalidRequestEr
 from leasehold_api.leases.claimed import Claimed
 from leasehold_api.storage.sql_questions import SqlEvents, SqlQuestions
 from leasehold_api.storage.sql_task_state import SqlTaskState
+from leasehold_protocol.v1.inputs import AskedState
 from leasehold_protocol.v1.leases import EndingKind, Outcome
 from leasehold_protocol.v1.runs import RunState, TaskState
-from leasehold_protocol.v1.waiting import Answer, AskedState, StateChange, WaitVerdict
+from leasehold_protocol.v1.waiting import Answer, StateChange, WaitVerdict
 from tests.support.databases import open_database
 from tests.support.world import NORTH, SOUTH, TEAM, World, outcome, program
 

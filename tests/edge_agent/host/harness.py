@@ -59,6 +59,8 @@ def lease(
     inputs: list[Input] | None = None,
     connections: Sequence[str] = ("plant_db",),
     variables: Sequence[str] = ("limits/upper",),
+    earlier: Earlier | None = EARLIER,
+    downstream: list[str] | None = None,
 ) -> Lease:
     """A lease as the API hands it out."""
     task = TaskEntry(
@@ -88,8 +90,8 @@ def lease(
         inputs=inputs or [],
         task_token="not-written",
         task_token_expires_in_s=600,
-        earlier=EARLIER,
-        downstream=["report"],
+        earlier=earlier,
+        downstream=None if earlier is None else (downstream or ["report"]),
     )
 
 

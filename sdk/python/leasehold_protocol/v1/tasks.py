@@ -108,3 +108,29 @@ class MaskWrite(Message):
     """``POST /v1/mask``: from now on this text never appears in the log."""
 
     value: str
+
+
+class StateWrite(Message):
+    """``PUT /v1/state/{key}`` of the task protocol."""
+
+    value: Json
+    expires_after_s: Seconds | None = None
+
+
+class StateValue(Message):
+    """``GET /v1/state/{key}``, at the API ``/v1/task/state/{key}``."""
+
+    key: Key
+    value: Json
+
+
+class StateKeys(Message):
+    """``GET /v1/state?prefix=…``, at the API ``/v1/task/state``: the keys that begin so, in order."""
+
+    keys: list[Key]
+
+
+class SkipDownstream(Message):
+    """``POST /v1/skip-downstream``: direct downstream tasks that are skipped if this one succeeds."""
+
+    tasks: Annotated[list[Name], Field(min_length=1, max_length=1000)]

@@ -1,4 +1,4 @@
-"""Waiting without a slot: what a task waits for, what came of it, and what people are asked meanwhile."""
+"""Waiting without a slot: what a task waits for and what came of it; what it keeps meanwhile."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from leasehold_protocol.v1.message import Identifier, Instant, Json, Key, Message, Name, Page, Seconds, Text
+from leasehold_protocol.v1.message import Instant, Json, Key, Message, Name, Seconds, Text
 
 VALUE_BYTES = 16 * 1024
 """The longest JSON text of an event's value or of an answer: it travels with the next lease."""
@@ -126,80 +126,3 @@ class StateChanges(Message):
     """``PUT /v1/attempts/{id}/state``: writes in their order; the same again changes nothing."""
 
     changes: Annotated[list[StateChange], Field(max_length=1000)]
-
-
-class StateWrite(Message):
-    """``PUT /v1/state/{key}`` of the task protocol."""
-
-    value: Json
-    expires_after_s: Seconds | None = None
-
-
-class StateValue(Message):
-    """``GET /v1/state/{key}``, at the API ``/v1/task/state/{key}``."""
-
-    key: Key
-    value: Json
-
-
-class StateKeys(Message):
-    """``GET /v1/state?prefix=…``, at the API ``/v1/task/state``: the keys that begin so, in order."""
-
-    keys: list[Key]
-
-
-class SkipDownstream(Message):
-    """``POST /v1/skip-downstream``: direct downstream tasks that are skipped if this one succeeds."""
-
-    tasks: Annotated[list[Name], Field(min_length=1, max_length=1000)]
-
-
-class SendEvent(Message):
-    """``POST /v1/teams/{team}/events``."""
-
-    name: EventName
-    value: Json = None
-
-
-class SentEvent(Message):
-    """An event that was sent."""
-
-    event: Identifier
-    name: EventName
-    sent_at: Instant
-    resumed: int
-    """How many tasks waited for it."""
-
-
-class AskedState(StrEnum):
-    """How a question stands."""
-
-    OPEN = "open"
-    ANSWERED = "answered"
-    TIMED_OUT = "timed_out"  # nobody answered in time
-    CLOSED = "closed"  # its run was cancelled
-
-
-class AskedQuestion(Message):
-    """``GET /v1/teams/{team}/inputs/{input}``: what a task asks people, and what became of it."""
-
-    input: Identifier
-    state: AskedState
-    run: Identifier
-    dag: Name
-    task: Name
-    map_index: int = -1
-    question: Question
-    default: Answer | None = None
-    asked_at: Instant
-    until: Instant | None = None
-    """When the default counts, or the task gives up waiting."""
-    answer: Answer | None = None
-    answered_by: str | None = None
-    answered_at: Instant | None = None
-
-
-class AskedQuestionList(Page):
-    """``GET /v1/teams/{team}/inputs``: oldest first."""
-
-    items: list[AskedQuestion]

@@ -12,7 +12,7 @@ from leasehold.cli.api import Api
 from leasehold.cli.errors import WrongInputError
 from leasehold.cli.options import JsonOption, TeamOption, examples, group
 from leasehold.cli.session import ask
-from leasehold_protocol.v1.waiting import SendEvent, SentEvent
+from leasehold_protocol.v1.inputs import SendEvent, SentEvent
 
 app = group("Events: what tasks wait for with defer(event=…).")
 

@@ -15,8 +15,9 @@ from leasehold.cli.errors import WrongInputError
 from leasehold.cli.following import task_label
 from leasehold.cli.options import JsonOption, TeamOption, examples, group, pairs
 from leasehold.cli.session import ask
+from leasehold_protocol.v1.inputs import AskedQuestion, AskedQuestionList, AskedState
 from leasehold_protocol.v1.message import Json
-from leasehold_protocol.v1.waiting import Answer, AskedQuestion, AskedQuestionList, AskedState, Question
+from leasehold_protocol.v1.waiting import Answer, Question
 
 app = group("Inputs: what tasks ask people with await_input(…).")
 
