@@ -220,6 +220,8 @@ async def _event(_office: Office) -> Prepared:
 _TT = "/v1/teams/{team}"
 _U = "/v1/users/author-2"
 PREPARED: dict[tuple[str, str], tuple[Callable[[Office], Awaitable[Prepared]], str]] = {
+    # First, while the agent may still take a lease.
+    ("POST", f"{_TT}/inputs/{{input}}/answer"): (_asked_question, "input.answered"),
     ("POST", "/v1/teams"): (_team, "team.created"),
     ("PUT", f"{_TT}/sites/{{site}}"): (_site, "site.created"),
     ("DELETE", f"{_TT}/sites/{{site}}"): (_empty_site, "site.deleted"),
@@ -249,7 +251,6 @@ PREPARED: dict[tuple[str, str], tuple[Callable[[Office], Awaitable[Prepared]], s
     ("POST", f"{_TT}/dags"): (_dag, "dag.deployed"),
     ("POST", f"{_TT}/dags/{{dag}}/runs"): (_run, "run.triggered"),
     ("POST", f"{_TT}/runs/{{run}}/cancel"): (_running_run, "run.cancelled"),
-    ("POST", f"{_TT}/inputs/{{input}}/answer"): (_asked_question, "input.answered"),
     ("POST", f"{_TT}/events"): (_event, "event.sent"),
     ("POST", "/v1/users"): (_user, "user.invited"),
     ("POST", "/v1/users/{user}/lock"): (_of_user(f"{_U}/lock", reason="left"), "user.locked"),
