@@ -61,10 +61,12 @@ from leasehold_api.storage.sql_metric_outbox import SqlMetricOutbox
 from leasehold_api.storage.sql_oauth import SqlAuthorityStorage
 from leasehold_api.storage.sql_people import people_on
 from leasehold_api.storage.sql_presence import SqlPresence
+from leasehold_api.storage.sql_questions import SqlEvents, SqlQuestions
 from leasehold_api.storage.sql_references import SqlReferenceLog
 from leasehold_api.storage.sql_runs import SqlRuns
 from leasehold_api.storage.sql_service_clients import SqlServiceClients
 from leasehold_api.storage.sql_sites import SqlSites
+from leasehold_api.storage.sql_task_state import SqlTaskState
 from leasehold_api.storage.sql_teams import SqlTeams
 from leasehold_api.storage.sql_tokens import SqlApiTokens, SqlEnrolmentTokens
 from leasehold_api.storage.sql_trail import SqlTrail
@@ -223,6 +225,8 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
         dags=SqlDags(database),
         runs=SqlRuns(database, plans),
         run_facts=SqlTaskRuns(database, plans),
+        questions=SqlQuestions(database),
+        events=SqlEvents(database),
         leases=leases,
         parking=parking,
         dispatch=Dispatch(leases, parking, presence, clock=clock.now),
@@ -231,6 +235,7 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
         scheduler=scheduler,
         connections=Connections(SqlConnections(database), foundations.sealer, foundations.references),
         variables=Variables(SqlVariables(database), foundations.sealer, foundations.references),
+        task_state=SqlTaskState(database),
         attempts=attempt_store,
         delivery=Delivery(
             leases=leases,

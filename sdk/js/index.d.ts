@@ -159,6 +159,14 @@ export interface Context {
   readonly variables: readonly string[];
   readonly workDir: string;
   readonly bundleDir: string | null;
+  /** How often it was rescheduled before. */
+  readonly rescheduled: number;
+  /** What this attempt goes on from; null: from nothing. */
+  readonly resumed: "reschedule" | "defer" | "input" | null;
+  /** Seconds since its first attempt began, whatever the site's clock says. */
+  readonly runningForS: number;
+  readonly firstStartedAt: Date | null;
+  readonly downstream: readonly string[];
 }
 
 /** Return what the running task may know about itself. */
@@ -205,6 +213,57 @@ export class Retry extends Error {
   readonly afterS: number | null;
 }
 
+/** Not yet: start the task again, after a while or at a time. No slot is taken meanwhile, and no try spent. */
+export class Reschedule extends Error {
+  constructor(message: string, options: { after: Duration } | { at: Date });
+}
+
+/** What the task keeps across its tries, reschedules and deferrals; writes never need the API. */
+export const state: {
+  get(key: string, options?: ReadOptions & { default?: unknown }): Promise<Received>;
+  set(key: string, value: Value, options?: { expiresAfter?: Duration }): Promise<void>;
+  delete(key: string): Promise<void>;
+  clear(): Promise<void>;
+  keys(prefix?: string, options?: ReadOptions): Promise<string[]>;
+};
+
+/** Skip tasks that depend directly on this one, if this one succeeds. */
+export function skipDownstream(...tasks: string[]): Promise<void>;
+
+export interface WaitOptions {
+  /** How long to wait; then `errors.WaitTimedOut` is thrown. */
+  timeout?: Duration;
+  /** Names this wait within the task. */
+  key?: string;
+}
+
+/** Wait for one thing without a slot: the task ends here, runs again from its top, and the same call returns. */
+export function defer(
+  what: WaitOptions & { until?: Date; after?: Duration; run?: string; states?: readonly string[]; event?: string },
+): Promise<Received>;
+
+export interface Answer {
+  /** The option; all of them with `multiple`; null if there were none. */
+  readonly chosen: string | string[] | null;
+  readonly params: Readonly<Record<string, Received>>;
+  /** Null: nobody answered in time, and the default counted. */
+  readonly by: string | null;
+  readonly at: Date;
+}
+
+/** Ask people, and wait for their answer without a slot, as with `defer`. */
+export function awaitInput(
+  question: string,
+  options?: WaitOptions & {
+    options?: readonly string[];
+    params?: Readonly<Record<string, object>>;
+    multiple?: boolean;
+    default?: string | readonly string[] | Readonly<Record<string, unknown>>;
+    assignedTo?: readonly string[];
+    body?: string;
+  },
+): Promise<Answer>;
+
 /**
  * Do the task's work: what `work` returns is the result; `Skip`, `Fail`, `Retry` and other errors it throws are how the
  * task ended.
@@ -214,7 +273,7 @@ export function run(work: () => Value | void | Promise<Value | void>): Promise<v
 export namespace errors {
   /** Anything a task asked for and did not get. The message names the cause and the cure. */
   class LeaseholdError extends Error {
-    readonly code: "not_declared" | "not_granted" | "not_found" | "unavailable" | "refused";
+    readonly code: "not_declared" | "not_granted" | "not_found" | "unavailable" | "refused" | "timed_out";
   }
   /** Declare it where the DAG is written, and deploy. */
   class UndeclaredError extends LeaseholdError {}
@@ -224,6 +283,8 @@ export namespace errors {
   class NotFoundError extends LeaseholdError {}
   /** Later. */
   class UnavailableError extends LeaseholdError {}
+  /** What the task waited for did not happen in time. */
+  class WaitTimedOut extends LeaseholdError {}
   /** Never, as it is. */
   class RefusedError extends LeaseholdError {}
 }

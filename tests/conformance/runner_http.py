@@ -41,6 +41,8 @@ def main() -> int:
     job = json.loads(Path("job.json").read_text())
     if "ending" in job:
         given = job["ending"]
+        if given["kind"] in {"reschedule", "defer"}:
+            return _wait(given)
         kind = {"skip": "skipped", "fail": "failed_for_good"}.get(given["kind"], given["kind"])
         after_s = 600 if given.get("after") == "10m" else None
         _request("PUT", "/v1/ending", json.dumps({"kind": kind, "message": given["message"], "retry_after_s": after_s}))
@@ -60,6 +62,14 @@ def shown(call: str, value: Any) -> Any:
     if isinstance(value, list) and call in SHOWN:
         return [shown(call, each) for each in value]
     return {name: value[name] for name in SHOWN[call]} if value is not None and call in SHOWN else value
+
+
+def _wait(given: dict[str, Any]) -> int:
+    ending = {"kind": "rescheduled", "message": given.get("message"), "again_after_s": 600}
+    if given["kind"] == "defer":
+        ending = {"kind": "deferred", "wait": {"key": "opens", "kind": "event", "event": given["event"]}}
+    _request("PUT", "/v1/ending", json.dumps(ending))
+    return int(given["exit"])
 
 
 def _call(name: str, args: dict[str, Any]) -> Any:  # noqa: C901 - one branch per call
@@ -98,6 +108,20 @@ def _call(name: str, args: dict[str, Any]) -> Any:  # noqa: C901 - one branch pe
         case _ if name.startswith("runs."):
             path, part = RUNS[name]
             return _request("GET", f"{path}?{urlencode(args)}")[part]
+        case "state.get":
+            return _request("GET", f"/v1/state/{quote(args['key'], safe='')}")["value"]
+        case "state.set":
+            return _request("PUT", f"/v1/state/{quote(args['key'], safe='')}", _written(args["value"]))
+        case "state.delete":
+            return _request("DELETE", f"/v1/state/{quote(args['key'], safe='')}")
+        case "state.clear":
+            return _request("DELETE", "/v1/state")
+        case "state.keys":
+            return _request("GET", f"/v1/state?prefix={quote(args['prefix'])}")["keys"]
+        case "skip_downstream":
+            return _request("POST", "/v1/skip-downstream", json.dumps(args))
+        case "defer":
+            return _request("GET", "/v1/context")["waits"][f"event:{args['event']}"]["value"]
         case "id_token":
             return _request("POST", "/v1/id-token", json.dumps(args))["token"]
         case _:

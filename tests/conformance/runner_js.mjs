@@ -42,6 +42,13 @@ const doing = {
   label: ({ label }) => js.setLabel(label),
   mask: ({ value: text }) => js.mask(text),
   log: ({ level, message, fields }) => js.log[level](message, fields),
+  "state.get": ({ key, ...rest }) => js.state.get(key, rest),
+  "state.set": (args) => js.state.set(args.key, value(args.value)),
+  "state.delete": ({ key }) => js.state.delete(key),
+  "state.clear": () => js.state.clear(),
+  "state.keys": ({ prefix }) => js.state.keys(prefix),
+  skip_downstream: ({ tasks }) => js.skipDownstream(...tasks),
+  defer: ({ event }) => js.defer({ event }),
   id_token: ({ audience }) => js.idToken(audience),
 };
 
@@ -58,8 +65,10 @@ async function calls() {
   writeFileSync("answers.json", encode(answers, "answers"));
 }
 
-function ending() {
-  const { kind, message, after } = job.ending;
+async function ending() {
+  const { kind, message, after, event } = job.ending;
+  if (kind === "defer") return js.defer({ event });
+  if (kind === "reschedule") throw new js.Reschedule(message, { after });
   throw { skip: () => new js.Skip(message), fail: () => new js.Fail(message) }[kind]?.() ?? new js.Retry(message, { after });
 }
 

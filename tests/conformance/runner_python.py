@@ -9,10 +9,12 @@ from typing import Any
 from leasehold import (
     Connection,
     Fail,
+    Reschedule,
     Retry,
     Skip,
     Variable,
     context,
+    defer,
     errors,
     heartbeat,
     id_token,
@@ -21,6 +23,8 @@ from leasehold import (
     metrics,
     runs,
     set_label,
+    skip_downstream,
+    state,
 )
 from leasehold import xcom as xcoms
 from leasehold.runtime.host import current_host
@@ -30,6 +34,7 @@ _CODES = {
     errors.NotGrantedError: "not_granted",
     errors.NotFoundError: "not_found",
     errors.UnavailableError: "unavailable",
+    errors.WaitTimedOut: "timed_out",
 }
 SPECIAL: dict[str, Any] = {"nan": float("nan"), "huge": 2**70, "large": "x" * (65 * 2**20), "64 bits": 2**64 - 1}
 
@@ -59,6 +64,10 @@ def ending() -> None:
             raise Skip(job["message"])
         case "fail":
             raise Fail(job["message"])
+        case "reschedule":
+            raise Reschedule(job["message"], after=job["after"])
+        case "defer":
+            defer(event=job["event"])
         case _:
             raise Retry(job["message"], after=job.get("after"))
 
@@ -96,6 +105,12 @@ def _call(name: str, args: dict[str, Any]) -> Any:  # noqa: C901 - one branch pe
             return getattr(log, args["level"])(args["message"], **args["fields"])
         case _ if name.startswith("runs."):
             return _shown(getattr(runs, name.removeprefix("runs."))(**args))
+        case "state.get" | "state.set" | "state.delete" | "state.clear" | "state.keys":
+            return getattr(state, name.removeprefix("state."))(**args)
+        case "skip_downstream":
+            return skip_downstream(*args["tasks"])
+        case "defer":
+            return defer(event=args["event"])
         case "id_token":
             return id_token(**args)
         case _:

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-CODES = {20: "not_declared", 21: "not_granted", 22: "not_found", 23: "unavailable", 24: "refused"}
+CODES = {20: "not_declared", 21: "not_granted", 22: "not_found", 23: "unavailable", 24: "refused", 26: "timed_out"}
+WAITS = 27
 SPECIAL = {"nan": "NaN", "huge": str(2**70), "large": '"' + "x" * (65 * 2**20) + '"', "64 bits": str(2**64 - 1)}
 
 RUN, TASK = ("run", "dag", "state", "params"), ("run", "task", "state", "kind", "label")
@@ -27,6 +28,8 @@ def main() -> int:
     job = json.loads(Path("job.json").read_text())
     if "ending" in job:
         given = job["ending"]
+        if given["kind"] == "defer":
+            return int(given["exit"]) if _task(["defer", "--event", given["event"]]).returncode == WAITS else 1
         after = ["--after", given["after"]] if "after" in given else []
         _task([given["kind"], given["message"], *after])
         return int(given["exit"])
@@ -119,6 +122,21 @@ def _command(call: str, args: dict[str, Any]) -> tuple[list[str], str | None]:  
         case "log":
             fields = [part for name, text in args["fields"].items() for part in ("--field", f"{name}={text}")]
             return ["log", "--level", args["level"], *fields, args["message"]], None
+        case "state.get":
+            default = ["--default", args["default"]] if "default" in args else []
+            return ["state", "get", args["key"], "--json", *default], None
+        case "state.set":
+            return ["state", "set", args["key"], "--json"], _text(args["value"])
+        case "state.delete":
+            return ["state", "delete", args["key"]], None
+        case "state.clear":
+            return ["state", "clear"], None
+        case "state.keys":
+            return ["state", "keys", args["prefix"]], None
+        case "skip_downstream":
+            return ["skip-downstream", *args["tasks"]], None
+        case "defer":
+            return ["defer", "--event", args["event"], "--json"], None
         case _:
             return ["id-token", args["audience"], "--json"], None
 

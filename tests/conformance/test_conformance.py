@@ -63,6 +63,13 @@ def test_the_api_was_asked_for_what_was_written(made: Done) -> None:
     assert made.agent.sign_of_life == EFFECTS["progress"]
 
 
+def test_what_is_skipped_goes_with_the_ending_and_what_was_kept_is_on_the_disk(made: Done) -> None:
+    kept = [(line.get("key"), line.get("value"), line.get("removed")) for line in made.attempt.lines("state.ndjson")]
+
+    assert made.ending["skip"] == ["report"]
+    assert kept == [("at/row", {"row": 7}, None), ("at/row", None, True), (None, None, True)]
+
+
 @pytest.mark.parametrize("binding", BINDINGS)
 @pytest.mark.parametrize("case", SUITE["endings"], ids=lambda case: str(case["name"]))
 def test_each_ending_is_recorded_as_the_suite_says(

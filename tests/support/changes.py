@@ -200,9 +200,28 @@ async def _agent_with_slots(office: Office) -> Prepared:
     return f"{T}/agents/{office.agent.id}/slots", {"json": {"slots": 2, "note": "little memory"}}
 
 
+async def _asked_question(office: Office) -> Prepared:
+    await office.run()
+    leased = await office.agent.call("POST", "/v1/agent/leases", json={"free_slots": 1, "wait_s": 0})
+    [claimed] = leased.json()["leases"]
+    wait = {"key": "ship", "kind": "question", "question": {"question": "Ship?", "options": ["yes", "no"]}}
+    ending = {"kind": "deferred", "ended_at": "2026-11-22T06:00:00Z", "wait": wait}
+    batch = {"outcomes": [{"attempt": claimed["attempt"], "ending": ending}]}
+    answer = await office.agent.call("POST", "/v1/agent/outcomes", json=batch)
+    assert answer.json()["outcomes"][0]["verdict"] == "recorded", answer.text
+    [asked] = (await office("GET", f"{T}/inputs", params={"state": "open"})).json()["items"]
+    return f"{T}/inputs/{asked['input']}/answer", {"json": {"chosen": ["yes"]}}
+
+
+async def _event(_office: Office) -> Prepared:
+    return f"{T}/events", {"json": {"name": "plant/opens", "value": {"tons": 3}}}
+
+
 _TT = "/v1/teams/{team}"
 _U = "/v1/users/author-2"
 PREPARED: dict[tuple[str, str], tuple[Callable[[Office], Awaitable[Prepared]], str]] = {
+    # First, while the agent may still take a lease.
+    ("POST", f"{_TT}/inputs/{{input}}/answer"): (_asked_question, "input.answered"),
     ("POST", "/v1/teams"): (_team, "team.created"),
     ("PUT", f"{_TT}/sites/{{site}}"): (_site, "site.created"),
     ("DELETE", f"{_TT}/sites/{{site}}"): (_empty_site, "site.deleted"),
@@ -232,6 +251,7 @@ PREPARED: dict[tuple[str, str], tuple[Callable[[Office], Awaitable[Prepared]], s
     ("POST", f"{_TT}/dags"): (_dag, "dag.deployed"),
     ("POST", f"{_TT}/dags/{{dag}}/runs"): (_run, "run.triggered"),
     ("POST", f"{_TT}/runs/{{run}}/cancel"): (_running_run, "run.cancelled"),
+    ("POST", f"{_TT}/events"): (_event, "event.sent"),
     ("POST", "/v1/users"): (_user, "user.invited"),
     ("POST", "/v1/users/{user}/lock"): (_of_user(f"{_U}/lock", reason="left"), "user.locked"),
     ("POST", "/v1/users/{user}/unlock"): (_of_user(f"{_U}/unlock", locked=True), "user.unlocked"),

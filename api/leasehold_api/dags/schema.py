@@ -22,8 +22,8 @@ def check_params_schema(schema: dict[str, Any]) -> None:
         raise InvalidRequestError(f"manifest.params_schema: {error.message}") from None
 
 
-def with_defaults(schema: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
-    """Return ``params`` with the schema's defaults for what is absent.
+def with_defaults(schema: dict[str, Any], params: dict[str, Any], *, of: str = "the DAG") -> dict[str, Any]:
+    """Return ``params`` with the schema's defaults for what is absent; ``of`` names whose parameters they are.
 
     Raises:
         InvalidRequestError: naming every parameter that is unknown, missing or does not fit.
@@ -31,7 +31,7 @@ def with_defaults(schema: dict[str, Any], params: dict[str, Any]) -> dict[str, A
     properties: dict[str, Any] = schema.get("properties", {})
     complete = {name: each["default"] for name, each in properties.items() if "default" in each} | params
     errors = [
-        FieldError(field=f"params.{name}", message=f"unknown parameter; the DAG has {_names(properties)}")
+        FieldError(field=f"params.{name}", message=f"unknown parameter; {of} has {_names(properties)}")
         for name in params
         if name not in properties
     ]

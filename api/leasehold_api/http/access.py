@@ -99,6 +99,7 @@ ACCESS: dict[tuple[str, str], Requirement] = {
     ("PATCH", "/v1/attempts/{attempt}/log"): _FINISHING_AGENT,
     ("POST", "/v1/attempts/{attempt}/metrics"): _FINISHING_AGENT,
     ("PUT", "/v1/attempts/{attempt}/xcoms/{key:path}"): _FINISHING_AGENT,
+    ("PUT", "/v1/attempts/{attempt}/state"): _FINISHING_AGENT,
     ("POST", "/v1/attempts/{attempt}/uploads"): _FINISHING_AGENT,
     ("PUT", "/v1/attempts/{attempt}/uploads/{sha256}"): _FINISHING_AGENT,
     ("GET", "/v1/bundles/{sha256}"): _FINISHING_AGENT,
@@ -109,6 +110,8 @@ ACCESS: dict[tuple[str, str], Requirement] = {
     ("DELETE", "/v1/task/variables/{key:path}"): _TASK,
     ("GET", "/v1/task/xcoms/{task}/{key:path}"): _TASK,
     ("GET", "/v1/task/xcoms/{task}/{key:path}/content"): _TASK,
+    ("GET", "/v1/task/state"): _TASK,
+    ("GET", "/v1/task/state/{key:path}"): _TASK,
     ("POST", "/v1/task/id-token"): _TASK,
     ("POST", "/v1/task/runs"): _TASK,
     ("GET", "/v1/task/runs/previous"): _TASK,
@@ -184,6 +187,10 @@ ACCESS: dict[tuple[str, str], Requirement] = {
     ("GET", f"{_T}/runs/{{run}}/metrics"): _VIEWER,
     ("GET", f"{_T}/runs/{{run}}/xcoms"): _VIEWER,
     ("GET", f"{_T}/attempts/{{attempt}}/log"): _VIEWER,
+    ("GET", f"{_T}/inputs"): _VIEWER,
+    ("GET", f"{_T}/inputs/{{input}}"): _VIEWER,
+    ("POST", f"{_T}/inputs/{{input}}/answer"): _OPERATOR,
+    ("POST", f"{_T}/events"): _AUTHOR,
 }
 
 

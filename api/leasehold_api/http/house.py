@@ -12,6 +12,7 @@ from leasehold_api.audit.sealer import AuditSealer
 from leasehold_api.audit.trail import Trail
 from leasehold_api.config import Settings
 from leasehold_api.context.connections import Connections
+from leasehold_api.context.task_state import TaskStateStore
 from leasehold_api.context.variables import Variables
 from leasehold_api.dags.catalog import DagStore
 from leasehold_api.fleet.presence import PresenceStore
@@ -36,6 +37,7 @@ from leasehold_api.objects.logs import LogStore
 from leasehold_api.people.people import People
 from leasehold_api.runs.catalog import RunStore
 from leasehold_api.runs.facts import RunFactsStore
+from leasehold_api.runs.questions import EventStore, QuestionStore
 from leasehold_api.telemetry.attempts import AttemptStore
 from leasehold_api.telemetry.delivery import Delivery
 from leasehold_api.telemetry.exporting import MetricExporter
@@ -67,6 +69,8 @@ class House:
     dags: DagStore
     runs: RunStore
     run_facts: RunFactsStore
+    questions: QuestionStore
+    events: EventStore
     leases: LeaseStore
     parking: Parking
     dispatch: Dispatch
@@ -76,6 +80,7 @@ class House:
     # what tasks are given, and what they leave behind
     connections: Connections
     variables: Variables
+    task_state: TaskStateStore
     attempts: AttemptStore
     delivery: Delivery
     logs: LogStore

@@ -10,6 +10,7 @@ from leasehold_protocol.v1.agents import AttemptInstruction, AttemptOnDisk
 from leasehold_protocol.v1.leases import HeldLease, Input, Outcome, OutcomeAck, Renewal, RunFacts, attempt_id
 from leasehold_protocol.v1.manifest import TaskEntry
 from leasehold_protocol.v1.signing import SignedTask
+from leasehold_protocol.v1.waiting import Earlier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,8 @@ class Claimed:
     bundle: str | None
     signed: SignedTask | None = None
     inputs: list[Input] = field(default_factory=list[Input])
+    earlier: Earlier = field(default_factory=Earlier)
+    downstream: list[str] = field(default_factory=list[str])
 
     @property
     def attempt(self) -> str:
@@ -96,7 +99,7 @@ class LeaseStore(Protocol):
         ...
 
     async def queue_due(self, *, now: float) -> int:
-        """Queue every retry that is due; return how many."""
+        """Queue every retry and reschedule that is due, and what waited until now; return how many."""
         ...
 
     async def next_deadline(self) -> float | None:

@@ -31,6 +31,8 @@ class Offers:
             inputs=claimed.inputs,
             task_token=token,
             task_token_expires_in_s=expires_in_s,
+            earlier=claimed.earlier,
+            downstream=claimed.downstream,
         )
 
     def task_token(self, holder: AgentCaller, claimed: Claimed, *, now: float) -> tuple[str, float]:

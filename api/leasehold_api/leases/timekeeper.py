@@ -1,4 +1,4 @@
-"""Work that is due by time: leases that run out, retries whose delay is over. Found by an index, never by polling."""
+"""Work that is due by time: leases that run out, delays and waits that are over. Found by an index, not by polling."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Timekeeper:
             if expired:
                 log.warning("leases expired", extra={"count": expired})
             if queued:
-                log.info("retries queued", extra={"count": queued})
+                log.info("what was due is queued", extra={"count": queued})
             deadline = await self._store.next_deadline()
         except ApiError as error:
             log.error("can't look for what is due", extra={"cause": error.detail})

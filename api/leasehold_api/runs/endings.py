@@ -34,6 +34,18 @@ class Verdict:
     losses: int
     reason: str | None = None
     due_at: float | None = None
+    resumed: str | None = None
+    """What the next attempt goes on from: ``reschedule``, ``defer`` or ``input``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Again:
+    """When and why a task that waits without a slot is started again."""
+
+    due_at: float | None
+    """None: when what it waits for happens, and not by time."""
+    resumed: str
+    reason: str | None = None
 
 
 def judge(
@@ -44,8 +56,9 @@ def judge(
     effort: Effort,
     cancel_reason: str | None,
     now: float,
+    again: Again | None = None,
 ) -> Verdict:
-    """Return what becomes of a task instance whose attempt ended as ``kind``.
+    """Return what becomes of a task instance whose attempt ended as ``kind``; ``again`` is for those that wait.
 
     A success stands even when somebody had asked to cancel: it is what happened.
     """
@@ -63,6 +76,8 @@ def judge(
         case EndingKind.REFUSED:
             # Its site's right, and nobody's failure: it waits for another site, or another policy.
             return Verdict(state=TaskState.QUEUED, tries=tries, losses=losses, reason=message or "refused by its site")
+        case EndingKind.RESCHEDULED | EndingKind.DEFERRED:
+            return _waiting(kind, again, message, effort)
         case EndingKind.FAILED_FOR_GOOD:
             return Verdict(state=TaskState.FAILED, tries=tries + 1, losses=losses, reason=message)
         case EndingKind.FAILED | EndingKind.RETRY | EndingKind.TIMED_OUT:
@@ -79,6 +94,21 @@ def taken_back(because: str, *, tries: int, losses: int, cancel_reason: str | No
     if cancel_reason is not None:
         return Verdict(state=TaskState.CANCELLED, tries=tries, losses=losses, reason=cancel_reason)
     return Verdict(state=TaskState.QUEUED, tries=tries, losses=losses, reason=because)
+
+
+def _waiting(kind: EndingKind, again: Again | None, message: str | None, effort: Effort) -> Verdict:
+    if again is None:
+        # It can't wait like this, and would say the same at every try.
+        return Verdict(state=TaskState.FAILED, tries=effort.tries + 1, losses=effort.losses, reason=message)
+    return Verdict(
+        state=TaskState.DEFERRED if kind is EndingKind.DEFERRED else TaskState.UP_FOR_RESCHEDULE,
+        tries=effort.tries,
+        # It came through: what was lost on the way to here is no sign of trouble in the months to come.
+        losses=0,
+        reason=again.reason or message,
+        due_at=again.due_at,
+        resumed=again.resumed,
+    )
 
 
 def _failed(reason: str, retry_after_s: float | None, effort: Effort, now: float) -> Verdict:

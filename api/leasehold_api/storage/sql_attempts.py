@@ -73,7 +73,7 @@ class SqlAttempts:
         instance, epoch = parse_attempt_id(attempt)
 
         def write(tx: Transaction) -> None:
-            _pass_fence(tx, agent_id, attempt)
+            pass_fence(tx, agent_id, attempt)
             put_xcom(tx, instance, epoch, key, value=value, size=size, upload=upload)
 
         await self._database.write(write)
@@ -138,7 +138,13 @@ class SqlAttempts:
         return await self._database.read(query)
 
 
-def _pass_fence(tx: Transaction, agent_id: str, attempt: str) -> None:
+def pass_fence(tx: Transaction, agent_id: str, attempt: str) -> None:
+    """Let an attempt write if it may still take effect.
+
+    Raises:
+        NotFoundError: if this agent was never given this attempt.
+        LeaseLostError: if a newer attempt exists, or the run is over.
+    """
     lock = "FOR UPDATE OF t" if tx.dialect == "postgresql" else ""
     row = tx.run(text(_FENCE.format(lock=lock)), _key(attempt, agent_id)).one_or_none()
     if row is None:

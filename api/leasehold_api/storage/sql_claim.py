@@ -16,6 +16,7 @@ from leasehold_api.fleet.orders import most_slots
 from leasehold_api.leases.claimed import Claimed
 from leasehold_api.signals import Signal, Topic
 from leasehold_api.storage.plans import Plans
+from leasehold_api.storage.sql_earlier import earlier_than
 from leasehold_api.storage.sql_orders import orders_at
 from leasehold_api.storage.sql_policies import NOT_REFUSED, refuses_something
 from leasehold_api.storage.writer import Transaction
@@ -29,7 +30,8 @@ _TAKE = """
        SET state = 'running', epoch = epoch + 1, agent_id = :agent, site_id = :site, reason = NULL,
            expires_at = :now + lease_length_s, started_at = COALESCE(started_at, :now)
      WHERE state = 'queued' AND id IN ({picked})
-    RETURNING id, run_id, task, map_index, epoch, tries, dag_version_id, lease_length_s, priority, queued_at
+    RETURNING id, run_id, task, map_index, epoch, tries, dag_version_id, lease_length_s, priority, queued_at,
+              started_at, rescheduled, resumed
 """
 
 _ORDER = "ORDER BY priority DESC, queued_at, id"
@@ -169,6 +171,8 @@ def _describe(
                 bundle=plan.manifest.bundle,
                 signed=plan.signed(row.task),
                 inputs=inputs.get(row.id, []),
+                earlier=earlier_than(tx, row, now=now),
+                downstream=plan.downstream.get(row.task, []),
             )
         )
     return claimed

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row, text
 
 from leasehold_api.callers import AgentCaller
 from leasehold_api.fault_points import reach
-from leasehold_api.runs.endings import Effort, Verdict, judge, taken_back
+from leasehold_api.runs.endings import Again, Effort, Verdict, judge, taken_back
+from leasehold_api.runs.waiting import began_at, reason_of, resumes_at, until
 from leasehold_api.signals import Signal, Topic
+from leasehold_api.storage import sql_waits
 from leasehold_api.storage.plans import Plans
-from leasehold_api.storage.sql_flow import queue, settle
+from leasehold_api.storage.sql_flow import queue, settle, skip_downstream
+from leasehold_api.storage.sql_kept_state import apply_changes
 from leasehold_api.storage.sql_policies import remember
 from leasehold_api.storage.sql_telemetry import insert_metrics, last_metric_seq, put_xcom
 from leasehold_api.storage.writer import Transaction
-from leasehold_protocol.v1.leases import EndingKind, Outcome, OutcomeAck, OutcomeVerdict, parse_attempt_id
+from leasehold_protocol.v1.leases import Ending, EndingKind, Outcome, OutcomeAck, OutcomeVerdict, parse_attempt_id
 from leasehold_protocol.v1.runs import TaskState
+from leasehold_protocol.v1.waiting import WaitKind
 
 # The task instance is locked before the attempt, here and everywhere, so that an outcome, an expiry and a claim
 # that meet wait for each other in one order (SQLite has one writer and needs no locks).
 _STANDING = """
     SELECT t.id, t.run_id, t.task, t.dag_version_id, t.state, t.epoch, t.tries, t.losses, t.cancel_reason,
-           t.placement_id, a.epoch AS attempt_epoch, a.agent_id, a.site_id, a.ending, a.assumed
+           t.placement_id, t.team_id, t.resumed, a.epoch AS attempt_epoch, a.agent_id, a.site_id, a.ending, a.assumed,
+           a.leased_at
       FROM task_instances t JOIN attempts a ON a.task_instance_id = t.id
      WHERE t.id = :id AND a.epoch = :epoch {lock}
 """
@@ -39,7 +45,7 @@ _END_ATTEMPT = text("""
 _MOVE_ON = text("""
     UPDATE task_instances
        SET state = :state, reason = :reason, tries = :tries, losses = :losses, due_at = :due_at, ended_at = :ended_at,
-           expires_at = NULL, agent_id = NULL
+           resumed = :resumed, rescheduled = rescheduled + :rescheduled, expires_at = NULL, agent_id = NULL
      WHERE id = :id AND epoch = :epoch AND state = :seen
 """)
 
@@ -64,6 +70,8 @@ def record(
     except ValueError as error:
         return answer(OutcomeVerdict.REFUSED, str(error))
     standing = _standing(tx, instance, epoch)
+    if standing is None and sql_waits.was_pruned(tx, holder.team_id, instance, epoch):
+        return answer(OutcomeVerdict.STALE, "newer attempts of this task exist")
     if standing is None or standing.agent_id != holder.agent_id:
         return answer(OutcomeVerdict.REFUSED, "this agent was never given this attempt")
     if standing.ending is not None and not standing.assumed:
@@ -75,6 +83,7 @@ def record(
     for xcom in outcome.xcoms:
         encoded = json.dumps(xcom.value, ensure_ascii=False, separators=(",", ":"))
         put_xcom(tx, instance, epoch, xcom.key, value=encoded, size=len(encoded.encode()), upload=None)
+    apply_changes(tx, instance, outcome.state, now=now)
     _take_effect(tx, plans, standing, outcome, now=now)
     reach("api.outcome.applied.before-commit")
     return answer(OutcomeVerdict.RECORDED).model_copy(update={"metric_seq": last_metric_seq(tx, instance, epoch)})
@@ -170,8 +179,32 @@ def _take_effect(tx: Transaction, plans: Plans, standing: Row[Any], outcome: Out
     ending = outcome.ending
     if ending.kind is EndingKind.REFUSED and ending.refusal is not None:
         remember(tx, standing, ending.refusal, ending.message or "it gave no reason", now=now)
-    verdict = _judge(plans, tx, standing, ending.kind, ending.message, ending.retry_after_s, now=now)
-    _move_on(tx, plans, standing, verdict, now=now)
+    again, problem = _again(tx, standing, ending, now=now)
+    message = problem or ending.message
+    verdict = _judge(plans, tx, standing, ending.kind, message, ending.retry_after_s, now=now, again=again)
+    _move_on(tx, plans, standing, verdict, now=now, skip=ending.skip)
+    if verdict.state is TaskState.DEFERRED and ending.wait is not None:
+        sql_waits.begin(tx, standing, ending.wait, now=now)
+    elif verdict.state is TaskState.UP_FOR_RESCHEDULE:
+        sql_waits.prune_attempts(tx, standing.id, standing.epoch)
+
+
+def _again(tx: Transaction, standing: Row[Any], ending: Ending, *, now: float) -> tuple[Again | None, str | None]:
+    """Return how a task that waits goes on, or why it can't wait so."""
+    if ending.kind is EndingKind.RESCHEDULED:
+        at = resumes_at(ending.again_after_s, ending.again_at, now=now)
+        return Again(due_at=at, resumed="reschedule"), None
+    if ending.kind is not EndingKind.DEFERRED:
+        return None, None
+    wait = ending.wait
+    if wait is None:
+        return None, "the task said that it waits, and not for what"
+    if (problem := sql_waits.why_not(tx, standing, wait)) is not None:
+        return None, problem
+    due_at = until(wait, began=began_at(wait, leased_at=standing.leased_at, now=now))
+    reason = reason_of(wait, input_id=sql_waits.wait_id(standing.id, standing.attempt_epoch))
+    resumed = "input" if wait.kind is WaitKind.QUESTION else "defer"
+    return Again(due_at=due_at, resumed=resumed, reason=reason), None
 
 
 def _judge(
@@ -183,6 +216,7 @@ def _judge(
     retry_after_s: float | None,
     *,
     now: float,
+    again: Again | None = None,
 ) -> Verdict:
     entry = plans.get(tx.connection, standing.dag_version_id).entries[standing.task]
     # An expiry was counted as a loss; the site's own word takes its place.
@@ -195,11 +229,21 @@ def _judge(
         effort=effort,
         cancel_reason=standing.cancel_reason,
         now=now,
+        again=again,
     )
 
 
-def _move_on(tx: Transaction, plans: Plans, standing: Row[Any], verdict: Verdict, *, now: float) -> None:
+def _move_on(
+    tx: Transaction,
+    plans: Plans,
+    standing: Row[Any],
+    verdict: Verdict,
+    *,
+    now: float,
+    skip: Sequence[str] = (),
+) -> None:
     final = verdict.state.is_final
+    is_next_try = verdict.tries > standing.tries
     tx.run(
         _MOVE_ON,
         {
@@ -212,12 +256,20 @@ def _move_on(tx: Transaction, plans: Plans, standing: Row[Any], verdict: Verdict
             "losses": verdict.losses,
             "due_at": verdict.due_at,
             "ended_at": now if final else None,
+            # What was lost goes on from where it was; a new try begins anew.
+            "resumed": verdict.resumed or (None if is_next_try else standing.resumed),
+            "rescheduled": int(verdict.state is TaskState.UP_FOR_RESCHEDULE),
         },
     )
     if final:
         plan = plans.get(tx.connection, standing.dag_version_id)
-        settle(tx, plan, run=standing.run_id, ended=[(standing.task, verdict.state)], now=now)
+        ended = [(standing.task, verdict.state)]
+        if skip and verdict.state is TaskState.SUCCESS:
+            ended += skip_downstream(tx, plan, run=standing.run_id, task=standing.task, skip=skip, now=now)
+        settle(tx, plan, run=standing.run_id, ended=ended, now=now)
         return
+    if is_next_try:
+        sql_waits.forget_in_vain(tx, standing.id)
     if verdict.state is TaskState.QUEUED:
         queue(tx, standing.id, placement=standing.placement_id, reason=verdict.reason, now=now)
     else:

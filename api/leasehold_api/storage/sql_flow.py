@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, text
 from leasehold_api.dags.plan import Plan
 from leasehold_api.runs.flow import UNSUCCESSFUL, final_run_state, state_after_upstream
 from leasehold_api.signals import Signal, Topic
+from leasehold_api.storage.sql_waits import settle_run
 from leasehold_api.storage.writer import Transaction
 from leasehold_protocol.v1.runs import TaskState
 
@@ -29,6 +30,12 @@ _QUEUE = text("""
 _END_UNSTARTED = text("""
     UPDATE task_instances SET state = :state, reason = :reason, ended_at = :now WHERE id = :id
 """)
+
+_SKIP = text("""
+    UPDATE task_instances SET state = 'skipped', reason = :reason, ended_at = :now
+     WHERE run_id = :run AND task IN :tasks AND state = 'none'
+    RETURNING task
+""").bindparams(bindparam("tasks", expanding=True))
 
 _CLOSE_TASKS = text("""
     UPDATE runs SET open_tasks = open_tasks - :ended WHERE id = :run
@@ -70,6 +77,17 @@ def settle(tx: Transaction, plan: Plan, *, run: str, ended: Iterable[tuple[str, 
     tx.signal(Signal(Topic.RUN, run))
 
 
+def skip_downstream(
+    tx: Transaction, plan: Plan, *, run: str, task: str, skip: Iterable[str], now: float
+) -> list[tuple[str, TaskState]]:
+    """Skip direct downstream tasks that wait for ``task``, and return them for ``settle``; others are left alone."""
+    direct = sorted(set(skip) & set(plan.downstream.get(task, ())))
+    if not direct:
+        return []
+    parameters = {"run": run, "tasks": direct, "reason": f"skipped by {task}", "now": now}
+    return [(name, TaskState.SKIPPED) for name in tx.run(_SKIP, parameters).scalars()]
+
+
 def _advance(
     tx: Transaction, plan: Plan, *, run: str, after: list[str], upstream: tuple[str, TaskState], now: float
 ) -> list[tuple[str, TaskState]]:
@@ -100,3 +118,4 @@ def _close(tx: Transaction, plan: Plan, *, run: str, closed: int, now: float) ->
     states = [TaskState(state) for state in tx.run(_LEAF_STATES, {"run": run, "leaves": plan.leaves}).scalars()]
     final = final_run_state(states, cancelled=row.cancel_reason is not None)
     tx.run(_END_RUN, {"run": run, "state": final.value, "now": now})
+    settle_run(tx, run, final, now=now)

@@ -19,7 +19,7 @@ from leasehold_api.storage import sql_endings
 from leasehold_api.storage.database import Database
 from leasehold_api.storage.plans import Plans
 from leasehold_api.storage.sql_claim import claim
-from leasehold_api.storage.sql_flow import queue
+from leasehold_api.storage.sql_due import NEXT_DEADLINE, queue_due
 from leasehold_api.storage.writer import Transaction
 from leasehold_protocol.v1.agents import AttemptInstruction, AttemptOnDisk, AttemptState, AttemptVerdict
 from leasehold_protocol.v1.leases import (
@@ -73,17 +73,6 @@ _RUN_FACTS = text('SELECT id, params, logical_date, "trigger" FROM runs WHERE id
 _CANCELLATIONS = text("""
     SELECT id, epoch, cancel_reason FROM task_instances
      WHERE agent_id = :agent AND state = 'running' AND cancel_reason IS NOT NULL
-""")
-
-_DUE = """
-    SELECT id, placement_id, run_id FROM task_instances WHERE state = 'up_for_retry' AND due_at <= :now
-     ORDER BY due_at LIMIT 500 {lock}
-"""
-
-_NEXT = text("""
-    SELECT min(at) FROM (
-        SELECT min(expires_at) AS at FROM task_instances WHERE state = 'running'
-        UNION ALL SELECT min(due_at) FROM task_instances WHERE state = 'up_for_retry') AS deadlines
 """)
 
 
@@ -156,14 +145,14 @@ class SqlLeases:
         return await self._database.write(lambda tx: sql_endings.expire(tx, self._plans, now=now))
 
     async def queue_due(self, *, now: float) -> int:
-        """Queue due retries; see the port."""
-        return await self._database.write(lambda tx: _queue_due(tx, now))
+        """Queue what is due; see the port."""
+        return await self._database.write(lambda tx: queue_due(tx, now))
 
     async def next_deadline(self) -> float | None:
         """Return the next deadline; see the port."""
 
         def query(connection: Connection) -> float | None:
-            deadline: float | None = connection.execute(_NEXT).scalar_one()
+            deadline: float | None = connection.execute(NEXT_DEADLINE).scalar_one()
             return deadline
 
         return await self._database.read(query)
@@ -309,12 +298,3 @@ def _parse(attempt: str) -> tuple[str, int]:
         return parse_attempt_id(attempt)
     except ValueError:
         return attempt, -1  # exists nowhere, and is answered so
-
-
-def _queue_due(tx: Transaction, now: float) -> int:
-    lock = "FOR UPDATE SKIP LOCKED" if tx.dialect == "postgresql" else ""
-    due = tx.run(text(_DUE.format(lock=lock)), {"now": now}).all()
-    for row in due:
-        queue(tx, row.id, placement=row.placement_id, reason=None, now=now)
-        tx.signal(Signal(Topic.RUN, row.run_id))
-    return len(due)

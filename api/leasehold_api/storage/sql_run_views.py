@@ -47,7 +47,9 @@ _TASKS = text(f"""
     SELECT t.*, s.name AS site, p.needs, x.size AS result_size,
            EXISTS (SELECT 1 FROM site_placements o WHERE o.placement_id = t.placement_id) AS is_offered,
            EXISTS (SELECT 1 FROM sites WHERE team_id = t.team_id) AS has_sites,
-           CASE WHEN x.size <= {SHOWN_RESULT_BYTES} THEN x.value END AS result
+           CASE WHEN x.size <= {SHOWN_RESULT_BYTES} THEN x.value END AS result,
+           CASE WHEN t.state = 'deferred' THEN (SELECT w.id FROM waits w WHERE w.task_instance_id = t.id
+                AND w.kind = 'question' AND w.state = 'open') END AS input
       FROM task_instances t
       JOIN placements p ON p.id = t.placement_id
       LEFT JOIN sites s ON s.id = t.site_id
@@ -197,6 +199,8 @@ def _task(row: Row[Any], upstream: list[str], attempts: list[AttemptSummary], re
         attempts=attempts,
         result=None if row.result is None else json.loads(row.result),
         result_size=row.result_size,
+        rescheduled=row.rescheduled,
+        input=row.input,
     )
 
 

@@ -19,6 +19,7 @@ from leasehold_api.storage.plans import Plans
 from leasehold_api.storage.sql_fleet import rematch_placement
 from leasehold_api.storage.sql_flow import settle
 from leasehold_api.storage.sql_run_views import SqlRunViews
+from leasehold_api.storage.sql_waits import close
 from leasehold_api.storage.tables import dag_versions, dags, runs, task_instances
 from leasehold_api.storage.writer import Transaction
 from leasehold_protocol.v1.problems import ProblemCode
@@ -40,7 +41,7 @@ _CANCEL_RUN = text("""
 
 _CANCEL_WAITING = text("""
     UPDATE task_instances SET state = 'cancelled', reason = :reason, ended_at = :now, due_at = NULL
-     WHERE run_id = :run AND state IN ('none', 'queued', 'up_for_retry')
+     WHERE run_id = :run AND state IN ('none', 'queued', 'up_for_retry', 'up_for_reschedule', 'deferred')
     RETURNING task
 """)
 
@@ -183,6 +184,7 @@ def _cancel(tx: Transaction, plans: Plans, team_id: str, run: str, reason: str, 
     for agent_id in sorted(set(tx.run(_CANCEL_RUNNING, parameters).scalars())):
         tx.signal(Signal(Topic.AGENT, agent_id))
     ended = [(task, TaskState.CANCELLED) for task in tx.run(_CANCEL_WAITING, parameters).scalars()]
+    close(tx, run, now=by.at)
     settle(tx, plans.get(tx.connection, version_id), run=run, ended=ended, now=by.at)
     sql_audit.record(
         tx,

@@ -94,6 +94,7 @@ class HostLink:
         held = self._held
         held.log_durable = int(news.get("log") or held.log_durable)
         held.metrics_durable = int(news.get("metric_seq") or held.metrics_durable)
+        held.state_durable = int(news.get("state_seq") or held.state_durable)
         held.progress = news.get("progress")
         held.note = news.get("note")
         held.label = news.get("label")

@@ -64,6 +64,7 @@ class Held:
     log_durable: int = 0
     """How much of the log its host made durable; delivering more could deliver what a power cut takes back."""
     metrics_durable: int = 0
+    state_durable: int = 0
     grew: asyncio.Event = field(default_factory=asyncio.Event)
     """Something was written that could be delivered."""
     has_ended: asyncio.Event = field(default_factory=asyncio.Event)

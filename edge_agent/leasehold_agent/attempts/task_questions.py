@@ -66,4 +66,6 @@ _QUESTIONS = (
     _Question(
         re.compile(r"/v1/(runs/[^?#/]+|task-instances(/count|/previous)?|dags/[^?#/]+)(\?[^#]*)?"), ("GET",), _as_it_is
     ),
+    _Question(re.compile(r"/v1/state/[^?#]+"), ("GET",), _as_it_is),
+    _Question(re.compile(r"/v1/state\?prefix=[^#&]*"), ("GET",), _as_it_is),
 )

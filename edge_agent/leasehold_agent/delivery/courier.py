@@ -8,15 +8,18 @@ from typing import Protocol
 
 from leasehold_agent.attempts.directory import AttemptDirectory
 from leasehold_agent.delivery.delivered import Delivered, read_delivered, write_delivered
-from leasehold_agent.delivery.parcel import pack, split_xcoms, undeliverable
+from leasehold_agent.delivery.parcel import pack, split_xcoms, state_weight, undeliverable
 from leasehold_agent.delivery.produced import Produced, StoredXCom
 from leasehold_agent.errors import LeaseLostError, RefusedError, Trouble, UnavailableError
 from leasehold_agent.fault_points import reach
 from leasehold_protocol.v1.context import XCOM_INLINE_BYTES, UploadRequest, XComWrite
 from leasehold_protocol.v1.leases import Ending, Outcome, OutcomeAck, OutcomeVerdict
 from leasehold_protocol.v1.telemetry import LOG_CHUNK_BYTES, LogAnswer, MetricAnswer, MetricPoint
+from leasehold_protocol.v1.waiting import StateChange
 
 METRICS_PER_REQUEST = 1000
+STATE_PER_REQUEST = 500
+STATE_BYTES = 256 * 1024
 _OFFSET_MISMATCH = "offset_mismatch"
 _RESENDS_AT_ONCE = 3
 """A log that still arrives damaged waits then, as for an API that is away: it is kept until it arrives whole."""
@@ -32,6 +35,7 @@ class TelemetryApi(Protocol):
     async def metrics(self, attempt: str, points: list[MetricPoint]) -> MetricAnswer: ...
     async def xcom(self, attempt: str, key: str, write: XComWrite) -> None: ...
     async def upload(self, attempt: str, request: UploadRequest, data: bytes) -> None: ...
+    async def state(self, attempt: str, changes: list[StateChange]) -> None: ...
 
 
 class Courier:
@@ -78,17 +82,43 @@ class Courier:
         self._record(metric_seq=answer.seq)
         return True
 
+    async def send_state(self, upto: int | None = None, *, leave: int = 0) -> bool:
+        """Send the next writes to the task's state, up to the number ``upto``; returns whether there were any.
+
+        What weighs no more than ``leave`` bytes in all is left for the outcome.
+        """
+        changes = self.produced.state_after(self.delivered.state_seq, upto)
+        if sum(state_weight(change) for _, change in changes) <= leave:
+            return False
+        batch, weight = 0, 0
+        while batch < min(len(changes), STATE_PER_REQUEST) and (batch == 0 or weight < STATE_BYTES):
+            weight += state_weight(changes[batch][1])
+            batch += 1
+        await self._api.state(self.attempt, [change for _, change in changes[:batch]])
+        self._record(state_seq=changes[batch - 1][0])
+        return True
+
     async def pack(self, ending: Ending) -> Outcome:
-        """Return the outcome, after the XComs that are too large for it were brought to the API."""
+        """Return the outcome, after the XComs and the state that are too large for it were brought to the API."""
+        try:
+            while await self.send_state(leave=STATE_BYTES):
+                pass
+        except RefusedError as error:
+            ending, is_state_taken = undeliverable(ending, "the task's state", error.detail or error.code), False
+        except LeaseLostError:
+            is_state_taken = False  # The outcome is stale, and the answer to it will say so.
+        else:
+            is_state_taken = True
         split = split_xcoms(self.produced.xcoms().newest)
         for xcom in split.first:
             try:
                 await self._send_xcom(xcom)
             except RefusedError as error:
-                ending = undeliverable(ending, xcom.key, error.detail or error.code)
+                ending = undeliverable(ending, f"XCom {xcom.key!r}", error.detail or error.code)
             except LeaseLostError:
                 break  # The outcome is stale, and the answer to it will say so.
-        return await asyncio.to_thread(pack, self.attempt, ending, self.produced, self.delivered, split.small)
+        outcome = await asyncio.to_thread(pack, self.attempt, ending, self.produced, self.delivered, split.small)
+        return outcome if is_state_taken else outcome.model_copy(update={"state": []})
 
     def acknowledge(self, ack: OutcomeAck, outcome: Outcome) -> None:
         """Record the API's answer to the outcome."""
@@ -168,6 +198,7 @@ class Courier:
         log_offset: int | None = None,
         metric_seq: int | None = None,
         xcom_seq: int | None = None,
+        state_seq: int | None = None,
         outcome: OutcomeVerdict | None = None,
         rest_refused: bool = False,
     ) -> None:
@@ -176,6 +207,7 @@ class Courier:
             log_offset=known.log_offset if log_offset is None else log_offset,
             metric_seq=known.metric_seq if metric_seq is None else metric_seq,
             xcom_seq=known.xcom_seq if xcom_seq is None else xcom_seq,
+            state_seq=known.state_seq if state_seq is None else state_seq,
             outcome=known.outcome if outcome is None else outcome,
             rest_refused=known.rest_refused or rest_refused,
         )

@@ -19,6 +19,7 @@ class Delivered:
     log_offset: int = 0
     metric_seq: int = 0
     xcom_seq: int = 0
+    state_seq: int = 0
     outcome: OutcomeVerdict | None = None
     rest_refused: bool = False
     """The API has the outcome and will not take the rest of the log and metrics (a newer epoch, a run that is gone)."""
@@ -38,6 +39,7 @@ def read_delivered(directory: Path) -> Delivered:
             log_offset=int(document["log_offset"]),
             metric_seq=int(document["metric_seq"]),
             xcom_seq=int(document["xcom_seq"]),
+            state_seq=int(document.get("state_seq", 0)),
             outcome=OutcomeVerdict(verdict) if verdict else None,
             rest_refused=bool(document.get("rest_refused")),
         )

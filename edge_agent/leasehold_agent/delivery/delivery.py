@@ -55,7 +55,7 @@ class Delivery:
         self._line = asyncio.Semaphore(_AT_ONCE)
 
     async def stream(self, held: Held) -> None:
-        """Send log and metrics while the attempt runs, as far as its host made them durable."""
+        """Send log, metrics and the task's state while the attempt runs, as far as its host made them durable."""
         courier = Courier(held.directory, self._api)
         backoff = Backoff()
         while not held.has_ended.is_set():
@@ -81,6 +81,8 @@ class Delivery:
         while not held.has_ended.is_set() and await self._in_turn(lambda: courier.send_log(held.log_durable)):
             pass
         while not held.has_ended.is_set() and await self._in_turn(lambda: courier.send_metrics(held.metrics_durable)):
+            pass
+        while not held.has_ended.is_set() and await self._in_turn(lambda: courier.send_state(held.state_durable)):
             pass
 
     async def _in_turn(self, send: Callable[[], Awaitable[bool]]) -> bool:

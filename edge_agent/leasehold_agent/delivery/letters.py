@@ -90,7 +90,8 @@ def _written(directory: AttemptDirectory) -> Letter | None:
     produced = Produced(directory.path)
     xcoms = produced.xcoms()
     split = split_xcoms(xcoms.newest)
-    if split.first or sum(xcom.size for xcom in split.small) + produced.log_size() > LETTER_BYTES:
+    small = sum(xcom.size for xcom in split.small)
+    if split.first or small + produced.log_size() + produced.state_size() > LETTER_BYTES:
         return None
     try:
         outcome = pack(directory.attempt, ending, produced, delivered, split.small)

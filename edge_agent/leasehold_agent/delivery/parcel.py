@@ -10,6 +10,7 @@ from leasehold_agent.delivery.produced import Produced, StoredXCom
 from leasehold_protocol.v1.context import XCOM_INLINE_BYTES
 from leasehold_protocol.v1.leases import Ending, EndingKind, Outcome, SmallXCom
 from leasehold_protocol.v1.telemetry import LogTail, MetricPoint
+from leasehold_protocol.v1.waiting import StateChange
 
 LOG_TAIL_BYTES = 64 * 1024
 METRIC_POINTS = 500
@@ -39,7 +40,10 @@ def split_xcoms(newest: list[StoredXCom]) -> XComSplit:
 
 
 def pack(attempt: str, ending: Ending, produced: Produced, delivered: Delivered, small: list[StoredXCom]) -> Outcome:
-    """Return the outcome of an ended attempt, with what fits of what is not delivered yet."""
+    """Return the outcome of an ended attempt, with what fits of what is not delivered yet.
+
+    All of the task's state that is not delivered goes with it: whoever calls sent before what is too much for that.
+    """
     points: list[MetricPoint] = produced.metrics_after(delivered.metric_seq, METRIC_POINTS)
     return Outcome(
         attempt=attempt,
@@ -48,6 +52,7 @@ def pack(attempt: str, ending: Ending, produced: Produced, delivered: Delivered,
         log=_tail(produced, delivered.log_offset),
         metrics=points,
         rendered=produced.rendered(),
+        state=[change for _, change in produced.state_after(delivered.state_seq)],
     )
 
 
@@ -65,11 +70,16 @@ def weight(outcome: Outcome) -> int:
     log = len(outcome.log.data) * 4 // 3 if outcome.log else 0
     xcoms = sum(len(json.dumps(xcom.value, ensure_ascii=False)) for xcom in outcome.xcoms)
     shown = sum(len(field.name) + len(field.text) for field in outcome.rendered.fields) if outcome.rendered else 0
-    return 1024 + log + 160 * len(outcome.metrics) + xcoms + shown
+    return 1024 + log + 160 * len(outcome.metrics) + xcoms + shown + sum(map(state_weight, outcome.state))
 
 
-def undeliverable(ending: Ending, key: str, reason: str) -> Ending:
-    """Return the ending of an attempt whose XCom the API refuses: a success without its result would be a lie."""
-    message = f"XCom {key!r} was refused by the API: {reason}"[:_MESSAGE_LIMIT]
+def state_weight(change: StateChange) -> int:
+    """Return about how many bytes a write to the task's state takes in a request."""
+    return 160 + len(change.key or "") + len(json.dumps(change.value, ensure_ascii=False))
+
+
+def undeliverable(ending: Ending, what: str, reason: str) -> Ending:
+    """Return the ending of an attempt of which the API refuses a part: a success without its result would be a lie."""
+    message = f"{what} was refused by the API: {reason}"[:_MESSAGE_LIMIT]
     kind = EndingKind.FAILED if ending.kind is EndingKind.SUCCESS else ending.kind
     return ending.model_copy(update={"kind": kind, "message": message})

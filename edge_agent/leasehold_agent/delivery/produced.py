@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 from leasehold_protocol.v1.leases import Rendered
 from leasehold_protocol.v1.message import Json
 from leasehold_protocol.v1.telemetry import MetricPoint
+from leasehold_protocol.v1.waiting import StateChange
 
 _CHUNK = 1024 * 1024
 
@@ -128,12 +130,50 @@ class Produced:
         except (OSError, ValidationError):
             return None
 
+    def state_size(self) -> int:
+        """Return how long the record of writes to the task's state is, in bytes."""
+        try:
+            return (self._directory / "state.ndjson").stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def state_after(self, seq: int, upto: int | None = None) -> list[tuple[int, StateChange]]:
+        """Return the writes to the task's state with higher numbers than ``seq``, each with its number.
+
+        Of the writes to one key only the last is returned, and nothing from before everything was forgotten.
+        """
+        try:
+            lines = (self._directory / "state.ndjson").read_bytes().split(b"\n")[:-1]
+        except FileNotFoundError:
+            return []
+        newest: dict[str | None, tuple[int, StateChange]] = {}
+        for line in lines:
+            number, change = _state_change(line)
+            if number <= seq or (upto is not None and number > upto):
+                continue
+            if change.key is None:
+                newest = {}
+            newest.pop(change.key, None)
+            newest[change.key] = (number, change)
+        return list(newest.values())
+
     def _ending(self) -> dict[str, object]:
         try:
             ending = json.loads((self._directory / "ending.json").read_bytes())
         except (OSError, ValueError):
             return {}
         return ending if isinstance(ending, dict) else {}
+
+
+def _state_change(line: bytes) -> tuple[int, StateChange]:
+    """Return a write with its number; 0, which is no number, for a line that a power cut damaged."""
+    try:
+        entry = json.loads(line)
+        written_at = datetime.fromisoformat(entry["at"])
+        age_s = min(max(0.0, (datetime.now(UTC) - written_at).total_seconds()), 366 * 86400)
+        return int(entry["seq"]), StateChange.model_validate({**entry, "age_s": age_s})
+    except (ValueError, KeyError, TypeError):
+        return 0, StateChange()
 
 
 def _point(line: bytes) -> MetricPoint | None:

@@ -17,6 +17,7 @@ from leasehold.runtime.rules.checks import json_value as json_value
 from leasehold.runtime.rules.checks import key as key
 from leasehold.runtime.rules.checks import maybe_text as maybe_text
 from leasehold.runtime.rules.checks import shown as shown
+from leasehold.runtime.rules.checks import texts as texts
 from leasehold.runtime.rules.refusals import RefusedRequestError
 from leasehold.runtime.rules.refusals import invalid as invalid
 from leasehold_agent.host.version import OLDEST_TASK_PROTOCOL, TASK_PROTOCOL

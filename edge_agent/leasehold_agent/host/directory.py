@@ -66,6 +66,10 @@ class AttemptDirectory:
         return self.path / "metrics.ndjson"
 
     @property
+    def state(self) -> Path:
+        return self.path / "state.ndjson"
+
+    @property
     def xcoms(self) -> Path:
         return self.path / "xcoms"
 

@@ -60,6 +60,8 @@ class Host:
         self._fetched: dict[str, object] = {}
         self._sign_of_life: Object = {"progress": None, "note": None, "label": None}
         self._started_at: str | None = None
+        self._skips: tuple[str, ...] = ()
+        self._begun = self._loop.time()
         self._ended = False
         self._deadline = Deadline(lambda left_s: self.stop("lease_expired", _LEASE_EXPIRED, grace_s=left_s))
 
@@ -122,6 +124,14 @@ class Host:
     def say_ending(self, said: Said) -> None:
         """See ``Notes``."""
         self._said = said
+
+    def skip_downstream(self, tasks: tuple[str, ...]) -> None:
+        """See ``Notes``."""
+        self._skips = tuple(dict.fromkeys([*self._skips, *tasks]))
+
+    def runs_for_s(self) -> float:
+        """See ``Notes``."""
+        return self._loop.time() - self._begun
 
     async def ask(self, method: str, path: str, body: object = None) -> Object:
         """See ``Notes``. Secrets in the answer are masked from here on: before the task can print them."""
@@ -222,6 +232,8 @@ class Host:
             "signal": ending.signal,
             "retry_after_s": ending.retry_after_s,
             "refusal": ending.refusal,
+            **self._again(ending),
+            "skip": self._skips if ending.kind == "success" and self._skips else None,
             "started_at": self._started_at,
             "ended_at": instants.now(),
             "usage": self._process.usage() if self._started_at else None,
@@ -229,11 +241,26 @@ class Host:
             "log_sha256": self._spool.log.sha256,
             "metric_seq": reach.metric_seq,
             "xcom_seq": reach.xcom_seq,
+            "state_seq": reach.state_seq,
         }
         return {name: value for name, value in written.items() if value is not None}
 
+    def _again(self, ending: Ending) -> Object:
+        """Return when it is started again; what people will read of it has no secrets in it."""
+        again = dict(ending.again or {})
+        wait = again.get("wait")
+        if isinstance(wait, dict) and "question" in wait:
+            asked = cast("Object", wait)
+            again["wait"] = {**asked, "question": self._secrets.mask_json(asked["question"])}
+        return again
+
     def _context(self) -> Object:
-        return task_context(self._lease, work_dir=str(self._directory.work), fetched=self._fetched)
+        return task_context(
+            self._lease,
+            work_dir=str(self._directory.work),
+            fetched=self._fetched,
+            running_for_s=self.runs_for_s(),
+        )
 
     # What the agent says and is told.
 

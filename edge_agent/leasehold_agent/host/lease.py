@@ -60,6 +60,10 @@ class HostLease:
     """What the site's policy lets ``program`` tasks run; none: there is no policy."""
     policy: str | None = None
     """The fingerprint of the policy."""
+    earlier: Object | None = None
+    """What came before this attempt; none: the API is too old to start a task again after it waited."""
+    downstream: tuple[str, ...] | None = None
+    """The tasks that depend on this one directly; none: the API is too old to skip them."""
 
 
 def read_lease(path: Path) -> HostLease:
@@ -103,6 +107,8 @@ def _lease(lease: _Reader) -> HostLease:
         memory_bytes=limits.maybe_whole("memory_bytes"),
         programs=tuple(_program(item) for item in limits.objects("programs")) if limits.has("programs") else None,
         policy=limits.maybe_text("policy"),
+        earlier=lease.nested("earlier").fields if lease.has("earlier") else None,
+        downstream=lease.texts("downstream") if lease.has("downstream") else None,
     )
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 from leasehold.runtime.rules.program_results import ResultCapture, ResultError
-from leasehold_agent.host.spool import DiskFullError, Spool, when_there_is_room
+from leasehold_agent.host.numbered import DiskFullError
+from leasehold_agent.host.room import when_there_is_room
+from leasehold_agent.host.spool import Spool
 from leasehold_agent.host.task_calls.xcoms import RESULT_KEY
 
 PATIENCE_S = 600.0

@@ -7,82 +7,31 @@ The agent is told what grew after it is durable, so that it never delivers what 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 
 from leasehold_agent import fault_points
-from leasehold_agent.host.appending import append_whole, sync, sync_directory
+from leasehold_agent.host.appending import sync, sync_directory
 from leasehold_agent.host.directory import AttemptDirectory
+from leasehold_agent.host.kept_state import KeptState
 from leasehold_agent.host.logfile import LogFile
-from leasehold_agent.host.reserve import NextFile, reserve_lines
+from leasehold_agent.host.numbered import DiskFullError, NumberedLines
+from leasehold_agent.host.reserve import NextFile
 
 GROUP_S = 0.2
 """The longest time between writing and fsync while the task runs."""
-_LOOK_AGAIN_S = 0.25
-"""Between two tries to write to a full disk: what the agent delivers makes room."""
-
-
-class DiskFullError(Exception):
-    """The disk did not take what a task wrote."""
-
-
-async def when_there_is_room(write: Callable[[], None], *, patience_s: float) -> None:
-    """Write; on a full disk, again and again for so long.
-
-    Raises:
-        DiskFullError: if the disk did not take it in that time.
-    """
-    loop = asyncio.get_running_loop()
-    give_up_at = loop.time() + patience_s
-    while True:
-        try:
-            return write()
-        except DiskFullError:
-            if loop.time() >= give_up_at:
-                raise
-        await asyncio.sleep(_LOOK_AGAIN_S)
-
-
-class NumberedLines:
-    """A file of JSON lines, numbered from 1 without gaps.
-
-    Attributes:
-        seq: The last number.
-    """
-
-    def __init__(self, path: os.PathLike[str]) -> None:
-        self.fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        self.seq = 0
-        self._size = 0
-
-    def append(self, entries: list[dict[str, object]]) -> None:
-        """Append all or none.
-
-        Raises:
-            DiskFullError: if the disk doesn't take them.
-        """
-        numbered = ({"seq": self.seq + n, **entry} for n, entry in enumerate(entries, 1))
-        text = "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in numbered).encode()
-        if not append_whole(self.fd, text, size=self._size):
-            raise DiskFullError
-        self._size += len(text)
-        self.seq += len(entries)
-
-    def reserve(self) -> None:
-        """Take room on the disk for the next entries."""
-        reserve_lines(self.fd, self._size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extent:
-    """How far the files reach: bytes of the log, the last numbers of metrics and XComs."""
+    """How far the files reach: bytes of the log, the last numbers of metrics, XComs and writes to the task's state."""
 
     log: int = 0
     metric_seq: int = 0
     xcom_seq: int = 0
+    state_seq: int = 0
 
 
 class Spool:
@@ -91,6 +40,7 @@ class Spool:
     Attributes:
         log: The log.
         metrics: The metric points.
+        state: What the task keeps for later attempts.
         durable: How much of it a power cut can't take back.
     """
 
@@ -98,6 +48,7 @@ class Spool:
         self._xcom_dir = directory.xcoms
         self.log = LogFile(directory.log, limit=log_limit)
         self.metrics = NumberedLines(directory.metrics)
+        self.state = KeptState(directory.state)
         self._index = NumberedLines(directory.xcoms / "index.ndjson")
         self.durable = Extent()
         self._next = self._next_file()
@@ -112,7 +63,9 @@ class Spool:
     @property
     def written(self) -> Extent:
         """How much was written so far."""
-        return Extent(log=self.log.size, metric_seq=self.metrics.seq, xcom_seq=self._index.seq)
+        return Extent(
+            log=self.log.size, metric_seq=self.metrics.seq, xcom_seq=self._index.seq, state_seq=self.state.lines.seq
+        )
 
     def write_xcom(self, key: str, text: bytes) -> None:
         """Keep the JSON text of one XCom; the last one of a key counts.
@@ -170,7 +123,7 @@ class Spool:
         self._changed = False
         files, self._unsynced = self._unsynced, []
         reach = self.written  # what is written while the disk works belongs to the next group
-        fds = [self.log.fd, self.metrics.fd, self._index.fd, *files]
+        fds = [self.log.fd, self.metrics.fd, self._index.fd, self.state.lines.fd, *files]
         self._syncing = asyncio.get_running_loop().run_in_executor(None, sync, fds)
         self._syncing.add_done_callback(lambda _: self._synced(files, reach))
 
@@ -188,8 +141,8 @@ class Spool:
         return NextFile(self._xcom_dir / f"{self._index.seq + 1}.json")
 
     def _open_files(self) -> list[int]:
-        used = [(self.log.fd, self.log.size), (self.metrics.fd, self.metrics.seq), (self._index.fd, self._index.seq)]
-        return [*(fd for fd, size in used if size), *self._unsynced]
+        used = [(lines.fd, lines.seq) for lines in (self.metrics, self._index, self.state.lines)]
+        return [*(fd for fd, size in [(self.log.fd, self.log.size), *used] if size), *self._unsynced]
 
     def _close_written(self) -> None:
         for fd in self._unsynced:

@@ -10,12 +10,14 @@ from leasehold_agent.host import checks
 from leasehold_agent.host.checks import Object
 from leasehold_agent.host.http_wire import Answer, RefusedRequestError, Request
 from leasehold_agent.host.lease import HostLease
-from leasehold_agent.host.spool import DiskFullError, Spool
+from leasehold_agent.host.numbered import DiskFullError
+from leasehold_agent.host.spool import Spool
 from leasehold_agent.host.task_calls.calls import Calls
 from leasehold_agent.host.task_calls.context import ContextCalls
 from leasehold_agent.host.task_calls.ending import EndingCalls
 from leasehold_agent.host.task_calls.notes import Notes
 from leasehold_agent.host.task_calls.runs import RunCalls
+from leasehold_agent.host.task_calls.state import StateCalls
 from leasehold_agent.host.task_calls.telling import TellingCalls
 from leasehold_agent.host.task_calls.xcoms import XComCalls
 
@@ -33,7 +35,8 @@ class TaskApi:
             **XComCalls(lease, spool, notes).calls(),
             **RunCalls(lease, notes).calls(),
             **TellingCalls(spool, secrets, notes).calls(),
-            **EndingCalls(notes).calls(),
+            **StateCalls(lease, spool, notes).calls(),
+            **EndingCalls(lease, notes).calls(),
         }
 
     async def answer(self, request: Request) -> Answer:

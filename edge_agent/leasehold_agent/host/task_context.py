@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 from urllib.parse import quote, urlencode
 
 from leasehold_agent.host.checks import Object
 from leasehold_agent.host.lease import HostLease
 
 
-def task_context(lease: HostLease, *, work_dir: str, fetched: Mapping[str, object]) -> Object:
-    """Return the context as JSON. ``fetched`` holds the inputs that were too large to travel with the lease."""
+def task_context(
+    lease: HostLease, *, work_dir: str, fetched: Mapping[str, object], running_for_s: float = 0.0
+) -> Object:
+    """Return the context as JSON.
+
+    Args:
+        lease: The lease.
+        work_dir: The task's own directory.
+        fetched: The inputs that were too large to travel with the lease.
+        running_for_s: How long this host has run.
+    """
+    earlier = lease.earlier or {}
     given = {f"{item.task}/{item.key}": item.value for item in lease.inputs if item.inline}
     return {
         "attempt": lease.attempt,
@@ -25,6 +36,12 @@ def task_context(lease: HostLease, *, work_dir: str, fetched: Mapping[str, objec
         "variables": list(lease.variables),
         "work_dir": work_dir,
         "bundle_dir": lease.bundle_dir,
+        "rescheduled": earlier.get("rescheduled", 0),
+        "first_started_at": earlier.get("first_started_at"),
+        "running_for_s": round(_number(earlier.get("first_started_ago_s")) + running_for_s, 6),
+        "resumed": earlier.get("resumed"),
+        "waits": {str(wait.get("key")): wait for wait in _objects(earlier.get("waits"))},
+        "downstream": list(lease.downstream or ()),
     }
 
 
@@ -37,3 +54,12 @@ def inputs_to_fetch(lease: HostLease) -> dict[str, str]:
 def xcom_path(task: str, key: str, map_index: int) -> str:
     """Return where an upstream task's XCom is asked for."""
     return f"/v1/xcoms/{quote(key, safe='')}?{urlencode({'task': task, 'map_index': map_index})}"
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _objects(value: object) -> list[Object]:
+    items = cast("list[object]", value) if isinstance(value, list) else []
+    return [cast("Object", item) for item in items if isinstance(item, dict)]

@@ -25,6 +25,7 @@ from leasehold_protocol.v1.leases import (
 )
 from leasehold_protocol.v1.message import Message
 from leasehold_protocol.v1.telemetry import LogAnswer, MetricAnswer, MetricBatch, MetricPoint
+from leasehold_protocol.v1.waiting import StateChange, StateChanges
 
 POLL_GRACE_S = 10.0
 """How much longer than the server the client waits for a long poll: 60 s at the default of 50."""
@@ -97,6 +98,13 @@ class Api:
         """Set one XCom, inline or by naming its upload."""
         url = f"/v1/attempts/{quote(attempt, safe='')}/xcoms/{quote(key, safe='/:')}"
         body = write.model_dump_json(exclude_unset=True).encode()
+        call = Call(method="PUT", url=url, headers=_JSON, body=body, timeout_s=TRANSFER_TIMEOUT_S)
+        done(await self._session.send(call))
+
+    async def state(self, attempt: str, changes: list[StateChange]) -> None:
+        """Send writes to the task's state, in their order."""
+        body = StateChanges(changes=changes).model_dump_json(exclude_defaults=True).encode()
+        url = f"/v1/attempts/{quote(attempt, safe='')}/state"
         call = Call(method="PUT", url=url, headers=_JSON, body=body, timeout_s=TRANSFER_TIMEOUT_S)
         done(await self._session.send(call))
 

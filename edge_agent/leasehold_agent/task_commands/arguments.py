@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from leasehold_agent.task_commands import asking, telling
+from leasehold_agent.task_commands import asking, telling, waiting
 from leasehold_agent.task_commands.runs import add_runs
 
 _EXAMPLES = """\
@@ -15,12 +15,14 @@ examples, in a shell task (the agent puts its own path into LEASEHOLD_EDGE_AGENT
   "$LEASEHOLD_EDGE_AGENT" task connection get plant_db --field password | psql-as-reader
   "$LEASEHOLD_EDGE_AGENT" task metric count rows 128 --tag plant=north
   since=$("$LEASEHOLD_EDGE_AGENT" task runs previous --state success --field logical_date)
+  "$LEASEHOLD_EDGE_AGENT" task defer --event plant/opens > opened.json || exit 0
   "$LEASEHOLD_EDGE_AGENT" task retry --after 10m 'the plant is asleep'; exit 1
 
 what is printed is the value alone: text as it is, the rest as JSON; --json prints text as JSON, too.
 
 exit codes: 0 ok, 1 a defect, 2 wrong arguments, 20 not declared by the task, 21 not granted to the site, 22 not found,
-23 unavailable (the API or the host; later), 24 refused (never, as it is), 25 no task is running here
+23 unavailable (the API or the host; later), 24 refused (never, as it is), 25 no task is running here,
+26 what it waited for did not come in time, 27 the task waits: end the script
 """
 _VALUE = "the value; - or nothing: standard input, without its last line end"
 
@@ -37,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     commands = root.add_subparsers(required=True, metavar="COMMAND")
     _add_asking(commands)
     _add_telling(commands)
+    _add_waiting(commands)
     return root
 
 
@@ -121,6 +124,47 @@ def _add_telling(commands: Any) -> None:
         _add_last(ending, "message", metavar="TEXT", text="why")
         if kind == "retry":
             ending.add_argument("--after", metavar="10m", help="how long to wait (default: the task's retry_delay)")
+
+
+def _add_waiting(commands: Any) -> None:
+    state = _group(commands, "state", "keep values across the tries of this task")
+    get = _add_read(state, "get", waiting.get_state, "print what was kept")
+    get.add_argument("key", metavar="KEY")
+    get.add_argument("--default", metavar="TEXT", help="print this when nothing is kept there")
+    put = _add(state, "set", waiting.set_state, "keep a value")
+    put.add_argument("key", metavar="KEY")
+    put.add_argument("--expires-after", metavar="10m", help="how long to keep it at most")
+    _add_value(put)
+    _add(state, "delete", waiting.delete_state, "let go of a key").add_argument("key", metavar="KEY")
+    _add(state, "clear", waiting.clear_state, "let go of everything")
+    keys = _add_read(state, "keys", waiting.state_keys, "print the keys as JSON")
+    _add_last(keys, "prefix", metavar="PREFIX", text="only those that begin so")
+    skip = _add(commands, "skip-downstream", waiting.skip_downstream, "skip tasks after this one, if it succeeds")
+    skip.add_argument("tasks", metavar="TASK", nargs="+")
+    again = _add(commands, "reschedule", waiting.reschedule, "start the task again later, once the script ends")
+    again.add_argument("--after", metavar="10m", help="how long to wait")
+    again.add_argument("--at", metavar="TIME", help="when, like 2026-11-22T06:00:00Z")
+    _add_last(again, "message", metavar="TEXT", text="why")
+    defer = _add_wait(commands, "defer", waiting.defer, "wait for one thing without a slot; exit 27: end the script")
+    defer.add_argument("--event", metavar="NAME", help="an event; its value is printed")
+    defer.add_argument("--run", metavar="RUN", help="the end of another run")
+    defer.add_argument("--after", metavar="10m", help="a while")
+    defer.add_argument("--until", metavar="TIME", help="a time, like 2026-11-22T06:00:00Z")
+    ask = _add_wait(commands, "ask", waiting.ask_people, "ask people without a slot; exit 27: end the script")
+    ask.add_argument("question", metavar="QUESTION")
+    ask.add_argument("--option", action="append", default=[], metavar="TEXT", help="what can be chosen (default: ok)")
+    ask.add_argument("--multiple", action="store_true", help="any number of the options")
+    ask.add_argument("--default", action="append", default=[], metavar="TEXT", help="what counts when the time is up")
+    ask.add_argument("--assigned-to", action="append", default=[], metavar="USER", help="who may answer")
+    ask.add_argument("--body", metavar="MARKDOWN", help="more than one line")
+
+
+def _add_wait(commands: Any, name: str, act: object, text: str) -> argparse.ArgumentParser:
+    added = _add(commands, name, act, text)
+    added.add_argument("--json", action="store_true", help="print text as JSON, too")
+    added.add_argument("--timeout", metavar="2d", help="how long to wait; then the exit code is 26")
+    added.add_argument("--key", metavar="KEY", help="names this wait (default: what it waits for)")
+    return added
 
 
 def _group(commands: Any, name: str, text: str) -> Any:

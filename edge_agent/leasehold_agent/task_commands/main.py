@@ -7,9 +7,17 @@ import sys
 from collections.abc import Sequence
 from enum import IntEnum
 
-from leasehold.errors import LeaseholdError, NotFoundError, NotGrantedError, UnavailableError, UndeclaredError
+from leasehold.errors import (
+    LeaseholdError,
+    NotFoundError,
+    NotGrantedError,
+    UnavailableError,
+    UndeclaredError,
+    WaitTimedOut,
+)
 from leasehold.runtime.host import current_host
 from leasehold_agent.task_commands.arguments import parsed
+from leasehold_agent.task_commands.waiting import WaitingError
 
 
 class TaskExit(IntEnum):
@@ -24,12 +32,15 @@ class TaskExit(IntEnum):
     UNAVAILABLE = 23
     REFUSED = 24
     NO_TASK = 25
+    TIMED_OUT = 26
+    WAITS = 27
 
 
 _BY_KIND: tuple[tuple[type[LeaseholdError], TaskExit], ...] = (
     (UndeclaredError, TaskExit.NOT_DECLARED),
     (NotGrantedError, TaskExit.NOT_GRANTED),
     (NotFoundError, TaskExit.NOT_FOUND),
+    (WaitTimedOut, TaskExit.TIMED_OUT),
     (UnavailableError, TaskExit.UNAVAILABLE),
     (LeaseholdError, TaskExit.REFUSED),
 )
@@ -47,6 +58,8 @@ def main(arguments: Sequence[str]) -> int:
         answer: str | None = given.act(host, given)
     except LeaseholdError as problem:
         return _told(str(problem), next(code for kind, code in _BY_KIND if isinstance(problem, kind)))
+    except WaitingError:
+        return _told("the task waits: end the script now; it is run again, from its top", TaskExit.WAITS)
     except (ValueError, TypeError) as problem:  # a duration, or a text with half a character in it
         return _told(str(problem), TaskExit.USAGE)
     return TaskExit.OK if answer is None else _printed(answer)

@@ -14,7 +14,7 @@ from leasehold.runtime.wire import quote
 
 def set_variable(host: Host, given: Namespace) -> None:
     """Set a variable."""
-    host.write("PUT", f"/v1/variables/{quote(given.key)}", {"value": _value(given)})
+    host.write("PUT", f"/v1/variables/{quote(given.key)}", {"value": given_value(given)})
 
 
 def delete_variable(host: Host, given: Namespace) -> None:
@@ -24,12 +24,12 @@ def delete_variable(host: Host, given: Namespace) -> None:
 
 def push_xcom(host: Host, given: Namespace) -> None:
     """Leave a value for other tasks."""
-    host.write("PUT", f"/v1/xcoms/{quote(given.key)}", {"value": _value(given)})
+    host.write("PUT", f"/v1/xcoms/{quote(given.key)}", {"value": given_value(given)})
 
 
 def result(host: Host, given: Namespace) -> None:
     """Set the task's result."""
-    host.write("PUT", "/v1/result", {"value": _value(given)})
+    host.write("PUT", "/v1/result", {"value": given_value(given)})
 
 
 def heartbeat(host: Host, given: Namespace) -> None:
@@ -66,7 +66,12 @@ def ending(host: Host, given: Namespace) -> None:
     host.write("PUT", "/v1/ending", {"kind": given.kind, "message": given.message, "retry_after_s": after_s})
 
 
-def _value(given: Namespace) -> object:
+def given_value(given: Namespace) -> object:
+    """Return the value that a command was given, as an argument or on standard input.
+
+    Raises:
+        RefusedError: if it is not what it was said to be.
+    """
     text = _text(given.value)
     if not given.json:
         return text

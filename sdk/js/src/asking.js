@@ -4,7 +4,8 @@ import { NotFoundError, RefusedError } from "./errors.js";
 import { decode, encode } from "./json.js";
 import { ask, tell } from "./wire.js";
 
-const segment = (name) => {
+/** Return a name as one segment of a path. */
+export const segment = (name) => {
   if (typeof name !== "string" || name === "") throw new RefusedError(`${String(name)} is no name: names are text`);
   return encodeURIComponent(name.replace(/[\uD800-\uDFFF]/g, "\uFFFD"));
 };
@@ -80,5 +81,10 @@ export async function context() {
     variables: told.variables,
     workDir: told.work_dir,
     bundleDir: told.bundle_dir ?? null,
+    rescheduled: told.rescheduled ?? 0,
+    resumed: told.resumed ?? null,
+    runningForS: told.running_for_s ?? 0,
+    firstStartedAt: told.first_started_at ? new Date(told.first_started_at) : null,
+    downstream: told.downstream ?? [],
   };
 }

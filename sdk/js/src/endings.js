@@ -2,6 +2,7 @@
 
 import { encode } from "./json.js";
 import { log, result } from "./telling.js";
+import { Deferred, Reschedule } from "./waiting.js";
 import { seconds, tell } from "./wire.js";
 
 class Ending extends Error {
@@ -31,12 +32,15 @@ export async function run(work) {
     const value = await work();
     if (value !== undefined && value !== null) await result(value);
   } catch (problem) {
-    process.exitCode = problem instanceof Skip ? 0 : 1;
+    process.exitCode = [Skip, Reschedule, Deferred].some((kind) => problem instanceof kind) ? 0 : 1;
     await report(problem);
   }
 }
 
 async function report(problem) {
+  if (problem instanceof Reschedule || problem instanceof Deferred) {
+    return tell("PUT", "/v1/ending", encode(problem.ending, "ending"));
+  }
   if (problem instanceof Skip) return say("skipped", problem.message);
   if (problem instanceof Retry) return say("retry", problem.message, problem.afterS);
   if (problem instanceof Fail) return say("failed_for_good", problem.message || "the task threw Fail");

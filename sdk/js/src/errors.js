@@ -37,6 +37,13 @@ export class UnavailableError extends LeaseholdError {
   }
 }
 
+/** What the task waited for did not happen in time. The author decides what that means. */
+export class WaitTimedOut extends LeaseholdError {
+  constructor(message) {
+    super(message, "timed_out");
+  }
+}
+
 /** The request can never succeed as it is: too large, of the wrong shape, or not known to this agent. */
 export class RefusedError extends LeaseholdError {}
 

@@ -14,24 +14,33 @@ if TYPE_CHECKING:
     from leasehold.authoring.graph import chain
     from leasehold.authoring.programs import program, shell
     from leasehold.authoring.tasks import task
-    from leasehold.runtime import log, metrics, runs, xcom
+    from leasehold.errors import WaitTimedOut
+    from leasehold.runtime import log, metrics, runs, state, xcom
     from leasehold.runtime.connections import Connection
     from leasehold.runtime.context import Context, context
-    from leasehold.runtime.endings import Fail, Retry, Skip
+    from leasehold.runtime.endings import Fail, Reschedule, Retry, Skip
+    from leasehold.runtime.flow import skip_downstream
     from leasehold.runtime.identity import id_token
+    from leasehold.runtime.people import Answer, await_input
     from leasehold.runtime.signs import heartbeat, mask, set_label
     from leasehold.runtime.variables import Variable
+    from leasehold.runtime.waiting import defer, reschedule
 
 __all__ = [
+    "Answer",
     "Connection",
     "Context",
     "Fail",
+    "Reschedule",
     "Retry",
     "Skip",
     "Variable",
+    "WaitTimedOut",
+    "await_input",
     "chain",
     "context",
     "dag",
+    "defer",
     "errors",
     "heartbeat",
     "id_token",
@@ -39,9 +48,12 @@ __all__ = [
     "mask",
     "metrics",
     "program",
+    "reschedule",
     "runs",
     "set_label",
     "shell",
+    "skip_downstream",
+    "state",
     "task",
     "testing",
     "xcom",
@@ -53,25 +65,33 @@ _MODULES = {
     "metrics": "leasehold.runtime.metrics",
     "runs": "leasehold.runtime.runs",
     "testing": "leasehold.testing",
+    "state": "leasehold.runtime.state",
     "xcom": "leasehold.runtime.xcom",
 }
 
 _HOMES = {
+    "Answer": "leasehold.runtime.people",
     "Connection": "leasehold.runtime.connections",
     "Context": "leasehold.runtime.context",
     "Fail": "leasehold.runtime.endings",
+    "Reschedule": "leasehold.runtime.endings",
     "Retry": "leasehold.runtime.endings",
     "Skip": "leasehold.runtime.endings",
     "Variable": "leasehold.runtime.variables",
+    "WaitTimedOut": "leasehold.errors",
+    "await_input": "leasehold.runtime.people",
     "chain": "leasehold.authoring.graph",
     "context": "leasehold.runtime.context",
     "dag": "leasehold.authoring.dags",
+    "defer": "leasehold.runtime.waiting",
     "heartbeat": "leasehold.runtime.signs",
     "id_token": "leasehold.runtime.identity",
     "mask": "leasehold.runtime.signs",
     "program": "leasehold.authoring.programs",
     "set_label": "leasehold.runtime.signs",
+    "reschedule": "leasehold.runtime.waiting",
     "shell": "leasehold.authoring.programs",
+    "skip_downstream": "leasehold.runtime.flow",
     "task": "leasehold.authoring.tasks",
 }
 

@@ -99,12 +99,12 @@ def call(function: Callable[..., object], work: Mapping[str, Any], facts: Facts)
 
 
 def _function(module: str, name: str) -> Callable[..., object]:
-    """Return the author's function: what ``@task`` was put on, or the bare function of that name."""
+    """Return what to call: the function that ``@task`` was put on, a sensor around it, or the bare one of that name."""
     __import__(module)
     found: Any = sys.modules[module]
     for part in name.split("."):
         found = getattr(found, part)
-    function: Callable[..., object] = getattr(found, "function", found)
+    function: Callable[..., object] = getattr(found, "at_the_site", None) or getattr(found, "function", found)
     return function
 
 

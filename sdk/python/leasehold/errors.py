@@ -19,6 +19,10 @@ class NotFoundError(LeaseholdError, LookupError):
     """There is no such connection, variable or XCom."""
 
 
+class WaitTimedOut(LeaseholdError, TimeoutError):  # noqa: N818 - what happened, not what is wrong
+    """What the task waited for did not happen in time. The author decides what that means."""
+
+
 class UnavailableError(LeaseholdError, TimeoutError):
     """Nobody could answer within the time allowed. Trying again later may help."""
 

@@ -21,12 +21,31 @@ from urllib.parse import unquote
 from leasehold_agent.host.spawn import zygote_command, zygote_environment
 from leasehold_protocol.v1.leases import Ending, Input, Lease, RunFacts
 from leasehold_protocol.v1.manifest import LiteralValue, Needs, ProgramWork, ResultFrom, TaskEntry, Work
+from leasehold_protocol.v1.waiting import Earlier, SettledWait, WaitVerdict
 
 WAIT_S = 20.0
 PATIENCE_S = 3600.0
 
 TALKING = 'printf "%s %s\\n" "$LEASEHOLD_TASK_URL" "$LEASEHOLD_TASK_SECRET" > hello; read code < go; exit "$code"'
 """A task that says where its socket is, and ends when it is told how."""
+
+
+def _settled(key: str, verdict: WaitVerdict, value: Any = None) -> SettledWait:
+    return SettledWait(key=key, verdict=verdict, value=value, at=datetime(2026, 11, 22, tzinfo=UTC))
+
+
+EARLIER = Earlier(
+    state_keys=1,
+    waits=[
+        _settled(key, verdict, value)
+        for event, verdict, value in (
+            ("opened", WaitVerdict.CAME, {"tons": 3}),
+            ("never", WaitVerdict.TIMED_OUT, None),
+        )
+        for key in (f"event:{event}", f"event:{event}:1")
+    ],
+)
+"""What came before: a value that was kept, an event that came, and one that did not."""
 
 
 def shell(line: str, **fields: Any) -> ProgramWork:
@@ -40,6 +59,8 @@ def lease(
     inputs: list[Input] | None = None,
     connections: Sequence[str] = ("plant_db",),
     variables: Sequence[str] = ("limits/upper",),
+    earlier: Earlier | None = EARLIER,
+    downstream: list[str] | None = None,
 ) -> Lease:
     """A lease as the API hands it out."""
     task = TaskEntry(
@@ -69,6 +90,8 @@ def lease(
         inputs=inputs or [],
         task_token="not-written",
         task_token_expires_in_s=600,
+        earlier=earlier,
+        downstream=None if earlier is None else (downstream or ["report"]),
     )
 
 

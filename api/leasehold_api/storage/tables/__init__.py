@@ -29,6 +29,7 @@ from leasehold_api.storage.tables.people import (
     users,
 )
 from leasehold_api.storage.tables.schema import metadata
+from leasehold_api.storage.tables.waiting import events, task_state, waits
 from leasehold_api.storage.tables.work import (
     attempts,
     bundles,
@@ -56,6 +57,7 @@ __all__ = [
     "dag_versions",
     "dags",
     "enrolment_tokens",
+    "events",
     "memberships",
     "metadata",
     "metric_exporter",
@@ -75,9 +77,11 @@ __all__ = [
     "site_placements",
     "sites",
     "task_instances",
+    "task_state",
     "teams",
     "used_jtis",
     "users",
     "variables",
+    "waits",
     "xcoms",
 ]

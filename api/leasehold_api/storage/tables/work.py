@@ -122,6 +122,8 @@ task_instances = Table(
     Column("cancel_reason", Text),
     Column("tries", Integer, nullable=False, server_default=text("0")),  # of the task's own
     Column("losses", Integer, nullable=False, server_default=text("0")),  # infrastructure failures
+    Column("rescheduled", Integer, nullable=False, server_default=text("0")),
+    Column("resumed", Text),  # what its next attempt goes on from: reschedule, defer, input
     Column("due_at", Double),
     Column("queued_at", Double),
     Column("started_at", Double),
@@ -141,7 +143,7 @@ Index(
 _LEASED = text("state = 'running'")
 Index("ix_task_instances_expiry", task_instances.c.expires_at, sqlite_where=_LEASED, postgresql_where=_LEASED)
 Index("ix_task_instances_agent", task_instances.c.agent_id, sqlite_where=_LEASED, postgresql_where=_LEASED)
-_DUE = text("state = 'up_for_retry'")
+_DUE = text("state IN ('up_for_retry', 'up_for_reschedule', 'deferred')")
 Index("ix_task_instances_due", task_instances.c.due_at, sqlite_where=_DUE, postgresql_where=_DUE)
 
 attempts = Table(

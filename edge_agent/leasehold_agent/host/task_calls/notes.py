@@ -23,6 +23,14 @@ class Notes(Protocol):
         """Remember how the task says it ends."""
         ...
 
+    def skip_downstream(self, tasks: tuple[str, ...]) -> None:
+        """Remember tasks that are skipped if this one succeeds."""
+        ...
+
+    def runs_for_s(self) -> float:
+        """Return how long this host has run, by a clock that does not jump."""
+        ...
+
     async def ask(self, method: str, path: str, body: object = None) -> Object:
         """Ask the API through the agent, waiting for both."""
         ...

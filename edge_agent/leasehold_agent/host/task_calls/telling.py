@@ -10,7 +10,8 @@ from leasehold.runtime.rules.telling import LONGEST_LABEL, add_secret, heartbeat
 from leasehold_agent.host import checks
 from leasehold_agent.host.http_wire import Answer, Request
 from leasehold_agent.host.lines import record
-from leasehold_agent.host.spool import Spool, when_there_is_room
+from leasehold_agent.host.room import when_there_is_room
+from leasehold_agent.host.spool import Spool
 from leasehold_agent.host.task_calls.calls import Calls
 from leasehold_agent.host.task_calls.forwarding import DISK_WAIT_S
 from leasehold_agent.host.task_calls.notes import Notes

@@ -11,7 +11,8 @@ from leasehold_agent.host import checks
 from leasehold_agent.host.checks import Object
 from leasehold_agent.host.http_wire import Answer, Request
 from leasehold_agent.host.lease import HostLease
-from leasehold_agent.host.spool import Spool, when_there_is_room
+from leasehold_agent.host.room import when_there_is_room
+from leasehold_agent.host.spool import Spool
 from leasehold_agent.host.task_calls.calls import Calls
 from leasehold_agent.host.task_calls.forwarding import DISK_WAIT_S, forward
 from leasehold_agent.host.task_calls.notes import Notes

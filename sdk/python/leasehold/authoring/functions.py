@@ -7,7 +7,7 @@ from leasehold.authoring.options import Options
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Generic, ParamSpec, TypeVar
+    from typing import Any, Generic, ParamSpec, TypeVar
 
     P = ParamSpec("P")
     R = TypeVar("R", covariant=True)
@@ -29,13 +29,23 @@ class TaskFunction(_Signed["P", "R"]):
         function: The author's function.
         options: What the author said about it, checked.
         given: The same as it was said.
+        at_the_site: What is called where the task runs: the function, or something around it.
     """
 
-    def __init__(self, function: Callable[P, R], name: str, given: dict[str, object], place: tuple[str, int]) -> None:
+    def __init__(
+        self,
+        function: Callable[P, R],
+        name: str,
+        given: dict[str, object],
+        place: tuple[str, int],
+        around: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None,
+    ) -> None:
         self.id = name
         self.function = function
         self.options = Options(given, runtime="python", place=place)
         self.given = given
+        self.around = around
+        self.at_the_site: Callable[..., Any] = function if around is None else around(function)
         self.__name__ = function.__name__
         self.__qualname__ = function.__qualname__
         self.__module__ = function.__module__

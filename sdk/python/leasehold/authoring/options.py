@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     Duration = float | str | timedelta
 
-    class TaskOptions(TypedDict, total=False):
-        """The options of ``task``, ``shell`` and ``program``."""
+    class SensorOptions(TypedDict, total=False):
+        """The options of ``task.sensor``, beside its own."""
 
         connections: Sequence[str]
         """Connections the task may ask for. They decide where it can run."""
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
         """How often to try again after a failure of the task's own; 0 … 1000."""
         retry_delay: Duration
         """How long to wait before trying again (default 30 s)."""
-        timeout: Duration | None
-        """How long one try may take; None: as long as it likes."""
         max_offline: Duration
         """How long the task may run out of the API's sight, 10 s … 7 days (default 5 min)."""
         priority: int
@@ -42,6 +40,12 @@ if TYPE_CHECKING:
         """When the task may run, by how its upstream tasks ended."""
         runtime: str
         """What runs it at the site."""
+
+    class TaskOptions(SensorOptions, total=False):
+        """The options of ``task``, ``shell`` and ``program``."""
+
+        timeout: Duration | None
+        """How long one try may take; None: as long as it likes."""
 
 
 class Options:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from leasehold.authoring.functions import P, R
     from leasehold.authoring.graph import Result
-    from leasehold.authoring.options import TaskOptions
+    from leasehold.authoring.options import Duration, SensorOptions, TaskOptions
 
 
 class Task(TaskFunction["P", "R"]):
@@ -40,7 +40,7 @@ class Task(TaskFunction["P", "R"]):
         """Add the task to the DAG whose body is running, or run the function."""
         graph = current_graph()
         if graph is None:
-            return self.function(*args, **kwargs)
+            return self.at_the_site(*args, **kwargs)
         from leasehold.authoring.calls import call
 
         return call(self, graph, args, kwargs)
@@ -52,45 +52,97 @@ class Task(TaskFunction["P", "R"]):
         **options: Unpack[TaskOptions],
     ) -> Task[P, R]:
         """Return the same task with other options: ``load.override(id="load_north", priority=10)(rows)``."""
-        return Task(self.function, task_id(id or self.id), {**self.given, **options}, author_place())
+        return Task(self.function, task_id(id or self.id), {**self.given, **options}, author_place(), self.around)
 
     def __repr__(self) -> str:
         return f"<task {self.id}>"
 
 
-if TYPE_CHECKING:
+class _TaskDecorator:
+    """What ``task`` is: a decorator, with others for tasks of a special kind."""
 
-    @overload
-    def task(function: Callable[P, R], /) -> Task[P, R]: ...
-    @overload
-    def task(*, id: str | None = None, **options: Unpack[TaskOptions]) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+    if TYPE_CHECKING:
+
+        @overload
+        def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
+        @overload
+        def __call__(
+            self, /, *, id: str | None = None, **options: Unpack[TaskOptions]
+        ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+
+    def __call__(
+        self,
+        function: Any = None,
+        /,
+        *,
+        id: str | None = None,  # noqa: A002 - the word authors use
+        **options: Any,
+    ) -> Any:
+        """Make a function a task: ``@task``, or ``@task(retries=3, timeout="10m", connections=["plant_db"])``.
+
+        Args:
+            function: The function; given by the bare form.
+            id: The task's id (default: the function's name).
+            options: See ``TaskOptions``.
+
+        Raises:
+            AuthoringError: if an option can't be what it was set to.
+        """
+        place = author_place()
+
+        def decorate(decorated: Callable[P, R]) -> Task[P, R]:
+            return _made(decorated, id, options, place, "@task")
+
+        return decorate if function is None else decorate(function)
+
+    def sensor(
+        self,
+        *,
+        poke_every: Duration = 60.0,
+        timeout: Duration | None = None,
+        soft_fail: bool = False,
+        exponential: bool = False,
+        id: str | None = None,  # noqa: A002 - the word authors use
+        **options: Unpack[SensorOptions],
+    ) -> Callable[[Callable[P, R]], Task[P, R]]:
+        """Make a function a task that looks again and again until what it returns is true; no slot taken meanwhile.
+
+        Args:
+            poke_every: How long to wait between two looks.
+            timeout: How long to look in all, from the first look; then the task fails for good. None: for ever.
+            soft_fail: It is skipped then, and does not fail.
+            exponential: Wait twice as long each time, up to an hour.
+            id: The task's id (default: the function's name).
+            options: See ``TaskOptions``.
+
+        Raises:
+            AuthoringError: if an option can't be what it was set to.
+        """
+        from leasehold.authoring.sensors import looking
+
+        around = looking(poke_every=poke_every, timeout=timeout, soft_fail=soft_fail, exponential=exponential)
+        place = author_place()
+
+        def decorate(decorated: Callable[P, R]) -> Task[P, R]:
+            return _made(decorated, id, dict(options), place, "@task.sensor", around)
+
+        return decorate
 
 
-def task(
-    function: Any = None,
-    /,
-    *,
-    id: str | None = None,  # noqa: A002 - the word authors use
-    **options: Any,
-) -> Any:
-    """Make a function a task: ``@task``, or ``@task(retries=3, timeout="10m", connections=["plant_db"])``.
+task = _TaskDecorator()
 
-    Args:
-        function: The function; given by the bare form.
-        id: The task's id (default: the function's name).
-        options: See ``TaskOptions``.
 
-    Raises:
-        AuthoringError: if an option can't be what it was set to.
-    """
-    place = author_place()
-
-    def decorate(decorated: Callable[P, R]) -> Task[P, R]:
-        if not callable(decorated) or not hasattr(decorated, "__code__"):
-            raise AuthoringError("@task goes on a function", "Write def …(…): below it.", place=place)
-        return Task(decorated, task_id(id or decorated.__name__), options, place)
-
-    return decorate if function is None else decorate(function)
+def _made(
+    decorated: Callable[P, R],
+    name: str | None,
+    options: dict[str, object],
+    place: tuple[str, int],
+    what: str,
+    around: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None,
+) -> Task[P, R]:
+    if not callable(decorated) or not hasattr(decorated, "__code__"):
+        raise AuthoringError(f"{what} goes on a function", "Write def …(…): below it.", place=place)
+    return Task(decorated, task_id(name or decorated.__name__), options, place, around)
 
 
 def task_id(name: str) -> str:

@@ -20,10 +20,15 @@ LIVELIEST_FIRST = {
     TaskState.RUNNING: 0,
     TaskState.FAILED: 1,
     TaskState.UP_FOR_RETRY: 2,
+    TaskState.DEFERRED: 3,
+    TaskState.UP_FOR_RESCHEDULE: 3,
     TaskState.QUEUED: 3,
     TaskState.SUCCESS: 5,
     TaskState.NONE: 6,
 }
+
+_UNTIL = {TaskState.UP_FOR_RETRY: "again", TaskState.UP_FOR_RESCHEDULE: "again", TaskState.DEFERRED: "until"}
+"""What the time in ``due_at`` says."""
 
 
 def task_table(tasks: Sequence[TaskInstance], *, now: datetime) -> Table:
@@ -65,8 +70,8 @@ def _note(task: TaskInstance, now: datetime) -> str | Text:
     if task.state is TaskState.SUCCESS:
         return _result(task)
     reason = task.reason or ""
-    if task.state is TaskState.UP_FOR_RETRY and task.due_at is not None and task.due_at > now:
-        return f"{show_value(reason)} (again {show_when(task.due_at, now=now)})".strip()
+    if task.state in _UNTIL and task.due_at is not None and task.due_at > now:
+        return f"{show_value(reason)} ({_UNTIL[task.state]} {show_when(task.due_at, now=now)})".strip()
     if not reason and task.state is TaskState.RUNNING and task.attempts:
         return _progress(task)
     return show_value(reason, longest=LONGEST_REASON)

@@ -32,6 +32,10 @@ class Context:
         ds: The logical date's day, ``2026-11-22``.
         connections: What the task declared.
         variables: What the task declared.
+        rescheduled: How often it was rescheduled before.
+        resumed: What this attempt goes on from: ``reschedule``, ``defer``, ``input``; None: from nothing.
+        running_for: Seconds since its first attempt began, whatever the site's clock says.
+        downstream: The tasks that depend on it directly.
     """
 
     def __init__(self, facts: Facts, answer: Mapping[str, Any]) -> None:
@@ -51,6 +55,11 @@ class Context:
         self.params: dict[str, Any] = {name: _rendered(name, facts) for name in facts.params}
         self.connections: list[str] = list(answer.get("connections", ()))
         self.variables: list[str] = list(answer.get("variables", ()))
+        self.rescheduled: int = int(answer.get("rescheduled") or 0)
+        self.resumed: str | None = answer.get("resumed")
+        self.running_for: float = float(answer.get("running_for_s") or 0.0)
+        self.downstream: list[str] = list(answer.get("downstream", ()))
+        self._first_started_at: str | None = answer.get("first_started_at")
         self._work_dir = str(names["work_dir"])
         self._bundle_dir = answer.get("bundle_dir")
 
@@ -60,6 +69,13 @@ class Context:
         from datetime import datetime
 
         return datetime.fromisoformat(self.ts)
+
+    @property
+    def first_started_at(self) -> datetime | None:
+        """When its first attempt began, by the API's clock; None: this is the first."""
+        from datetime import datetime
+
+        return None if self._first_started_at is None else datetime.fromisoformat(self._first_started_at)
 
     @property
     def work_dir(self) -> Path:

@@ -9,7 +9,7 @@ from types import TracebackType
 import leasehold
 from leasehold.errors import RefusedError
 from leasehold.runtime import log
-from leasehold.runtime.endings import Fail, Retry, Skip
+from leasehold.runtime.endings import Deferred, Fail, Reschedule, Retry, Skip
 from leasehold.runtime.expressions import ExpressionError
 from leasehold.runtime.host import Host
 from leasehold.runtime.values import ValueNotSupportedError
@@ -27,6 +27,13 @@ def report(host: Host, problem: BaseException, bundle: str) -> int:
         bundle: The folder of the author's code: the traceback shown begins there.
     """
     match problem:
+        case Skip(downstream=[_, *_] as tasks):
+            return _skip_after(host, problem, tasks, bundle)
+        case Reschedule():
+            again: dict[str, float | str | None] = {"again_after_s": problem.after_s, "again_at": problem.at}
+            return _tell(host, "rescheduled", str(problem), status=0, after_s=None, **again)
+        case Deferred():
+            return _wait(host, problem)
         case Skip():
             return _tell(host, "skipped", str(problem), status=0)
         case Retry():
@@ -43,6 +50,24 @@ def report(host: Host, problem: BaseException, bundle: str) -> int:
             return _tell(host, "failed_for_good", f"the result was not taken: {problem}")
         case _:
             return _raised(host, problem, bundle)
+
+
+def _skip_after(host: Host, problem: Skip, tasks: list[str], bundle: str) -> int:
+    try:
+        host.write("POST", "/v1/skip-downstream", {"tasks": tasks})
+    except RefusedError as refused:
+        return _raised(host, refused.with_traceback(problem.__traceback__), bundle)
+    return _tell(host, "success", str(problem), status=0)
+
+
+def _wait(host: Host, problem: Deferred) -> int:
+    """Say for what the task waits; what the host refuses there, trying again would not make good."""
+    try:
+        host.write("PUT", "/v1/ending", {"kind": "deferred", "wait": problem.wait})
+    except RefusedError as refused:
+        log.error(f"the task can't wait like this: {refused}")
+        return _tell(host, "failed_for_good", f"the task can't wait like this: {refused}")
+    return 0
 
 
 def _exited(host: Host, problem: SystemExit) -> int:
@@ -84,7 +109,9 @@ def _one_line(text: str) -> str:
     return lines[0][:_LONGEST] if lines else ""
 
 
-def _tell(host: Host, kind: str, message: str, *, status: int = 1, after_s: float | None = None) -> int:
+def _tell(
+    host: Host, kind: str, message: str, *, status: int = 1, after_s: float | None = None, **more: float | str | None
+) -> int:
     text = message.encode(errors="replace").decode()[:_LONGEST]
-    host.write("PUT", "/v1/ending", {"kind": kind, "message": text or None, "retry_after_s": after_s})
+    host.write("PUT", "/v1/ending", {"kind": kind, "message": text or None, "retry_after_s": after_s, **more})
     return status

@@ -13,6 +13,7 @@ from leasehold_protocol.v1.message import Identifier, Instant, Json, Key, Messag
 from leasehold_protocol.v1.orders import Orders
 from leasehold_protocol.v1.signing import SignedTask
 from leasehold_protocol.v1.telemetry import LogTail, MetricPoint
+from leasehold_protocol.v1.waiting import Earlier, StateChange, Wait
 
 AttemptId = Identifier
 """``<task instance id>.<epoch>``: one try at a task instance. The epoch travels inside every attempt id."""
@@ -78,6 +79,10 @@ class Lease(Message):
     task_token: str = Field(repr=False)
     """Opens this lease's resources and nothing else (RFC 9068 access token, bound to the agent's key)."""
     task_token_expires_in_s: Seconds
+    earlier: Earlier | None = None
+    """None: the API is too old to start a task again after it waited."""
+    downstream: list[Name] | None = None
+    """The tasks that depend on this one directly. None: the API is too old to skip them."""
 
 
 class Control(Message):
@@ -182,6 +187,8 @@ class EndingKind(StrEnum):
     LEASE_EXPIRED = "lease_expired"  # the site stopped it because it could not renew in time
     COULD_NOT_START = "could_not_start"  # the site could not run it (no such runtime, bundle broken)
     REFUSED = "refused"  # the site's own policy does not let it run: no try, and no failure of anybody's
+    RESCHEDULED = "rescheduled"  # started again later: no try, no failure
+    DEFERRED = "deferred"  # started again when what it waits for has happened: no try, no failure
 
 
 class Usage(Message):
@@ -218,6 +225,13 @@ class Ending(Message):
     usage: Usage | None = None
     refusal: Refusal | None = None
     """With ``refused``; without it nothing is remembered, and any agent may be asked again."""
+    again_after_s: Seconds | None = None
+    again_at: Instant | None = None
+    """With ``rescheduled``: one of the two."""
+    wait: Wait | None = None
+    """With ``deferred``."""
+    skip: list[Name] = Field(default_factory=list[Name])
+    """With ``success``: direct downstream tasks that are skipped."""
 
 
 class RenderedField(Message):
@@ -256,6 +270,8 @@ class Outcome(Message):
     metrics: list[MetricPoint] = Field(default_factory=list[MetricPoint])
     rendered: Rendered | None = None
     """For people to look at; none: the task had no arguments."""
+    state: list[StateChange] = Field(default_factory=list[StateChange])
+    """Writes to the task's state that are not delivered yet, in their order."""
 
 
 class OutcomeBatch(Message):

@@ -34,6 +34,8 @@ class TaskState(StrEnum):
     QUEUED = "queued"  # may be leased
     RUNNING = "running"  # leased
     UP_FOR_RETRY = "up_for_retry"  # failed, will be queued at `due_at`
+    UP_FOR_RESCHEDULE = "up_for_reschedule"  # asked to be started again, will be queued at `due_at`
+    DEFERRED = "deferred"  # waits for something (see `reason`), until `due_at` at most
     SUCCESS = "success"
     FAILED = "failed"
     SKIPPED = "skipped"
@@ -167,6 +169,10 @@ class TaskInstance(Message):
     result: Json = None
     """The returned value, when it is small enough to show."""
     result_size: int | None = None
+    rescheduled: int = 0
+    """How often it was rescheduled."""
+    input: Identifier | None = None
+    """The question that it waits for, see ``leasehold inputs``."""
 
 
 class RunDetail(RunSummary):

@@ -13,6 +13,7 @@ from pydantic import Field
 from leasehold_protocol.v1.leases import RunFacts
 from leasehold_protocol.v1.manifest import Work
 from leasehold_protocol.v1.message import Audience, Instant, Json, Key, Message, Name, Seconds
+from leasehold_protocol.v1.waiting import SettledWait, Wait
 
 
 class TaskContext(Message):
@@ -31,6 +32,17 @@ class TaskContext(Message):
     variables: list[Key] = Field(default_factory=list[Key])
     work_dir: str
     bundle_dir: str | None = None
+    rescheduled: int = 0
+    """How often it was rescheduled before."""
+    first_started_at: Instant | None = None
+    """When its first attempt was leased, by the API's clock; none: this is the first."""
+    running_for_s: Seconds = 0.0
+    """How long that is ago now, whatever the site's clock says."""
+    resumed: Literal["reschedule", "defer", "input"] | None = None
+    """What this attempt goes on from; none: from nothing."""
+    waits: dict[Key, SettledWait] = Field(default_factory=dict[str, SettledWait])
+    """What came of earlier waits, by their key."""
+    downstream: list[Name] = Field(default_factory=list[Name])
 
 
 class ResultWrite(Message):
@@ -42,9 +54,14 @@ class ResultWrite(Message):
 class EndingWrite(Message):
     """``PUT /v1/ending``: how the task says it ended; the last one before the process exits counts."""
 
-    kind: Literal["success", "failed", "failed_for_good", "skipped", "retry"]
+    kind: Literal["success", "failed", "failed_for_good", "skipped", "retry", "rescheduled", "deferred"]
     message: Annotated[str, Field(max_length=4000)] | None = None
     retry_after_s: Seconds | None = None
+    again_after_s: Seconds | None = None
+    again_at: Instant | None = None
+    """With ``rescheduled``: one of the two."""
+    wait: Wait | None = None
+    """With ``deferred``."""
 
 
 class HeartbeatWrite(Message):
@@ -97,3 +114,29 @@ class MaskWrite(Message):
     """``POST /v1/mask``: from now on this text never appears in the log."""
 
     value: str
+
+
+class StateWrite(Message):
+    """``PUT /v1/state/{key}`` of the task protocol."""
+
+    value: Json
+    expires_after_s: Seconds | None = None
+
+
+class StateValue(Message):
+    """``GET /v1/state/{key}``, at the API ``/v1/task/state/{key}``."""
+
+    key: Key
+    value: Json
+
+
+class StateKeys(Message):
+    """``GET /v1/state?prefix=…``, at the API ``/v1/task/state``: the keys that begin so, in order."""
+
+    keys: list[Key]
+
+
+class SkipDownstream(Message):
+    """``POST /v1/skip-downstream``: direct downstream tasks that are skipped if this one succeeds."""
+
+    tasks: Annotated[list[Name], Field(min_length=1, max_length=1000)]

@@ -108,6 +108,18 @@ def maybe_text(fields: Object, name: str) -> str | None:
     return value
 
 
+def texts(value: object, name: str) -> list[str]:
+    """Return a list of texts.
+
+    Raises:
+        RefusedRequestError: 422, if it is something else.
+    """
+    items = cast("list[object]", value) if isinstance(value, list) else [None]
+    if not all(isinstance(item, str) for item in items):
+        raise invalid(f"{name} must be a list of texts")
+    return [str(item) for item in items]
+
+
 def shown(value: object) -> str:
     return repr(value)[:80]
 

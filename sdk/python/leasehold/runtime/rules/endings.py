@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from leasehold.runtime.rules import checks
 from leasehold.runtime.rules.refusals import invalid
+from leasehold.runtime.rules.waiting import instant, maybe_seconds, waited_for
 
 LONGEST_MESSAGE = 4000
-ENDING_KINDS = ("success", "failed", "failed_for_good", "skipped", "retry")
+ENDING_KINDS = ("success", "failed", "failed_for_good", "skipped", "retry", "rescheduled", "deferred")
 """What a task may say of its end."""
 
 
@@ -26,6 +27,8 @@ class Ending:
     retry_after_s: float | None = None
     refusal: Mapping[str, object] | None = None
     """The protocol's ``Refusal``, with the kind ``refused``."""
+    again: Mapping[str, object] | None = None
+    """When and why it is started again, with the kinds ``rescheduled`` and ``deferred``: fields of the protocol."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +46,11 @@ class Said:
     kind: str
     message: str | None = None
     retry_after_s: float | None = None
+    again: Mapping[str, object] | None = None
 
 
-def said(body: bytes) -> Said:
-    """Return an ``EndingWrite``.
+def said(body: bytes, *, runs_for_s: float) -> Said:
+    """Return an ``EndingWrite`` of an attempt that has run so long.
 
     Raises:
         RefusedRequestError: 422, if the body is none.
@@ -55,10 +59,16 @@ def said(body: bytes) -> Said:
     kind, after = fields.get("kind"), fields.get("retry_after_s")
     if kind not in ENDING_KINDS:
         raise invalid(f"kind must be one of {', '.join(ENDING_KINDS)}, not {checks.shown(kind)}")
+    again: dict[str, object] | None = None
+    if kind == "rescheduled":
+        again = _again(fields)
+    elif kind == "deferred":
+        again = {"wait": waited_for(fields.get("wait"), runs_for_s=runs_for_s)}
     return Said(
         kind=str(kind),
         message=checks.maybe_text(fields, "message"),
         retry_after_s=None if after is None else checks.between(after, "retry_after_s", 0, checks.MOST_SECONDS),
+        again=again,
     )
 
 
@@ -73,7 +83,12 @@ def decide(*, wait_status: int, stop: Stop | None, said: Said | None, result_pro
         return Ending(kind=stop.kind, message=stop.reason, exit_code=code, signal=number)
     if said is not None and said.kind != "success":
         return Ending(
-            kind=said.kind, message=said.message, exit_code=code, signal=number, retry_after_s=said.retry_after_s
+            kind=said.kind,
+            message=said.message,
+            exit_code=code,
+            signal=number,
+            retry_after_s=said.retry_after_s,
+            again=said.again,
         )
     if wait_status != 0:
         after = " after the task had reported success" if said is not None else ""
@@ -81,6 +96,15 @@ def decide(*, wait_status: int, stop: Stop | None, said: Said | None, result_pro
     if result_problem is not None:
         return Ending(kind="failed", message=result_problem, exit_code=code)
     return Ending(kind="success", message=said.message if said else None, exit_code=code)
+
+
+def _again(fields: checks.Object) -> dict[str, object]:
+    after, at = fields.get("again_after_s"), fields.get("again_at")
+    if (after is None) == (at is None):
+        raise invalid("rescheduled needs one of again_after_s and again_at")
+    if at is not None:
+        return {"again_at": instant(at, "again_at")}
+    return {"again_after_s": maybe_seconds(after, "again_after_s")}
 
 
 def shortened(message: str | None) -> str | None:

@@ -25,7 +25,7 @@ def secrets_in(path: str, body: object) -> list[str]:
         password = body.get("password")
         first = [password] if isinstance(password, str) else []
         return _distinct([*first, *_texts(body.get("extra"), is_sensitive=False), *referred])
-    if path.startswith("/v1/variables/") and _SENSITIVE.search(unquote(path)):
+    if path.startswith(("/v1/variables/", "/v1/state/")) and _SENSITIVE.search(unquote(path)):
         return _distinct([*_texts(body.get("value"), is_sensitive=True), *referred])
     return _distinct(referred)
 
