@@ -25,9 +25,10 @@ from leasehold_agent.host.spool import DiskFullError, Spool
 from leasehold_agent.host.task_api import TaskApi
 from leasehold_agent.host.task_calls.xcoms import RESULT_KEY
 from leasehold_agent.host.task_context import inputs_to_fetch, task_context
-from leasehold_agent.host.task_process import TaskProcess
+from leasehold_agent.host.task_process import TaskProcess, Warmth
 from leasehold_agent.host.task_socket import TaskSocket
 from leasehold_agent.host.version import HOST_VERSION
+from leasehold_agent.host.warm.door import WarmDoor
 from leasehold_agent.runtimes.port import Launch, RuntimeMissingError, WorkRefusedError
 from leasehold_agent.runtimes.result import ResultCapture, ResultError
 
@@ -39,12 +40,15 @@ _LEASE_EXPIRED = (
     "the lease ended before it could be renewed: the API was out of reach for longer than the task's max_offline"
 )
 
+_KEEPER_LOST = "the process above the task was killed: nobody knows how the task ended"
+
 
 class Host:
     """One attempt's host; the working directory of its process is the attempt directory."""
 
-    def __init__(self, directory: AttemptDirectory, lease: HostLease) -> None:
+    def __init__(self, directory: AttemptDirectory, lease: HostLease, warm: WarmDoor | None = None) -> None:
         self._directory = directory
+        self._warm = warm
         self._lease = lease
         self._loop = asyncio.get_running_loop()
         self._secrets = Secrets()
@@ -136,7 +140,7 @@ class Host:
                 return Ending(kind=self._stop.kind, message=self._stop.reason)
             launch = permitted(prepared(self._lease, self._context(), self._directory), self._lease)
             capture = ResultCapture(launch.result)
-            self._start(launch, secret, capture)
+            await self._start(launch, secret, capture)
         except RuntimeMissingError as problem:
             return self._not_started("could_not_start", str(problem))
         except WorkRefusedError as problem:
@@ -148,6 +152,8 @@ class Host:
     async def _see_through(self, capture: ResultCapture) -> Ending:
         timeout = self._arm_timeout()
         status = await self._process.exited()
+        if status is None:
+            self.stop("lost", _KEEPER_LOST, grace_s=0)
         stop = self._stop  # what comes later changes nothing: the task has ended by itself
         if timeout is not None:
             timeout.cancel()
@@ -181,21 +187,25 @@ class Host:
     async def _ask_all(self, paths: list[str]) -> list[Object]:
         return await asyncio.gather(*(self.ask("GET", path) for path in paths))
 
-    def _start(self, launch: Launch, secret: str, capture: ResultCapture) -> None:
+    async def _start(self, launch: Launch, secret: str, capture: ResultCapture) -> None:
         socket_path = self._directory.task_socket(os.getpid())
         env = environment(launch, self._lease, socket_path=socket_path, secret=secret)
         stdout = Output("stdout", spool=self._spool, secrets=self._secrets, capture=capture)
         stderr = Output("stderr", spool=self._spool, secrets=self._secrets)
         self._started_at = instants.now()
         try:
-            pid = self._process.start(
-                launch.argv, env=env, cwd=launch.cwd, stdout=stdout, stderr=stderr, memory=self._lease.memory_bytes
+            pid = await self._process.start(
+                launch, env=env, stdout=stdout, stderr=stderr, memory=self._lease.memory_bytes, warmth=self._warmth()
             )
         except (OSError, ValueError) as problem:
             self._started_at = None
             raise RuntimeMissingError(why_not_started(launch, problem)) from None
         fault_points.reach("host.task.started.before-facts")
         self._directory.write_host(pid=os.getpid(), version=HOST_VERSION, task_pid=pid)
+
+    def _warmth(self) -> Warmth | None:
+        team = str(self._lease.run.get("team"))
+        return None if self._warm is None else Warmth(door=self._warm, team=team, say=self._say)
 
     def _not_started(self, kind: str, message: str) -> Ending:
         self._say(f"the task was not started: {message}")
