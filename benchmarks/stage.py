@@ -65,7 +65,7 @@ class Usage:
     api_cpu_s: float
     agent_cpu_s: float
     zygote_cpu_s: float
-    """With all hosts and tasks that ended."""
+    """With all hosts and tasks that ended, and the processes that tasks are forked from."""
 
     @property
     def total_s(self) -> float:
@@ -86,12 +86,21 @@ class Stage:
     @property
     def zygote(self) -> int:
         """The pid of the host zygote; there is one since the first task ran."""
-        (zygote,) = set(self.place.processes()) - {self.api.pid, self.agent.pid}
+        (zygote,) = (pid for pid in self._others() if _name(pid) == "host-zygote")
         return zygote
+
+    @property
+    def task_zygotes(self) -> list[int]:
+        """The pids of the processes that tasks are forked from."""
+        return [pid for pid in self._others() if _name(pid) == "task-zygote"]
 
     def settle(self) -> None:
         """Wait until nothing is left of the tasks that ran."""
-        until(lambda: len(self.place.processes()) == 3, "all attempt hosts have ended")
+        staying = {"host-zygote", "task-zygote"}
+        until(lambda: {_name(pid) for pid in self._others()} <= staying, "all attempt hosts have ended")
+
+    def _others(self) -> set[int]:
+        return set(self.place.processes()) - {self.api.pid, self.agent.pid}
 
     def timed_run(self, dag: str) -> tuple[int, dict[str, object]]:
         """Run a DAG; return when it was asked for (ns since the epoch) and the run that came of it."""
@@ -102,7 +111,9 @@ class Stage:
         """Return the processor time used so far; exact when everything has settled."""
         self.settle()
         return Usage(
-            api_cpu_s=_cpu_s(self.api.pid), agent_cpu_s=_cpu_s(self.agent.pid), zygote_cpu_s=_cpu_s(self.zygote)
+            api_cpu_s=_cpu_s(self.api.pid),
+            agent_cpu_s=_cpu_s(self.agent.pid),
+            zygote_cpu_s=sum(map(_cpu_s, [self.zygote, *self.task_zygotes])),
         )
 
 
@@ -147,3 +158,11 @@ def _cpu_s(pid: int) -> float:
     """Return what a process and its waited-for children used: utime, stime, cutime and cstime of proc_pid_stat(5)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def _name(pid: int) -> str:
+    """Return what ``ps`` shows; nothing when the process is gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""

@@ -41,6 +41,7 @@ def lease(
     inputs: list[Input] | None = None,
     connections: Sequence[str] = ("plant_db",),
     variables: Sequence[str] = ("limits/upper",),
+    team: str = "default",
 ) -> Lease:
     """A lease as the API hands it out."""
     task = TaskEntry(
@@ -55,7 +56,7 @@ def lease(
         run="run-1",
         dag="sensor_report",
         dag_version=1,
-        team="default",
+        team=team,
         params={"day": "2026-11-22"},
         logical_date=datetime(2026, 11, 22, tzinfo=UTC),
     )

@@ -68,7 +68,7 @@ class WarmPool:
 
     def wait_s(self) -> float | None:
         """Return how soon ``attend`` has something to do though nothing came."""
-        return _TICK_S if self._places else None
+        return min(_TICK_S, self._settings.idle_s / 4) if self._places else None
 
     def owns(self, pid: int) -> bool:
         """Whether a process belongs here: a zygote, or a keeper whose zygote was killed."""

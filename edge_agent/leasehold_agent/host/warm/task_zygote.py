@@ -22,10 +22,9 @@ _BOOTSTRAP = """\
 import sys
 sys.path.insert(0, {sdk!r})
 from leasehold.warm.zygote import serve
-imported = serve({channel})
+main = serve({channel})
 del serve
-from leasehold.child import main
-sys.exit(main(imported))
+main()
 """
 _NOWHERE = "/nonexistent"
 

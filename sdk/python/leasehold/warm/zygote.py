@@ -18,6 +18,7 @@ import gc
 import os
 import select
 import signal
+import sys
 
 from leasehold.warm.line import LineEndedError, receive, send
 from leasehold.warm.process import Children, count_threads, name_process
@@ -26,10 +27,14 @@ from leasehold.warm.world import look, stop_looking, what_differs
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket as Socket  # noqa: N812 - the built-in class
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+    from typing import NoReturn
 
 EVERY_TASK_NEEDS = (
     "leasehold.child",
+    "leasehold.warm.becoming",
+    "leasehold.warm.keeper",
+    "leasehold.warm.leaving",
     "leasehold.runtime.streams",
     "leasehold.authoring.tasks",
     "leasehold.authoring.dags",
@@ -129,13 +134,18 @@ class TaskZygote:
             self._reads = False
 
 
-def serve(channel: int) -> object:
-    """Be a task zygote. Returns in tasks only: what is to be called once the author's module is imported."""
+def serve(channel: int) -> Callable[[], NoReturn]:
+    """Be a task zygote. Returns in tasks only: what does the task, to its end."""
     from leasehold.warm.becoming import become
     from leasehold.warm.keeper import keep
 
     original_name = name_process(None)
     signals = {signal.SIGCHLD: signal.getsignal(signal.SIGCHLD)}
     line, reports = TaskZygote(channel).await_line()
+    shared = frozenset(sys.modules)
     launch = keep(line, reports=reports)
-    return become(launch, name=original_name, signals=signals)
+    imported = become(launch, name=original_name, signals=signals)
+    from leasehold.child import main
+    from leasehold.warm.leaving import leave
+
+    return lambda: leave(lambda: main(imported), shared=shared)
