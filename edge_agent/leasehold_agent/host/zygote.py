@@ -82,7 +82,6 @@ class Zygote:
             ready, _, _ = select.select([woken, *asked, *self._warm.sockets()], [], [], self._warm.wait_s())
             if woken in ready:
                 self._woken.recv(4096)
-            self._warm.attend()
             self._reap()
             if _STDIN in ready:
                 self._read()
@@ -160,7 +159,10 @@ class Zygote:
                 self._hosts.discard(pid)
                 self._warm.ended(pid)
         # One pass is enough: each death brings whatever hung below it here, and wakes this process again.
-        for orphan in tree.children(os.getpid()):
+        children = tree.children(os.getpid())
+        # Looked at only now: whose zygote has just died had made itself known before it came to hang here.
+        self._warm.attend()
+        for orphan in children:
             if orphan not in self._hosts and not self._warm.owns(orphan):
                 tree.send([orphan, *tree.descendants(orphan)], signal.SIGKILL)
 

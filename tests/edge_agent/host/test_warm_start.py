@@ -211,7 +211,7 @@ def test_the_process_above_tasks_holds_no_secret(bundles: Bundles) -> None:
     waiting = bundles.begin_waiting()
     keeper = parent_of(waiting.task)
     zygote = parent_of(keeper)
-    secret = waiting.secret.encode()
+    secret = waiting.said.encode()
 
     held = {pid: _memory_has(pid, secret) for pid in (waiting.task, zygote)}
     waiting.end(0)

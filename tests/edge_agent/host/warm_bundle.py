@@ -34,7 +34,8 @@ class Waiting:
 
     attempt: Attempt
     task: int
-    secret: str
+    said: str
+    """The word it said besides its pid."""
     end: Callable[[int], object]
 
     @property
@@ -96,8 +97,8 @@ class Bundles:
         runtime = {"python": self.python, "sdk_path": str(self.sdk)}
         work = PythonWork(module="flow", function="work")
         attempt.start(work, runtime=runtime, bundle_dir=self.write(code, "waiting"), **fields)
-        pid, secret = read_line(hello).split()
-        return Waiting(attempt, int(pid), secret, lambda status: os.write(go, b"%d\n" % status))
+        pid, said = read_line(hello).split()
+        return Waiting(attempt, int(pid), said, lambda status: os.write(go, b"%d\n" % status))
 
     def close(self) -> None:
         """End everything."""

@@ -71,8 +71,8 @@ class WarmPool:
         return min(_TICK_S, self._settings.idle_s / 4) if self._places else None
 
     def owns(self, pid: int) -> bool:
-        """Whether a process belongs here: a zygote, or a keeper whose zygote was killed."""
-        return pid in self._orphaned or any(pid == zygote.pid for zygote in self._zygotes())
+        """Whether a process belongs here: a zygote, or a keeper, which may have lost its zygote."""
+        return pid in self._orphaned or any(pid == each.pid or pid in each.keepers for each in self._zygotes())
 
     def ended(self, pid: int) -> None:
         """A child has ended."""

@@ -112,11 +112,12 @@ class TaskZygote:
             return None
         pid = os.fork()
         if pid == 0:
+            # Told by itself, before anything else: should the zygote be killed now, the keeper is known to whoever is
+            # above, and goes on.
+            self._tell({"keeper": os.getpid()})
             self._children.forget()
             self._channel.close()
             return _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, files[0])
-        # Told before anything else: should this process be killed, the keeper is known to whoever is above it.
-        self._tell({"keeper": pid})
         os.close(files[0])
         self._keepers.add(pid)
         return None
