@@ -48,13 +48,13 @@ class Host:
 
     def __init__(self, directory: AttemptDirectory, lease: HostLease, warm: WarmDoor | None = None) -> None:
         self._directory = directory
-        self._warm = warm
         self._lease = lease
         self._loop = asyncio.get_running_loop()
         self._secrets = Secrets()
         self._spool = Spool(directory, log_limit=lease.log_bytes, grew=lambda: self._control.tell(self._growth()))
         self._control = Control(hello=lambda: [self._hello(), self._growth()], heard=self._hear)
-        self._process = TaskProcess()
+        team = str(lease.run.get("team"))
+        self._process = TaskProcess(warm and Warmth(door=warm, team=team, say=self._say))
         self._stopped = asyncio.Event()
         self._stop: Stop | None = None
         self._said: Said | None = None
@@ -195,17 +195,13 @@ class Host:
         self._started_at = instants.now()
         try:
             pid = await self._process.start(
-                launch, env=env, stdout=stdout, stderr=stderr, memory=self._lease.memory_bytes, warmth=self._warmth()
+                launch, env=env, stdout=stdout, stderr=stderr, memory=self._lease.memory_bytes
             )
         except (OSError, ValueError) as problem:
             self._started_at = None
             raise RuntimeMissingError(why_not_started(launch, problem)) from None
         fault_points.reach("host.task.started.before-facts")
         self._directory.write_host(pid=os.getpid(), version=HOST_VERSION, task_pid=pid)
-
-    def _warmth(self) -> Warmth | None:
-        team = str(self._lease.run.get("team"))
-        return None if self._warm is None else Warmth(door=self._warm, team=team, say=self._say)
 
     def _not_started(self, kind: str, message: str) -> Ending:
         self._say(f"the task was not started: {message}")

@@ -43,7 +43,10 @@ def zygote_command(warm: WarmSettings | None = None) -> list[str]:
     if getattr(sys, "frozen", False):
         return [sys.executable, "host-zygote", *more]
     paths = [str(_parent_of(package)) for package in ("leasehold_agent", "leasehold")]
-    bootstrap = f"import sys; sys.path[:0] = {paths!r}; from leasehold_agent.host.zygote import main; sys.exit(main(sys.argv[1:]))"
+    bootstrap = (
+        f"import sys; sys.path[:0] = {paths!r}; "
+        "from leasehold_agent.host.zygote import main; sys.exit(main(sys.argv[1:]))"
+    )
     return [sys.executable, "-I", "-S", "-c", bootstrap, *more]
 
 

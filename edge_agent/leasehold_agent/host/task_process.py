@@ -34,7 +34,8 @@ class Warmth:
 class TaskProcess:
     """One task and its tree."""
 
-    def __init__(self) -> None:
+    def __init__(self, warmth: Warmth | None = None) -> None:
+        self._warmth = warmth
         self._loop = asyncio.get_running_loop()
         self._parent: Parent | None = None
         self._draining = Draining()
@@ -50,7 +51,6 @@ class TaskProcess:
         stdout: Sink,
         stderr: Sink,
         memory: int | None = None,
-        warmth: Warmth | None = None,
     ) -> int:
         """Start the task in a session of its own, begin to drain its output, and return its pid.
 
@@ -61,7 +61,7 @@ class TaskProcess:
         """
         out, err = wide_pipe(), wide_pipe()
         try:
-            self._parent, pid = await self._begin(launch, env, (out[1], err[1]), memory, warmth)
+            self._parent, pid = await self._begin(launch, env, (out[1], err[1]), memory)
         except BaseException:
             os.close(out[0])
             os.close(err[0])
@@ -133,9 +133,8 @@ class TaskProcess:
         env: Mapping[str, str],
         files: tuple[int, int],
         memory: int | None,
-        warmth: Warmth | None,
     ) -> tuple[Parent, int]:
-        if warmth is not None and (begun := await _begin_warm(launch, env, files, memory, warmth)):
+        if self._warmth is not None and (begun := await _begin_warm(launch, env, files, memory, self._warmth)):
             return begun
         child = OwnChild()
         pid = child.start(launch.argv, env=env, cwd=launch.cwd, stdout=files[0], stderr=files[1], memory=memory)

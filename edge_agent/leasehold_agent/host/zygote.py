@@ -78,8 +78,8 @@ class Zygote:
         gc.freeze()
         while self._reads or self._hosts:
             woken = self._woken.fileno()
-            asked = [_STDIN] if self._reads else []
-            ready, _, _ = select.select([woken, *asked, *self._warm.sockets()], [], [], self._warm.wait_s())
+            waited_for: list[int | socket.socket] = [woken, *([_STDIN] if self._reads else []), *self._warm.sockets()]
+            ready, _, _ = select.select(waited_for, [], [], self._warm.wait_s())
             if woken in ready:
                 self._woken.recv(4096)
             self._reap()

@@ -1,4 +1,4 @@
-"""The ``python`` runtime: an interpreter, warm or fresh, that sees the standard library, the SDK and the DAG's bundle."""
+"""The ``python`` runtime: an interpreter, warm or fresh, with the standard library, the SDK and the DAG's bundle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is killed in the middle of a forked task, and what becomes of the attempt: nothing runs on, nothing runs twice."""
+"""Who is killed in the middle of a forked task, and what becomes of it: nothing runs on, nothing runs twice."""
 
 from __future__ import annotations
 
@@ -174,7 +174,13 @@ def test_a_task_that_takes_too_long_is_ended(bundles: Bundles) -> None:
 
 
 def test_the_sites_memory_limit_holds_for_a_forked_task(bundles: Bundles) -> None:
-    plant = bundles.write("import resource\ndef work():\n    print(resource.getrlimit(resource.RLIMIT_AS))\n    bytes(2**29)")
+    plant = bundles.write("""
+        import resource
+
+        def work():
+            print(resource.getrlimit(resource.RLIMIT_AS))
+            bytes(2**29)
+    """)
 
     attempt = bundles.begin(plant, limits={"memory_bytes": 2**28})
     ending = attempt.wait()
@@ -184,7 +190,14 @@ def test_the_sites_memory_limit_holds_for_a_forked_task(bundles: Bundles) -> Non
 
 
 def test_what_a_forked_task_used_is_counted(bundles: Bundles) -> None:
-    plant = bundles.write("import time\ndef work():\n    kept = b'x' * 2**26\n    while time.process_time() < 0.3: pass")
+    plant = bundles.write("""
+        import time
+
+        def work():
+            kept = b"x" * 2**26
+            while time.process_time() < 0.3:
+                pass
+    """)
 
     usage = bundles.begin(plant).wait()["usage"]
 

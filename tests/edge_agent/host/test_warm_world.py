@@ -1,4 +1,4 @@
-"""A task that was forked finds the world that a fresh interpreter finds, whatever tasks before it did; and leaves it so."""
+"""A task that was forked finds the world that a fresh interpreter finds, whatever tasks before it did."""
 
 from __future__ import annotations
 
@@ -19,12 +19,16 @@ WORLD = """
         os.umask(mask)
         found = {
             "environment": sorted(name for name in os.environ),
-            "own environment": [os.environ["HOME"] == os.getcwd(), os.environ["TMPDIR"].startswith(os.path.dirname(os.getcwd()))],
+            "home": os.environ["HOME"] == os.getcwd(),
+            "temporary": os.environ["TMPDIR"] == os.path.dirname(os.getcwd()) + "/tmp",
             "umask": mask,
             "in its working directory": os.getcwd().endswith("/work"),
             "files": sorted(os.listdir("/proc/self/fd")),
             "streams": [os.readlink(f"/proc/self/fd/{fd}").partition(":")[0] for fd in (0, 1, 2)],
-            "stream objects": [[s.name, s.encoding, s.errors, s.line_buffering, s.isatty(), s.seekable(), s.closed] for s in (sys.stdin, sys.stdout, sys.stderr)],
+            "stream objects": [
+                [s.name, s.encoding, s.errors, s.line_buffering, s.isatty(), s.seekable(), s.closed]
+                for s in (sys.stdin, sys.stdout, sys.stderr)
+            ],
             "signals": {str(n): str(signal.getsignal(n)).split(" at ")[0] for n in sorted(signal.valid_signals())},
             "blocked signals": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
             "timers": signal.getitimer(signal.ITIMER_REAL),
@@ -38,7 +42,8 @@ WORLD = """
             "threads": len(os.listdir("/proc/self/task")),
             "main thread": threading.current_thread() is threading.main_thread(),
             "session": os.getsid(0) == os.getpid(),
-            "limits": [resource.getrlimit(n) for n in (resource.RLIMIT_CORE, resource.RLIMIT_NOFILE, resource.RLIMIT_AS)],
+            "cores": resource.getrlimit(resource.RLIMIT_CORE),
+            "limits": [resource.getrlimit(n) for n in (resource.RLIMIT_NOFILE, resource.RLIMIT_AS)],
             "oom": open("/proc/self/oom_score_adj").read(),
             "name": open("/proc/self/comm").read(),
             "children": open(f"/proc/self/task/{os.getpid()}/children").read(),

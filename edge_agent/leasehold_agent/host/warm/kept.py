@@ -40,7 +40,11 @@ class KeptTask:
         """
         message = await _next(self._line)
         self._loop.add_reader(self._line, self._hear)
-        return int(message["task"])
+        match message:
+            case {"task": int() as pid}:
+                return pid
+            case _:
+                raise LineEndedError
 
     def collect(self) -> None:
         """Nothing to do: this task's processes are waited for by its keeper."""
@@ -69,7 +73,7 @@ class KeptTask:
             try:
                 message, _ = receive(self._line)
             except BlockingIOError:
-                return
+                return None
             except (LineEndedError, ValueError):
                 return self.lose()
             match message:

@@ -54,7 +54,7 @@ class WarmPool:
         self._places: dict[Environment, _Place] = {}
         self._retired: list[TaskZygote] = []
         self._orphaned: set[int] = set()
-        """Keepers whose zygote is gone."""
+        """Zygotes that are ending, and keepers whose zygote is gone."""
         self._inlet, self._door = make_doors()
 
     @property
@@ -168,7 +168,8 @@ class WarmPool:
     def _bury(self, zygote: TaskZygote) -> None:
         """A zygote is gone. Its keepers go on: they become children of this process."""
         zygote.channel.close()
-        self._orphaned |= zygote.keepers
+        zygote.kill()
+        self._orphaned |= {zygote.pid, *zygote.keepers}  # as long as it is dying its keepers still hang below it
         if zygote in self._retired:
             self._retired.remove(zygote)
         for place in self._places.values():

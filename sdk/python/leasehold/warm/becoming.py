@@ -12,6 +12,7 @@ from leasehold.warm.process import name_process
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from signal import Signals
     from typing import Any
 
     from leasehold.warm.imports import Imports
@@ -39,7 +40,7 @@ class Launch:
         self.imports = imports
 
 
-def become(launch: Launch, *, name: str, signals: Mapping[int, Any]) -> Callable[[], None]:
+def become(launch: Launch, *, name: str, signals: Mapping[Signals, Any]) -> Callable[[], None]:
     """Make this process the task; return what is to be called once the author's module is imported."""
     os.setsid()
     _take_streams(launch)
@@ -81,7 +82,7 @@ def _be_unlike_others() -> None:
     ``random`` and ``ssl`` see to that themselves, at every fork; ``secrets`` and ``uuid`` ask the kernel each time.
     """
     if tempfile := sys.modules.get("tempfile"):
-        tempfile.tempdir = None
+        setattr(tempfile, "tempdir", None)  # noqa: B010 - not in the module's types
     if process := sys.modules.get("multiprocessing.process"):
         process.current_process().authkey = os.urandom(32)
     if numpy_random := sys.modules.get("numpy.random"):

@@ -1,7 +1,8 @@
 """The keeper: the parent of one task, forked from the task zygote and of one thread.
 
-Whatever the task starts stays below it (it is a subreaper), its line leads to the attempt host, and each of them is lost
-without the other: when the host is gone the keeper kills the tree; when the keeper is gone the host sees the line end.
+Whatever the task starts stays below it (it is a subreaper), its line leads to the attempt host, and each of them is
+lost without the other: when the host is gone the keeper kills the tree; when the keeper is gone the host sees the line
+end.
 
     → the host   {"keeper": pid}, {"task": pid}, {"imported": […]}, {"exited": wait status}, {"gone": usage}
     ← the host   once: what the task is given, with its standard output and standard error

@@ -33,7 +33,7 @@ def leave(main: Callable[[], object], *, shared: frozenset[str]) -> NoReturn:
         status = _UNCAUGHT
     if threading := sys.modules.get("threading"):
         threading._shutdown()
-    atexit._run_exitfuncs()
+    atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]  # there is no other way to run them now
     _forget_modules(shared)
     _flush_files()
     if not _flush_streams():
@@ -57,8 +57,8 @@ def _forget_modules(shared: frozenset[str]) -> None:
     for name, module in list(sys.modules.items()):
         if name in shared or name.partition(".")[0] in sys.stdlib_module_names:
             continue
-        names = getattr(module, "__dict__", None)
-        for own in [own for own in names or () if not own.startswith("__")]:
+        names: dict[str, object] = getattr(module, "__dict__", {})
+        for own in [own for own in names if not own.startswith("__")]:
             names[own] = None
     gc.collect()
 

@@ -103,7 +103,8 @@ class TaskZygote:
 
     def _fork(self, files: list[int]) -> Socket | None:
         """Return the line in the child, None here."""
-        if len(files) != 1 or (threads := count_threads()) != 1:
+        threads = count_threads()
+        if len(files) != 1 or threads != 1:
             for fd in files:
                 os.close(fd)
             if len(files) == 1:
