@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import compileall
+import json
 import os
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from importlib.util import find_spec
 from io import StringIO
@@ -39,6 +41,11 @@ def nothing() -> None:
 @dag
 def first_python() -> None:
     now()
+
+
+@dag
+def first_fresh() -> None:
+    now.override(isolation="fresh")()
 
 
 @dag
@@ -107,6 +114,11 @@ class Stage:
         asked = time.time_ns()
         return asked, self.place.finished(self.place.trigger(dag))
 
+    def received(self, attempt: str) -> int:
+        """Return when the agent received the last attempt's lease (ns since the epoch); the stage must keep attempts."""
+        lease = json.loads((self.place.home / "bench-1" / "attempts" / attempt / "lease.json").read_bytes())
+        return int(datetime.fromisoformat(lease["received_at"]).timestamp() * 1e9)
+
     def usage(self) -> Usage:
         """Return the processor time used so far; exact when everything has settled."""
         self.settle()
@@ -118,7 +130,9 @@ class Stage:
 
 
 @contextmanager
-def open_stage(home: Path, *, tasks: int = 100, counts_bytes: bool = False) -> Generator[Stage]:
+def open_stage(
+    home: Path, *, tasks: int = 100, counts_bytes: bool = False, keeps_attempts: bool = False
+) -> Generator[Stage]:
     """Start everything, with a forwarder that counts between agent and API if asked, and warm it up."""
     _compile()
     home.mkdir()
@@ -131,7 +145,8 @@ def open_stage(home: Path, *, tasks: int = 100, counts_bytes: bool = False) -> G
             forwarder.forward_to(place.url)
         place.make_site("bench")
         place.enroll("bench", "bench-1", url=forwarder.url if forwarder else None)
-        agent = place.start_agent("bench-1", "--slots", str(SLOTS))
+        kept = {"LEASEHOLD_AGENT_KEEP_ATTEMPTS": "1"} if keeps_attempts else {}
+        agent = place.start_agent("bench-1", "--slots", str(SLOTS), more=kept)
         place.deploy("bench", DAGS.format(tasks=tasks))
         stage = Stage(place, api, agent, forwarder, tasks)
         for dag in ("first_python", "first_program", "single"):

@@ -108,6 +108,7 @@ def test_nothing_runs_on_when_its_host_was_killed(bundles: Bundles) -> None:
     keeper = waiting.keeper
 
     os.kill(waiting.attempt.pid, signal.SIGKILL)
+    waiting.attempt.wait_gone()
     for pid in (waiting.task, int(waiting.said), keeper):
         wait_dead(pid)
 
