@@ -54,12 +54,13 @@ WORLD = """
     before = world()
     in_memory = "colorsys" in sys.modules
     import colorsys
-    import atexit, gc, logging, random, tempfile, warnings
+    import atexit, ctypes, gc, logging, random, tempfile, warnings
     more = {
         "logging": [str(handler) for handler in logging.root.handlers],
         "filters": len(warnings.filters),
         "exit handlers": atexit._ncallbacks(),
         "temporary directory": tempfile.gettempdir() == os.environ["TMPDIR"],
+        "may be looked into": ctypes.CDLL(None).prctl(3, 0, 0, 0, 0),
         "collector": [gc.isenabled(), gc.get_threshold()],
     }
 """

@@ -23,7 +23,7 @@ from leasehold.warm.becoming import Launch
 from leasehold.warm.environ import show_environment
 from leasehold.warm.imports import Imports
 from leasehold.warm.line import LineEndedError, receive, send
-from leasehold.warm.linux import become_subreaper
+from leasehold.warm.linux import become_subreaper, shut_memory
 from leasehold.warm.process import Children, child_pids, name_process
 
 TYPE_CHECKING = False
@@ -35,6 +35,7 @@ def keep(line: Socket, *, reports: bool) -> Launch:
     """Fork the task that the host describes, and keep it to its end. Returns in the task only."""
     gc.disable()
     os.setsid()
+    shut_memory(shut=False)  # a task's memory is its own to look at, as after an exec
     become_subreaper()
     name_process("task-keeper")
     try:

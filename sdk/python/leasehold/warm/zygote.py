@@ -21,6 +21,7 @@ import signal
 import sys
 
 from leasehold.warm.line import LineEndedError, receive, send
+from leasehold.warm.linux import shut_memory
 from leasehold.warm.process import Children, count_threads, name_process
 from leasehold.warm.world import look, stop_looking, what_differs
 
@@ -53,6 +54,7 @@ class TaskZygote:
     def await_line(self) -> tuple[Socket, bool]:
         """Serve. Returns in keepers only: the line to the host, and whether the task shall tell what it imports."""
         name_process("task-zygote")
+        shut_memory(shut=True)  # a task that could trace it would reach those that come later
         for module in EVERY_TASK_NEEDS:
             __import__(module)
         self._be_still()
