@@ -115,7 +115,7 @@ class Stage:
         return asked, self.place.finished(self.place.trigger(dag))
 
     def received(self, attempt: str) -> int:
-        """Return when the agent received the last attempt's lease (ns since the epoch); the stage must keep attempts."""
+        """Return when the agent received the last attempt's lease (ns since the epoch); the stage keeps attempts."""
         lease = json.loads((self.place.home / "bench-1" / "attempts" / attempt / "lease.json").read_bytes())
         return int(datetime.fromisoformat(lease["received_at"]).timestamp() * 1e9)
 

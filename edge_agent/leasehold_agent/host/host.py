@@ -25,7 +25,7 @@ from leasehold_agent.host.spool import DiskFullError, Spool
 from leasehold_agent.host.task_api import TaskApi
 from leasehold_agent.host.task_calls.xcoms import RESULT_KEY
 from leasehold_agent.host.task_context import inputs_to_fetch, task_context
-from leasehold_agent.host.task_process import TaskProcess, Warmth
+from leasehold_agent.host.task_process import TaskProcess, warmth
 from leasehold_agent.host.task_socket import TaskSocket
 from leasehold_agent.host.version import HOST_VERSION
 from leasehold_agent.host.warm.door import WarmDoor
@@ -39,7 +39,6 @@ _STOP_KINDS = ("cancelled", "lease_expired", "lost", "refused", "timed_out")
 _LEASE_EXPIRED = (
     "the lease ended before it could be renewed: the API was out of reach for longer than the task's max_offline"
 )
-
 _KEEPER_LOST = "the process above the task was killed: nobody knows how the task ended"
 
 
@@ -53,8 +52,7 @@ class Host:
         self._secrets = Secrets()
         self._spool = Spool(directory, log_limit=lease.log_bytes, grew=lambda: self._control.tell(self._growth()))
         self._control = Control(hello=lambda: [self._hello(), self._growth()], heard=self._hear)
-        team = str(lease.run.get("team"))
-        self._process = TaskProcess(warm and Warmth(door=warm, team=team, say=self._say))
+        self._process = TaskProcess(warmth(warm, lease.run.get("team"), self._say))
         self._stopped = asyncio.Event()
         self._stop: Stop | None = None
         self._said: Said | None = None

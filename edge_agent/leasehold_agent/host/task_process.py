@@ -31,6 +31,11 @@ class Warmth:
     """Writes a line into the attempt's log."""
 
 
+def warmth(door: WarmDoor | None, team: object, say: Callable[[str], object]) -> Warmth | None:
+    """Return what it takes, if there is a door."""
+    return None if door is None else Warmth(door=door, team=str(team), say=say)
+
+
 class TaskProcess:
     """One task and its tree."""
 
