@@ -14,11 +14,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import backlog, floors, identity, starting, throughput, wire, writes
+from benchmarks import backlog, calls, floors, identity, starting, throughput, wire, writes
 from benchmarks.figures import Figure
 
 PARTS: dict[str, Callable[..., list[Figure]]] = {
     "backlog": backlog.measure,
+    "calls": calls.measure,
     "identity": identity.measure,
     "starting": starting.measure,
     "throughput": throughput.measure,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import compileall
+import json
 import os
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from importlib.util import find_spec
 from io import StringIO
@@ -42,6 +44,11 @@ def first_python() -> None:
 
 
 @dag
+def first_fresh() -> None:
+    now.override(isolation="fresh")()
+
+
+@dag
 def first_program() -> None:
     program(["date", "+%s%N"], id="now")
 
@@ -65,7 +72,7 @@ class Usage:
     api_cpu_s: float
     agent_cpu_s: float
     zygote_cpu_s: float
-    """With all hosts and tasks that ended."""
+    """With all hosts and tasks that ended, and the processes that tasks are forked from."""
 
     @property
     def total_s(self) -> float:
@@ -86,28 +93,46 @@ class Stage:
     @property
     def zygote(self) -> int:
         """The pid of the host zygote; there is one since the first task ran."""
-        (zygote,) = set(self.place.processes()) - {self.api.pid, self.agent.pid}
+        (zygote,) = (pid for pid in self._others() if _name(pid) == "host-zygote")
         return zygote
+
+    @property
+    def task_zygotes(self) -> list[int]:
+        """The pids of the processes that tasks are forked from."""
+        return [pid for pid in self._others() if _name(pid) == "task-zygote"]
 
     def settle(self) -> None:
         """Wait until nothing is left of the tasks that ran."""
-        until(lambda: len(self.place.processes()) == 3, "all attempt hosts have ended")
+        staying = {"host-zygote", "task-zygote"}
+        until(lambda: {_name(pid) for pid in self._others()} <= staying, "all attempt hosts have ended")
+
+    def _others(self) -> set[int]:
+        return set(self.place.processes()) - {self.api.pid, self.agent.pid}
 
     def timed_run(self, dag: str) -> tuple[int, dict[str, object]]:
         """Run a DAG; return when it was asked for (ns since the epoch) and the run that came of it."""
         asked = time.time_ns()
         return asked, self.place.finished(self.place.trigger(dag))
 
+    def received(self, attempt: str) -> int:
+        """Return when the agent received the last attempt's lease (ns since the epoch); the stage keeps attempts."""
+        lease = json.loads((self.place.home / "bench-1" / "attempts" / attempt / "lease.json").read_bytes())
+        return int(datetime.fromisoformat(lease["received_at"]).timestamp() * 1e9)
+
     def usage(self) -> Usage:
         """Return the processor time used so far; exact when everything has settled."""
         self.settle()
         return Usage(
-            api_cpu_s=_cpu_s(self.api.pid), agent_cpu_s=_cpu_s(self.agent.pid), zygote_cpu_s=_cpu_s(self.zygote)
+            api_cpu_s=_cpu_s(self.api.pid),
+            agent_cpu_s=_cpu_s(self.agent.pid),
+            zygote_cpu_s=sum(map(_cpu_s, [self.zygote, *self.task_zygotes])),
         )
 
 
 @contextmanager
-def open_stage(home: Path, *, tasks: int = 100, counts_bytes: bool = False) -> Generator[Stage]:
+def open_stage(
+    home: Path, *, tasks: int = 100, counts_bytes: bool = False, keeps_attempts: bool = False
+) -> Generator[Stage]:
     """Start everything, with a forwarder that counts between agent and API if asked, and warm it up."""
     _compile()
     home.mkdir()
@@ -120,7 +145,8 @@ def open_stage(home: Path, *, tasks: int = 100, counts_bytes: bool = False) -> G
             forwarder.forward_to(place.url)
         place.make_site("bench")
         place.enroll("bench", "bench-1", url=forwarder.url if forwarder else None)
-        agent = place.start_agent("bench-1", "--slots", str(SLOTS))
+        kept = {"LEASEHOLD_AGENT_KEEP_ATTEMPTS": "1"} if keeps_attempts else {}
+        agent = place.start_agent("bench-1", "--slots", str(SLOTS), more=kept)
         place.deploy("bench", DAGS.format(tasks=tasks))
         stage = Stage(place, api, agent, forwarder, tasks)
         for dag in ("first_python", "first_program", "single"):
@@ -147,3 +173,11 @@ def _cpu_s(pid: int) -> float:
     """Return what a process and its waited-for children used: utime, stime, cutime and cstime of proc_pid_stat(5)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def _name(pid: int) -> str:
+    """Return what ``ps`` shows; nothing when the process is gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""

@@ -23,6 +23,7 @@ from leasehold_agent.delivery.outcomes import OutcomeDesk
 from leasehold_agent.errors import UnavailableError
 from leasehold_agent.health_watch import HealthWatch
 from leasehold_agent.host.spawn import HostZygote
+from leasehold_agent.host.warm.settings import WarmSettings
 from leasehold_agent.identity.access import CachedToken
 from leasehold_agent.identity.generation import next_generation
 from leasehold_agent.identity.key_in_use import KeyInUse
@@ -106,7 +107,8 @@ def assemble(
     """Build every part, inside the running event loop; nothing is begun."""
     settings = in_force.now
     line = _lay_line(settings, identity, keys, version=version)
-    hosts, roster = HostZygote(), Roster(1 if once else settings.slots)
+    warm = WarmSettings(idle_s=settings.warm_idle_s, most=settings.warm_processes)
+    hosts, roster = HostZygote(warm), Roster(1 if once else settings.slots)
     gate = Gate(PolicyFile(settings.policy_file), roster)
     directories = AttemptDirectories(settings.state_dir / "attempts")
     bundles = Bundles(settings.state_dir / "bundles", line.api.bundle)

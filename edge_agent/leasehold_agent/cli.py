@@ -48,10 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             from leasehold_agent.task_commands.main import main as task
 
             return task(of_a_task)
-        case ["host-zygote"]:
+        case ["host-zygote", *settings]:
             from leasehold_agent.host.zygote import main as zygote
 
-            return zygote()
+            return zygote(settings)
         case ["attempt-host", directory] if not directory.startswith("-"):
             from leasehold_agent.host.zygote import main as zygote
 

@@ -84,6 +84,10 @@ class Settings(BaseModel):
     """A connection on which nothing comes back for twice this long (s) is given up."""
     python: FilePath = Field(default_factory=default_python)
     """The interpreter that runs Python tasks."""
+    warm_idle_s: float = Field(default=600.0, ge=0)
+    """A process that Python tasks are forked from ends after so long (s) without one; 0: every task starts afresh."""
+    warm_processes: int = Field(default=8, ge=0, le=1024)
+    """How many such processes there may be: one for each bundle and team."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important message that the agent logs."""
     keep_attempts: int = Field(default=0, ge=0, le=100_000)

@@ -84,9 +84,16 @@ def test_a_task_function_becomes_an_entry_that_says_where_it_was_written(author:
         "function": "read",
         "args": [{"kind": "literal", "value": "2026-11-22"}],
         "kwargs": {},
+        "isolation": "warm",
     }
     assert (entry.file, entry.line) == ("flow.py", 17)
     assert (entry.retries, entry.timeout_s, entry.needs.runtime) == (0, None, "python")
+
+
+def test_a_task_may_ask_for_a_new_interpreter(author: Author) -> None:
+    entry = author.tasks("read.override(isolation='fresh')('2026-11-22')")["read"]
+
+    assert _python(entry)["isolation"] == "fresh"
 
 
 def test_results_and_parameters_may_be_deep_inside_arguments(author: Author) -> None:

@@ -29,9 +29,10 @@ from leasehold_agent.host.rendering import rendered
 from leasehold_agent.host.spool import Spool
 from leasehold_agent.host.task_api import TaskApi
 from leasehold_agent.host.task_context import inputs_to_fetch, task_context
-from leasehold_agent.host.task_process import TaskProcess
+from leasehold_agent.host.task_process import TaskProcess, warmth
 from leasehold_agent.host.task_socket import TaskSocket
 from leasehold_agent.host.version import HOST_VERSION
+from leasehold_agent.host.warm.door import WarmDoor
 from leasehold_agent.runtimes.port import Launch, RuntimeMissingError, WorkRefusedError
 
 GRACE_S = 10.0
@@ -41,19 +42,20 @@ _STOP_KINDS = ("cancelled", "lease_expired", "lost", "refused", "timed_out")
 _LEASE_EXPIRED = (
     "the lease ended before it could be renewed: the API was out of reach for longer than the task's max_offline"
 )
+_KEEPER_LOST = "the process above the task was killed: nobody knows how the task ended"
 
 
 class Host:
     """One attempt's host; the working directory of its process is the attempt directory."""
 
-    def __init__(self, directory: AttemptDirectory, lease: HostLease) -> None:
+    def __init__(self, directory: AttemptDirectory, lease: HostLease, warm: WarmDoor | None = None) -> None:
         self._directory = directory
         self._lease = lease
         self._loop = asyncio.get_running_loop()
         self._secrets = Secrets()
         self._spool = Spool(directory, log_limit=lease.log_bytes, grew=lambda: self._control.tell(self._growth()))
         self._control = Control(hello=lambda: [self._hello(), self._growth()], heard=self._hear)
-        self._process = TaskProcess()
+        self._process = TaskProcess(warmth(warm, lease.run.get("team"), self._say))
         self._stopped = asyncio.Event()
         self._stop: Stop | None = None
         self._said: Said | None = None
@@ -154,7 +156,7 @@ class Host:
                 return Ending(kind=self._stop.kind, message=self._stop.reason)
             launch = permitted(prepared(self._lease, self._context(), self._directory), self._lease)
             capture = ResultCapture(launch.result)
-            self._start(launch, secret, capture)
+            await self._start(launch, secret, capture)
         except RuntimeMissingError as problem:
             return self._not_started("could_not_start", str(problem))
         except WorkRefusedError as problem:
@@ -166,6 +168,8 @@ class Host:
     async def _see_through(self, capture: ResultCapture) -> Ending:
         timeout = self._arm_timeout()
         status = await self._process.exited()
+        if status is None:
+            self.stop("lost", _KEEPER_LOST, grace_s=0)
         stop = self._stop  # what comes later changes nothing: the task has ended by itself
         if timeout is not None:
             timeout.cancel()
@@ -185,15 +189,15 @@ class Host:
         self._say(f"waiting for inputs too large to travel with the lease: {', '.join(wanted)}")
         self._fetched = await fetched(wanted, self.ask, self._stopped)
 
-    def _start(self, launch: Launch, secret: str, capture: ResultCapture) -> None:
+    async def _start(self, launch: Launch, secret: str, capture: ResultCapture) -> None:
         socket_path = self._directory.task_socket(os.getpid())
         env = environment(launch, self._lease, socket_path=socket_path, secret=secret)
         stdout = Output("stdout", spool=self._spool, secrets=self._secrets, capture=capture)
         stderr = Output("stderr", spool=self._spool, secrets=self._secrets)
         self._started_at = instants.now()
         try:
-            pid = self._process.start(
-                launch.argv, env=env, cwd=launch.cwd, stdout=stdout, stderr=stderr, memory=self._lease.memory_bytes
+            pid = await self._process.start(
+                launch, env=env, stdout=stdout, stderr=stderr, memory=self._lease.memory_bytes
             )
         except (OSError, ValueError) as problem:
             self._started_at = None

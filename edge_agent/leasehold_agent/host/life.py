@@ -19,18 +19,20 @@ from leasehold_agent.host.directory import AttemptDirectory, EndingFile
 from leasehold_agent.host.host import Host
 from leasehold_agent.host.lease import LeaseUnreadableError, read_lease
 from leasehold_agent.host.version import HOST_VERSION
+from leasehold_agent.host.warm.door import WarmDoor
 
 _WRITE_TRIES = 600
 _WRITE_PAUSE_S = 1.0
 _KILL_PAUSE_S = 0.01
 
 
-def live(directory: AttemptDirectory, control: socket.socket) -> Object | None:
+def live(directory: AttemptDirectory, control: socket.socket, warm: WarmDoor | None = None) -> Object | None:
     """Be the host of an attempt whose lock this process holds.
 
     Args:
         directory: The attempt directory.
         control: The listening ``host.sock``.
+        warm: Where a warm process may be asked for.
 
     Returns:
         The ending; None when it could not be written.
@@ -43,7 +45,7 @@ def live(directory: AttemptDirectory, control: socket.socket) -> Object | None:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
-        return loop.run_until_complete(_live(directory, control))
+        return loop.run_until_complete(_live(directory, control, warm))
     finally:
         directory.remove_sockets()
 
@@ -57,14 +59,14 @@ def _shut_memory(directory: AttemptDirectory) -> None:
         linux.leave_no_core()
 
 
-async def _live(directory: AttemptDirectory, control: socket.socket) -> Object | None:
+async def _live(directory: AttemptDirectory, control: socket.socket, warm: WarmDoor | None) -> Object | None:
     file = EndingFile(directory)
     host: Host | None = None
     try:
         directory.prepare()
         directory.write_host(pid=os.getpid(), version=HOST_VERSION)
         reach("host.begun.before-task")
-        host = Host(directory, read_lease(directory.lease))
+        host = Host(directory, read_lease(directory.lease), warm)
         ending = await host.run(control)
     except LeaseUnreadableError as problem:
         ending = _bare(directory, "could_not_start", str(problem))

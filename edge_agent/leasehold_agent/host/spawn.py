@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import socket
 import subprocess
@@ -16,6 +17,9 @@ from pathlib import Path
 from typing import cast
 
 from leasehold_agent.fault_points import VARIABLE
+from leasehold_agent.host.warm.settings import WarmSettings
+
+logger = logging.getLogger(__name__)
 
 ANSWER_S = 15.0
 """A fork takes milliseconds; a zygote that says nothing for this long is replaced."""
@@ -33,13 +37,17 @@ class HostNotStartedError(Exception):
         self.code = code
 
 
-def zygote_command() -> list[str]:
+def zygote_command(warm: WarmSettings | None = None) -> list[str]:
     """Return the command of the zygote: a bare interpreter, or the frozen binary itself."""
+    more = [] if warm is None else warm.as_arguments()
     if getattr(sys, "frozen", False):
-        return [sys.executable, "host-zygote"]
+        return [sys.executable, "host-zygote", *more]
     paths = [str(_parent_of(package)) for package in ("leasehold_agent", "leasehold")]
-    bootstrap = f"import sys; sys.path[:0] = {paths!r}; from leasehold_agent.host.zygote import main; sys.exit(main())"
-    return [sys.executable, "-I", "-S", "-c", bootstrap]
+    bootstrap = (
+        f"import sys; sys.path[:0] = {paths!r}; "
+        "from leasehold_agent.host.zygote import main; sys.exit(main(sys.argv[1:]))"
+    )
+    return [sys.executable, "-I", "-S", "-c", bootstrap, *more]
 
 
 def zygote_environment(surroundings: Mapping[str, str]) -> dict[str, str]:
@@ -52,7 +60,8 @@ def zygote_environment(surroundings: Mapping[str, str]) -> dict[str, str]:
 class HostZygote:
     """A client of one zygote. Use it from one event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, warm: WarmSettings | None = None) -> None:
+        self._warm = warm
         self._running: _Running | None = None
         self._one_at_a_time = asyncio.Lock()
 
@@ -84,7 +93,7 @@ class HostZygote:
         """Start the zygote now: the first attempt need not wait for it. What goes wrong shows with that attempt."""
         async with self._one_at_a_time:
             with contextlib.suppress(OSError):
-                self._running = self._running or await _start()
+                self._running = self._running or await _start(self._warm)
 
     async def probe(self) -> None:
         """Replace the zygote, and see that the new one answers: so could hosts be started again.
@@ -111,14 +120,13 @@ class HostZygote:
 
     async def _ask(self, attempt_dir: Path | None) -> dict[str, object] | None:
         """Return the answer, None when the zygote died over it."""
-        running = self._running = self._running or await _start()
+        running = self._running = self._running or await _start(self._warm)
         try:
             running.writer.write(_request(attempt_dir))
             await running.writer.drain()
-            line = await asyncio.wait_for(running.reader.readline(), ANSWER_S)
+            return await asyncio.wait_for(_answer(running.reader), ANSWER_S)
         except (ConnectionError, TimeoutError):
             return None
-        return cast("dict[str, object]", json.loads(line)) if line.endswith(b"\n") else None
 
     def _discard(self) -> None:
         running, self._running = self._running, None
@@ -135,25 +143,35 @@ class _Running:
     writer: asyncio.StreamWriter
 
 
-async def _start() -> _Running:
+async def _start(warm: WarmSettings | None) -> _Running:
     ours, theirs = socket.socketpair()
     with theirs:
         # No asyncio subprocess: its transport kills the child when the event loop closes.
-        process = _spawn(theirs)
+        process = _spawn(theirs, warm)
     reader, writer = await asyncio.open_unix_connection(sock=ours)
     return _Running(process=process, reader=reader, writer=writer)
 
 
-def _spawn(channel: socket.socket) -> subprocess.Popen[bytes]:
+def _spawn(channel: socket.socket, warm: WarmSettings | None) -> subprocess.Popen[bytes]:
     environment = zygote_environment(os.environ)
     return subprocess.Popen(
-        zygote_command(),
+        zygote_command(warm),
         stdin=channel.fileno(),
         stdout=channel.fileno(),
         env=environment,
         start_new_session=True,
         close_fds=True,
     )
+
+
+async def _answer(reader: asyncio.StreamReader) -> dict[str, object] | None:
+    """Return the next answer; what the zygote says unasked is for the log."""
+    while (line := await reader.readline()).endswith(b"\n"):
+        message = cast("dict[str, object]", json.loads(line))
+        if "note" not in message:
+            return message
+        logger.warning("warm start", extra={"note": message["note"]})
+    return None
 
 
 def _request(attempt_dir: Path | None) -> bytes:

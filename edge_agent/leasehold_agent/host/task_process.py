@@ -1,85 +1,72 @@
-"""The task's process: started, drained, and ended together with everything it started."""
+"""The task's process: started, warm or fresh, drained, and ended together with everything it started."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
-import resource
 import signal
-import subprocess
-from collections.abc import Mapping
-from functools import partial
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
-from leasehold_agent.host import linux, tree
+from leasehold_agent.host import tree
+from leasehold_agent.host.draining import Draining, Sink, wide_pipe
+from leasehold_agent.host.own_child import OwnChild, Parent
+from leasehold_agent.host.warm.door import Environment, WarmDoor
+from leasehold_agent.host.warm.kept import keeper_for, start_kept
+from leasehold_agent.runtimes.port import Launch
 
-_PIPE_BYTES = 1024 * 1024
-_READ_BYTES = 256 * 1024
-_DRAIN_BYTES = 4 * 1024 * 1024
 _LEFTOVERS_S = 0.5
+_LAST_OUTPUT_S = 2.0
 _KILL_PAUSES_S = (0.002, 0.005, 0.02, 0.05)
 
 
-class Sink(Protocol):
-    """Takes what a task prints."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warmth:
+    """What it takes to begin in a warm process."""
 
-    def feed(self, data: bytes) -> None:
-        """Take in the next piece."""
-        ...
+    door: WarmDoor
+    team: str
+    say: Callable[[str], object]
+    """Writes a line into the attempt's log."""
 
-    def finish(self) -> None:
-        """The stream has ended."""
-        ...
+
+def warmth(door: WarmDoor | None, team: object, say: Callable[[str], object]) -> Warmth | None:
+    """Return what it takes, if there is a door."""
+    return None if door is None else Warmth(door=door, team=str(team), say=say)
 
 
 class TaskProcess:
-    """One task and its tree. The host must be a subreaper, so that all of the tree stays below it."""
+    """One task and its tree."""
 
-    def __init__(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._loop = loop
-        self._pid: int | None = None
-        self._sinks: dict[int, Sink] = {}
-        self._exited: asyncio.Future[int] = loop.create_future()
-        self._gone = asyncio.Event()
-        self._drained = asyncio.Event()
+    def __init__(self, warmth: Warmth | None = None) -> None:
+        self._warmth = warmth
+        self._loop = asyncio.get_running_loop()
+        self._parent: Parent | None = None
+        self._draining = Draining()
+        self._asked_to_end: tuple[float, bool] | None = None
         self._kill: asyncio.TimerHandle | None = None
         self._kills = 0
-        loop.add_signal_handler(signal.SIGCHLD, self._reap)
 
-    @property
-    def pid(self) -> int | None:
-        """The main process, once it was started."""
-        return self._pid
-
-    def start(
+    async def start(
         self,
-        argv: tuple[str, ...],
+        launch: Launch,
         *,
         env: Mapping[str, str],
-        cwd: str,
         stdout: Sink,
         stderr: Sink,
         memory: int | None = None,
     ) -> int:
-        """Start the task in a session of its own and begin to drain its output.
+        """Start the task in a session of its own, begin to drain its output, and return its pid.
 
         ``memory`` bounds the address space of each of its processes, in bytes.
 
         Raises:
             OSError: if there is no such program, or it can't be executed.
         """
-        out, err = _wide_pipe(), _wide_pipe()
+        out, err = wide_pipe(), wide_pipe()
         try:
-            # No preexec_fn unless there is a limit to set: without one the child is made by vfork, which costs 0.2 ms
-            # here and a fork 3 ms. Set later, the limit could be raised again by who is quick.
-            bound = None if memory is None else partial(_bound_memory, memory)
-            process = subprocess.Popen(
-                argv, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=out[1], stderr=err[1],
-                close_fds=True, start_new_session=True, umask=0o077, preexec_fn=bound,
-            )  # fmt: skip
+            self._parent, pid = await self._begin(launch, env, (out[1], err[1]), memory)
         except BaseException:
             os.close(out[0])
             os.close(err[0])
@@ -87,28 +74,29 @@ class TaskProcess:
         finally:
             os.close(out[1])
             os.close(err[1])
-        process.returncode = 0  # this object never waits: every child is waited for in one place, _reap
-        self._pid = process.pid
-        linux.prefer_for_oom_kill(process.pid)
-        for fd, sink in ((out[0], stdout), (err[0], stderr)):
-            os.set_blocking(fd, False)
-            self._sinks[fd] = sink
-            self._loop.add_reader(fd, self._read, fd)
-        return process.pid
+        self._draining.begin(out[0], stdout)
+        self._draining.begin(err[0], stderr)
+        if self._asked_to_end is not None:
+            when, gently = self._asked_to_end
+            self.end_by(when, gently=gently)
+        return pid
 
-    async def exited(self) -> int:
-        """Wait for the main process and return its wait status."""
-        return await asyncio.shield(self._exited)
+    async def exited(self) -> int | None:
+        """Wait for the main process and return its wait status; None when nobody can know it."""
+        return await asyncio.shield(self._started.exited)
 
     def end_by(self, when: float, *, gently: bool = True) -> None:
         """End the tree: SIGTERM now, SIGKILL at ``when`` (loop time) to whatever is left, until nothing is.
 
-        Called again it can only come sooner.
+        Called again it can only come sooner. A task that is just being started is ended once it is.
         """
-        if self._pid is None or self._gone.is_set():
+        if self._parent is None:
+            self._asked_to_end = (when, gently)
+            return
+        if self._parent.gone.is_set():
             return
         if self._kill is None and gently:
-            pids = tree.descendants(os.getpid())
+            pids = tree.descendants(self._parent.root)
             tree.send(pids, signal.SIGTERM)
             tree.send(pids, signal.SIGCONT)  # a stopped process would sleep through its own end
         if self._kill is None or self._kill.when() > when:
@@ -118,89 +106,69 @@ class TaskProcess:
 
     async def leftovers(self) -> list[str]:
         """Return what the main process left behind and what does not end by itself in a moment."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._gone.wait(), _LEFTOVERS_S)
-        return tree.names(tree.alive(tree.descendants(os.getpid())))
+        if not self._started.gone.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._started.gone.wait(), _LEFTOVERS_S)
+        return tree.names(tree.alive(tree.descendants(self._started.root)))
 
     async def gone(self) -> None:
         """Wait until nothing of the tree is left and its output is read."""
-        await self._gone.wait()
-        # A pipe's end may have been handed to a process outside of the tree: that one is not waited for.
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._drained.wait(), 2)
-        for fd in list(self._sinks):
-            self._end_of(fd)
+        await self._started.gone.wait()
+        if self._kill is not None:
+            self._kill.cancel()
+        await self._draining.finish(within_s=_LAST_OUTPUT_S)
 
     def drain(self) -> None:
         """Read what lies in the pipes now."""
-        for fd in list(self._sinks):
-            for _ in range(_DRAIN_BYTES // _READ_BYTES):
-                if not self._read(fd):
-                    break
+        self._draining.now()
 
     def usage(self) -> dict[str, object]:
-        """Return the protocol's ``Usage`` of everything that has ended and was waited for.
+        """Return the protocol's ``Usage`` of everything that has ended and was waited for."""
+        return self._started.usage()
 
-        The memory is never less than the host's own (some 20 MiB): the kernel counts a child from before its exec.
-        """
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return {"cpu_s": round(used.ru_utime + used.ru_stime, 6), "max_rss_bytes": used.ru_maxrss * 1024}
+    @property
+    def _started(self) -> Parent:
+        if self._parent is None:
+            raise RuntimeError("the task was not started")
+        return self._parent
 
-    def _reap(self) -> None:
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                if self._pid is not None:
-                    self._gone.set()
-                return
-            if pid == 0:
-                return
-            if pid == self._pid and not self._exited.done():
-                self._exited.set_result(status)
+    async def _begin(
+        self,
+        launch: Launch,
+        env: Mapping[str, str],
+        files: tuple[int, int],
+        memory: int | None,
+    ) -> tuple[Parent, int]:
+        if self._warmth is not None and (begun := await _begin_warm(launch, env, files, memory, self._warmth)):
+            return begun
+        child = OwnChild()
+        pid = child.start(launch.argv, env=env, cwd=launch.cwd, stdout=files[0], stderr=files[1], memory=memory)
+        return child, pid
 
     def _kill_all(self) -> None:
         """Kill what is there, and look again: a process may fork between being seen and being hit."""
-        self._reap()
-        if self._gone.is_set():
+        parent = self._started
+        parent.collect()
+        if parent.gone.is_set():
             return
-        tree.send(tree.descendants(os.getpid()), signal.SIGKILL)
+        tree.send(tree.descendants(parent.root), signal.SIGKILL)
         pause = _KILL_PAUSES_S[min(self._kills, len(_KILL_PAUSES_S) - 1)]
         self._kills += 1
         self._kill = self._loop.call_later(pause, self._kill_all)
 
-    def _read(self, fd: int) -> bool:
-        """Pass on one piece; False when there is none."""
-        try:
-            data = os.read(fd, _READ_BYTES)
-        except BlockingIOError:
-            return False
-        except OSError:
-            data = b""
-        if data:
-            self._sinks[fd].feed(data)
-            return True
-        self._end_of(fd)
-        return False
 
-    def _end_of(self, fd: int) -> None:
-        self._loop.remove_reader(fd)
-        sink = self._sinks.pop(fd)
-        os.close(fd)
-        sink.finish()
-        if not self._sinks:
-            self._drained.set()
-
-
-def _wide_pipe() -> tuple[int, int]:
-    """Return a pipe that holds 1 MiB where the system allows it: fewer, larger reads."""
-    reading, writing = os.pipe2(os.O_CLOEXEC)
-    with contextlib.suppress(OSError):
-        fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-    return reading, writing
-
-
-def _bound_memory(most: int) -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+async def _begin_warm(
+    launch: Launch, env: Mapping[str, str], files: tuple[int, int], memory: int | None, warmth: Warmth
+) -> tuple[Parent, int] | None:
+    """Have the task forked from a warm process; None when there is none to be had."""
+    if launch.warm is None:
+        return None
+    warm = launch.warm
+    environment = Environment(
+        team=warmth.team, python=warm.python, sdk=warm.sdk, bundle=warm.bundle, memory=memory
+    )  # fmt: skip
+    found = await keeper_for(warmth.door, environment, warmth.say)
+    if found is None:
+        return None
+    given = {"env": dict(env), "cwd": launch.cwd, "bundle": [warm.bundle] if warm.bundle else []}
+    return await start_kept(*found, given, files, lambda names: warmth.door.tell_imports(environment, names))

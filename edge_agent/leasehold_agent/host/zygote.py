@@ -22,6 +22,8 @@ from leasehold_agent.host import linux, tree
 from leasehold_agent.host.checks import Object
 from leasehold_agent.host.directory import AttemptDirectory, NotStartedError
 from leasehold_agent.host.life import live
+from leasehold_agent.host.warm.pool import WarmPool
+from leasehold_agent.host.warm.settings import WarmSettings, from_arguments
 
 _STDIN, _STDOUT = 0, 1
 _READ_BYTES = 65536
@@ -31,11 +33,11 @@ _LONGEST_REQUEST = 1024 * 1024
 def main(arguments: Sequence[str] = ()) -> int:
     """Be the zygote; or, with ``attempt-host DIRECTORY``, run one host here, in the foreground, for people."""
     match list(arguments):
-        case []:
-            Zygote().run()
-            return 0
         case ["attempt-host", path]:
             return _foreground(AttemptDirectory(Path(path).absolute()))
+        case others if (warm := from_arguments(others)) is not None:
+            Zygote(warm).run()
+            return 0
         case _:
             sys.stderr.write("usage: attempt-host DIRECTORY\n")
             return 2
@@ -56,8 +58,9 @@ def _foreground(directory: AttemptDirectory) -> int:
 class Zygote:
     """Forks hosts, waits for them, and kills what a dead host leaves."""
 
-    def __init__(self) -> None:
+    def __init__(self, warm: WarmSettings) -> None:
         self._hosts: set[int] = set()
+        self._warm = WarmPool(warm, _note)
         self._pending = b""
         self._reads = True
         self._wake, self._woken = socket.socketpair()
@@ -75,12 +78,14 @@ class Zygote:
         gc.freeze()
         while self._reads or self._hosts:
             woken = self._woken.fileno()
-            ready, _, _ = select.select([woken, _STDIN] if self._reads else [woken], [], [])
+            waited_for: list[int | socket.socket] = [woken, *([_STDIN] if self._reads else []), *self._warm.sockets()]
+            ready, _, _ = select.select(waited_for, [], [], self._warm.wait_s())
             if woken in ready:
                 self._woken.recv(4096)
             self._reap()
             if _STDIN in ready:
                 self._read()
+        self._warm.close()
 
     def _watch_children(self) -> None:
         self._wake.setblocking(False)
@@ -138,9 +143,10 @@ class Zygote:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self._wake.close()
             self._woken.close()
+            self._warm.leave()
             os.setsid()
             _leave_pipes()
-            live(directory, control)
+            live(directory, control, self._warm.door)
             status = 0
         finally:
             # No clean-up of the interpreter: the files are closed by the kernel, and the end comes sooner.
@@ -151,9 +157,13 @@ class Zygote:
         with suppress(ChildProcessError):
             while (pid := os.waitpid(-1, os.WNOHANG)[0]) != 0:
                 self._hosts.discard(pid)
+                self._warm.ended(pid)
         # One pass is enough: each death brings whatever hung below it here, and wakes this process again.
-        for orphan in tree.children(os.getpid()):
-            if orphan not in self._hosts:
+        children = tree.children(os.getpid())
+        # Looked at only now: whose zygote has just died had made itself known before it came to hang here.
+        self._warm.attend()
+        for orphan in children:
+            if orphan not in self._hosts and not self._warm.owns(orphan):
                 tree.send([orphan, *tree.descendants(orphan)], signal.SIGKILL)
 
 
@@ -167,6 +177,11 @@ def _leave_pipes() -> None:
     for fd in (0, 1, 2):
         os.dup2(null, fd)
     os.close(null)
+
+
+def _note(text: str) -> None:
+    """Tell the agent, which logs it."""
+    _say({"note": text})
 
 
 def _say(answer: Object) -> None:

@@ -31,6 +31,15 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Warm:
+    """How the same process comes of a warm one, where one is to be had."""
+
+    python: str
+    sdk: str
+    bundle: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
     """A process to start. Its environment gets the task's address and secret besides."""
 
@@ -39,6 +48,8 @@ class Launch:
     cwd: str
     result: str = "nothing"
     """Which part of standard output is the result: ``nothing``, ``last_line``, ``text`` or ``json``."""
+    warm: Warm | None = None
+    """None: only ``argv`` will do."""
 
 
 class Runtime(Protocol):

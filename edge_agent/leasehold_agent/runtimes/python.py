@@ -1,12 +1,14 @@
-"""The ``python`` runtime: a fresh interpreter that sees the standard library, the SDK and the DAG's bundle."""
+"""The ``python`` runtime: an interpreter, warm or fresh, with the standard library, the SDK and the DAG's bundle."""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from leasehold_agent.runtimes.environment import clean_environment
-from leasehold_agent.runtimes.port import Launch, Place, RuntimeMissingError
+from leasehold_agent.runtimes.port import Launch, Place, RuntimeMissingError, Warm
 
 # The SDK is imported before the bundle goes in front, so that an author's `json.py` shadows nothing the SDK needs.
 _BOOTSTRAP = """\
@@ -23,7 +25,7 @@ class PythonRuntime:
 
     def prepare(self, work: Mapping[str, object], context: Mapping[str, object], place: Place) -> Launch:
         """See ``Runtime.prepare``."""
-        del work, context  # the child reads them from the host, decoded only there
+        del context  # the child reads it from the host, decoded only there
         python, sdk = place.python, place.sdk_path
         if python is None or not Path(python).exists():
             raise RuntimeMissingError(
@@ -36,4 +38,17 @@ class PythonRuntime:
         bundle = [place.bundle_dir] if place.bundle_dir else []
         bootstrap = _BOOTSTRAP.format(sdk=sdk, bundle=bundle)
         argv = (python, "-I", "-S", "-X", "utf8", "-c", bootstrap)
-        return Launch(argv=argv, env=clean_environment(place), cwd=place.work_dir)
+        warm = None
+        if work.get("isolation") != "fresh" and not shadows(place.bundle_dir):
+            warm = Warm(python=python, sdk=sdk, bundle=place.bundle_dir)
+        return Launch(argv=argv, env=clean_environment(place), cwd=place.work_dir, warm=warm)
+
+
+def shadows(bundle: str | None) -> bool:
+    """Whether a bundle has a module of a standard library's name.
+
+    A fresh interpreter lets it go before the library's own, unless the SDK has imported that; a warm one, which has
+    imported more, would not.
+    """
+    names = os.listdir(bundle) if bundle else []  # noqa: PTH208 - names are all that is needed, at every start
+    return any(name.partition(".")[0] in sys.stdlib_module_names for name in names)

@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 SIGTERM_EXIT = 143
 
 
-def main() -> NoReturn:
-    """Run the task of this process and exit."""
+def _nobody() -> None:
+    """Nobody waits for that."""
+
+
+def main(imported: Callable[[], object] = _nobody) -> NoReturn:
+    """Run the task of this process and exit; ``imported`` is called once the author's module is there."""
     host = current_host()
     if host is None:
         sys.exit("LEASEHOLD_TASK_URL is not set: this program is started by the agent, not by hand")
@@ -33,7 +37,7 @@ def main() -> NoReturn:
     lead_into_log()
     _end_cleanly_on_sigterm()
     try:
-        status = _run(host)
+        status = _run(host, imported)
     except LeaseholdError as problem:
         print(problem, file=sys.stderr)  # noqa: T201 - the host is gone, or refuses: its pipe is all there is
         status = 1
@@ -55,14 +59,14 @@ def _let_go_of_output() -> None:
             log.warning(f"what the task printed last is lost: its {name} is closed", reason=str(problem))
 
 
-def _run(host: Host) -> int:
+def _run(host: Host, imported: Callable[[], object]) -> int:
     """Do the task's work and return the exit code. How it ended is told, except for success: exit code 0 says that."""
     bundle: object = None
     process = os.getpid()
     try:
         context = host.read("/v1/context")
         bundle = context.get("bundle_dir")
-        result = _work(context, facts_from_context(context))
+        result = _work(context, facts_from_context(context), imported)
         if result is not None:
             host.write("PUT", "/v1/result", {"value": encode(result)})
     except BaseException as problem:
@@ -74,7 +78,7 @@ def _run(host: Host) -> int:
     return 0
 
 
-def _work(context: Mapping[str, Any], facts: Facts) -> object:
+def _work(context: Mapping[str, Any], facts: Facts, imported: Callable[[], object]) -> object:
     """Import the author's module and call the function with its arguments.
 
     Raises:
@@ -82,7 +86,9 @@ def _work(context: Mapping[str, Any], facts: Facts) -> object:
         BaseException: whatever the author's code raises.
     """
     work: Mapping[str, Any] = context["work"]
-    return call(_function(work["module"], work["function"]), work, facts)
+    function = _function(work["module"], work["function"])
+    imported()
+    return call(function, work, facts)
 
 
 def call(function: Callable[..., object], work: Mapping[str, Any], facts: Facts) -> object:

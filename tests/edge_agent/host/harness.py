@@ -19,6 +19,7 @@ from typing import Any, Self
 from urllib.parse import unquote
 
 from leasehold_agent.host.spawn import zygote_command, zygote_environment
+from leasehold_agent.host.warm.settings import WarmSettings
 from leasehold_protocol.v1.leases import Ending, Input, Lease, RunFacts
 from leasehold_protocol.v1.manifest import LiteralValue, Needs, ProgramWork, ResultFrom, TaskEntry, Work
 from leasehold_protocol.v1.waiting import Earlier, SettledWait, WaitVerdict
@@ -61,6 +62,7 @@ def lease(
     variables: Sequence[str] = ("limits/upper",),
     earlier: Earlier | None = EARLIER,
     downstream: list[str] | None = None,
+    team: str = "default",
 ) -> Lease:
     """A lease as the API hands it out."""
     task = TaskEntry(
@@ -75,7 +77,7 @@ def lease(
         run="run-1",
         dag="sensor_report",
         dag_version=1,
-        team="default",
+        team=team,
         params={"day": "2026-11-22"},
         logical_date=datetime(2026, 11, 22, tzinfo=UTC),
     )
@@ -98,22 +100,31 @@ def lease(
 class Zygote:
     """A zygote, and the hosts it made."""
 
-    def __init__(self) -> None:
+    def __init__(self, warm: WarmSettings | None = None) -> None:
+        self.notes: list[str] = []
         self.process = subprocess.Popen(
-            zygote_command(),
+            zygote_command(warm),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            bufsize=0,
             env=zygote_environment({**os.environ, "LEASEHOLD_AGENT_TOKEN": "enr_secret"}),
             start_new_session=True,
         )
 
     def ask(self, line: bytes) -> dict[str, Any]:
         assert self.process.stdin is not None
-        assert self.process.stdout is not None
         self.process.stdin.write(line + b"\n")
         self.process.stdin.flush()
+        return self._hear()
+
+    def _hear(self) -> dict[str, Any]:
+        """Return the next answer; what it says unasked is kept."""
+        assert self.process.stdout is not None
         assert select.select([self.process.stdout], [], [], WAIT_S)[0], "the zygote does not answer"
         answer: dict[str, Any] = json.loads(self.process.stdout.readline())
+        if "note" in answer:
+            self.notes.append(answer["note"])
+            return self._hear()
         return answer
 
     def start(self, directory: Path) -> dict[str, Any]:

@@ -82,9 +82,13 @@ def peek(pid: int) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     "holder",
-    ["from leasehold_agent.host.linux import shut_memory", "from leasehold_api.memory import shut_memory"],
+    [
+        "from leasehold_agent.host.linux import shut_memory",
+        "from leasehold_api.memory import shut_memory",
+        "import leasehold.warm.linux; shut_memory = lambda: leasehold.warm.linux.shut_memory(shut=True)",
+    ],
     indirect=True,
-    ids=["agent", "API"],
+    ids=["agent", "API", "task zygote"],
 )
 def test_another_process_of_the_same_user_neither_reads_nor_traces_it(holder: subprocess.Popen[str]) -> None:
     assert peek(holder.pid) == {"mem": "refused", "environ": "refused", "ptrace": "refused"}

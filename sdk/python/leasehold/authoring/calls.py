@@ -38,6 +38,7 @@ def call(
         "kind": "python",
         "args": [found.express(value, _position(names, index), task.id) for index, value in enumerate(args)],
         "kwargs": {name: found.express(value, name, task.id) for name, value in kwargs.items()},
+        **task.options.work,
     }
     node = Node(name=task.id, id_was_given=False, options=task.options, work=work, task=task)
     return graph.add(node, found.results)

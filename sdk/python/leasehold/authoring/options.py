@@ -40,6 +40,8 @@ if TYPE_CHECKING:
         """When the task may run, by how its upstream tasks ended."""
         runtime: str
         """What runs it at the site."""
+        isolation: Literal["warm", "fresh"]
+        """Where a function begins: in a process that has its libraries in memory already, or in a new interpreter."""
 
     class TaskOptions(SensorOptions, total=False):
         """The options of ``task``, ``shell`` and ``program``."""
@@ -49,9 +51,15 @@ if TYPE_CHECKING:
 
 
 class Options:
-    """A task's options, checked, as fields of the manifest's task entry."""
+    """A task's options, checked.
 
-    __slots__ = ("entry", "place")
+    Attributes:
+        entry: Fields of the manifest's task entry.
+        work: Fields of its work.
+        place: Where the author wrote them.
+    """
+
+    __slots__ = ("entry", "place", "work")
 
     def __init__(self, given: Mapping[str, object], *, runtime: str, place: tuple[str, int]) -> None:
         self.place = place
@@ -59,6 +67,10 @@ class Options:
         if unknown:
             raise self._mistake(f"there is no option {unknown[0]!r}", f"There are: {', '.join(['id', *_READERS])}.")
         entry: dict[str, object] = {name: self._read(name, value) for name, value in given.items()}
+        isolation = entry.pop("isolation", None)
+        if isolation is not None and runtime != "python":
+            raise self._mistake("isolation is for @task functions", "A program always begins afresh: leave it out.")
+        self.work: dict[str, object] = {"isolation": isolation} if isolation == "fresh" else {}
         self.entry: dict[str, object] = {
             "needs": {
                 "connections": entry.pop("connections", []),
@@ -192,6 +204,12 @@ def _trigger_rule(value: object) -> str:
     raise ValueError('it may be "all_success" or "all_done"')
 
 
+def _isolation(value: object) -> str:
+    if value in ("warm", "fresh"):
+        return str(value)
+    raise ValueError('it may be "warm" or "fresh"')
+
+
 _READERS = {
     "connections": _names,
     "variables": _keys,
@@ -206,6 +224,7 @@ _READERS = {
     "needs": _labels,
     "trigger_rule": _trigger_rule,
     "runtime": check_name,
+    "isolation": _isolation,
 }
 
 OPTION_NAMES = tuple(_READERS)

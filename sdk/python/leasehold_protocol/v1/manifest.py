@@ -70,6 +70,15 @@ Expression = Annotated[
 """Where an argument's value comes from."""
 
 
+class Isolation(StrEnum):
+    """Where a ``@task`` function begins."""
+
+    WARM = "warm"
+    """In a process forked from one that has the SDK, and what the bundle imports, in memory already."""
+    FRESH = "fresh"
+    """In a new interpreter."""
+
+
 class PythonWork(Message):
     """A ``@task`` function."""
 
@@ -78,6 +87,7 @@ class PythonWork(Message):
     function: str
     args: list[Expression] = Field(default_factory=list[Expression])
     kwargs: dict[str, Expression] = Field(default_factory=dict[str, Expression])
+    isolation: Isolation = Isolation.WARM
 
 
 class ResultFrom(StrEnum):

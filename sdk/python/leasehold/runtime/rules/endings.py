@@ -72,7 +72,7 @@ def said(body: bytes, *, runs_for_s: float) -> Said:
     )
 
 
-def decide(*, wait_status: int, stop: Stop | None, said: Said | None, result_problem: str | None) -> Ending:
+def decide(*, wait_status: int | None, stop: Stop | None, said: Said | None, result_problem: str | None) -> Ending:
     """Return the ending of a task whose main process ended with ``wait_status`` (as wait(2) gives it).
 
     What the host did comes first: a task that was cancelled did not succeed, whatever it said. Then what the task
@@ -114,8 +114,10 @@ def shortened(message: str | None) -> str | None:
     return message[: LONGEST_MESSAGE - 1] + "…"
 
 
-def _exit(wait_status: int) -> tuple[int | None, int | None]:
+def _exit(wait_status: int | None) -> tuple[int | None, int | None]:
     """Return (exit code, signal); one of them is None."""
+    if wait_status is None:
+        return None, None
     code = os.waitstatus_to_exitcode(wait_status)
     return (code, None) if code >= 0 else (None, -code)
 
