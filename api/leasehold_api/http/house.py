@@ -12,6 +12,7 @@ from leasehold_api.audit.sealer import AuditSealer
 from leasehold_api.audit.trail import Trail
 from leasehold_api.config import Settings
 from leasehold_api.context.connections import Connections
+from leasehold_api.context.giving import Giving
 from leasehold_api.context.variables import Variables
 from leasehold_api.dags.catalog import DagStore
 from leasehold_api.fleet.presence import PresenceStore
@@ -23,6 +24,7 @@ from leasehold_api.leases.claimed import LeaseStore
 from leasehold_api.leases.dispatch import Dispatch
 from leasehold_api.leases.offer import Offers
 from leasehold_api.leases.parking import Parking
+from leasehold_api.leases.streams import Streams
 from leasehold_api.leases.timekeeper import Timekeeper
 from leasehold_api.oauth.parts.rates import Rates
 from leasehold_api.oauth.people.applications import Applications
@@ -66,6 +68,7 @@ class House:
     runs: RunStore
     leases: LeaseStore
     parking: Parking
+    streams: Streams
     dispatch: Dispatch
     offers: Offers
     timekeeper: Timekeeper
@@ -73,6 +76,7 @@ class House:
     # what tasks are given, and what they leave behind
     connections: Connections
     variables: Variables
+    giving: Giving
     attempts: AttemptStore
     delivery: Delivery
     logs: LogStore

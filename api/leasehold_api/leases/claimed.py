@@ -24,6 +24,8 @@ class Claimed:
     entry: TaskEntry
     bundle: str | None
     inputs: list[Input] = field(default_factory=list[Input])
+    is_trusted: bool = False
+    """Its site is trusted: what the task declared goes along."""
 
     @property
     def attempt(self) -> str:
