@@ -14,6 +14,7 @@ from leasehold.cli.commands import (
     authoring,
     connections,
     dags,
+    dev,
     logs,
     members,
     runs,
@@ -87,6 +88,14 @@ def _add_commands() -> None:
             "leasehold deploy sensor_report.py --dry-run",
         ),
     )(authoring.deploy)
+    command(
+        "dev",
+        rich_help_panel=WRITE,
+        epilog=examples(
+            "leasehold dev sensor_report.py",
+            "leasehold dev sensor_report.py --param day=2026-11-02 --once",
+        ),
+    )(dev.dev)
     app.add_typer(dags.app, name="dags", rich_help_panel=WRITE)
     app.add_typer(runs.app, name="runs", rich_help_panel=RUN)
     command(

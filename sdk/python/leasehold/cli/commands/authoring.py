@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 from rich.console import RenderableType
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.syntax import Syntax
 from rich.text import Text
 
@@ -19,8 +18,9 @@ from leasehold.cli.commands.dags import task_row
 from leasehold.cli.dag_files import CheckedFile, ReadyDag, read_dag_file, shown_path
 from leasehold.cli.errors import FailedError
 from leasehold.cli.options import JsonOption, TeamOption
+from leasehold.cli.sending import send_dag
 from leasehold.cli.session import ask
-from leasehold_protocol.v1.runs import Deploy, DeployedDag
+from leasehold_protocol.v1.runs import DeployedDag
 
 LINES_AROUND = 2
 """How many lines of the file are shown above a mistake."""
@@ -59,7 +59,7 @@ def deploy(
         return
 
     async def work(api: Api) -> list[DeployedDag]:
-        return [await _send(api, dag) for dag in checked.dags]
+        return [await send_dag(api, dag) for dag in checked.dags]
 
     deployed = ask(work, team=team)
     if json:
@@ -70,30 +70,15 @@ def deploy(
         screen.say(f"{made.dag} version {made.version} {news}. Run it: leasehold runs trigger {made.dag} --watch")
 
 
-async def _send(api: Api, dag: ReadyDag) -> DeployedDag:
-    if dag.bundle is not None:
-        path = api.of_team("bundles", dag.bundle.sha256)
-        if not await api.has(path):
-            await _upload(api, path, dag.bundle.data)
-    return await api.send("POST", api.of_team("dags"), Deploy(manifest=dag.manifest), DeployedDag)
-
-
-async def _upload(api: Api, path: str, bundle: bytes) -> None:
-    console = screen.screen(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("sending the bundle", total=len(bundle))
-        await api.upload(path, bundle, sent=lambda size: progress.advance(task, size))
-
-
 def _show(checked: CheckedFile, file: Path, *, stderr: bool = False) -> None:
     for mistake in checked.mistakes:
-        _show_mistake(mistake, stderr=stderr)
+        show_mistake(mistake, stderr=stderr)
     for dag in checked.dags:
         screen.say(f"{file}: {dag.manifest.dag} is fine ({len(dag.manifest.tasks)} tasks).")
 
 
-def _show_mistake(mistake: Problem, *, stderr: bool) -> None:
+def show_mistake(mistake: Problem, *, stderr: bool) -> None:
+    """Print where a mistake is, what it is, the lines around it, and what to try."""
     console = screen.screen(stderr=stderr)
     place = shown_path(mistake.file) + (f":{mistake.line}" if mistake.line else "")
     console.print(Text.assemble((place, "bold"), ": ", (screen.harmless_lines(mistake.message), "red")), soft_wrap=True)
