@@ -14,12 +14,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import backlog, floors, identity, starting, throughput, wire, writes
+from benchmarks import backlog, floors, identity, links, starting, throughput, wire, writes
 from benchmarks.figures import Figure
 
 PARTS: dict[str, Callable[..., list[Figure]]] = {
     "backlog": backlog.measure,
     "identity": identity.measure,
+    "links": links.measure,
     "starting": starting.measure,
     "throughput": throughput.measure,
     "wire": wire.measure,

@@ -107,7 +107,7 @@ class Stage:
 
 
 @contextmanager
-def open_stage(home: Path, *, tasks: int = 100, counts_bytes: bool = False) -> Generator[Stage]:
+def open_stage(home: Path, *, tasks: int = 100, counts_bytes: bool = False, link: str = "pull") -> Generator[Stage]:
     """Start everything, with a forwarder that counts between agent and API if asked, and warm it up."""
     _compile()
     home.mkdir()
@@ -120,6 +120,7 @@ def open_stage(home: Path, *, tasks: int = 100, counts_bytes: bool = False) -> G
             forwarder.forward_to(place.url)
         place.make_site("bench")
         place.enroll("bench", "bench-1", url=forwarder.url if forwarder else None)
+        place.env |= {"LEASEHOLD_AGENT_LINK": link}
         agent = place.start_agent("bench-1", "--slots", str(SLOTS))
         place.deploy("bench", DAGS.format(tasks=tasks))
         stage = Stage(place, api, agent, forwarder, tasks)

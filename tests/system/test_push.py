@@ -120,3 +120,16 @@ def test_a_locked_agent_loses_its_stream_and_gets_one_again_when_unlocked(stream
     streaming.command("leasehold", "agents", "unlock", AGENT)
 
     until(lambda: has_a_stream(streaming), "it has a stream again", patience_s=60)
+
+
+def test_behind_a_proxy_that_holds_streams_back_leases_are_pulled_and_it_is_said(
+    streaming: Place, line: BadLine
+) -> None:
+    line.behave(Behaviour(holds_streams=True))
+    line.drop_all()
+
+    until(lambda: [reason["name"] for reason in status(streaming)["reasons"]] == ["stream"], "it is noticed")
+
+    assert status(streaming)["way"] == "pull"
+    assert streaming.run_dag("many")["state"] == "success"
+    until(lambda: "holds answers back" in streaming.command("leasehold", "agents", "show", AGENT), "the API shows it")
