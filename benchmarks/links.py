@@ -20,12 +20,9 @@ def measure(home: Path, floors: Floors, *, quick: bool) -> list[Figure]:
     """Measure both in turns, so that what else the machine does meets them alike."""
     times = 10 if quick else 60
     home.mkdir()
-    with (
-        open_stage(home / "pull", link="pull") as pull,
-        open_stage(home / "push", link="push", counts_bytes=True) as push,
-    ):
+    with open_stage(home / "pull", link="pull") as pull, open_stage(home / "push", link="push") as push:
         rounds = [(_took_ms(pull), _took_ms(push)) for _ in range(times)]
-        idle = [] if quick else [_idle(push)]
+    idle = [] if quick else [_idle(home / "idle")]
     figures: list[Figure] = []
     for link, took in zip(AIMS_MS, zip(*rounds, strict=True), strict=True):
         note = f"{times} runs of one program, in turns"
@@ -45,18 +42,19 @@ def measure(home: Path, floors: Floors, *, quick: bool) -> list[Figure]:
 
 
 def _took_ms(stage: Stage) -> tuple[float, float]:
-    """Return the milliseconds from asking for a run to its host's start, and to the task's own first line."""
+    """Return the milliseconds from asking for a run to its lease, and to the task's own first line."""
     asked, run = stage.timed_run("first_program")
     (task,) = cast("list[dict[str, Any]]", run["tasks"])
     leased = datetime.fromisoformat(task["attempts"][0]["leased_at"]).timestamp()
     return leased * 1e3 - asked / 1e6, (int(task["result"]) - asked) / 1e6
 
 
-def _idle(stage: Stage) -> Figure:
-    assert stage.forwarder
-    before = stage.forwarder.counted
-    time.sleep(IDLE_S)
-    passed = stage.forwarder.counted - before
+def _idle(home: Path) -> Figure:
+    with open_stage(home, link="push", counts_bytes=True) as stage:
+        assert stage.forwarder
+        before = stage.forwarder.counted
+        time.sleep(IDLE_S)
+        passed = stage.forwarder.counted - before
     return Figure(
         name="idle agent on a stream, on the wire",
         value=passed.bytes / IDLE_S * 60,

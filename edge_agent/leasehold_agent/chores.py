@@ -30,7 +30,7 @@ POLICY_EVERY_S = 2
 COLLECT_EVERY_S = 300
 ROTATION_EVERY_S = 300
 KEY_STORE_EVERY_S = 60
-HEALTH_EVERY_S = 540.0
+HEALTH_EVERY_S = 565.0
 """How often an agent that holds nothing, and has nothing new to say, tells how it is. A little less than an access
 token lasts: a stream goes on for as long as the token of the last renewal."""
 _TICK_S = 1
