@@ -6,24 +6,18 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import RenderableType
-from rich.syntax import Syntax
-from rich.text import Text
 
-from leasehold.authoring.problems import Problem
 from leasehold.cli import screen
 from leasehold.cli.amounts import show_size
 from leasehold.cli.api import Api
 from leasehold.cli.commands.dags import task_row
-from leasehold.cli.dag_files import CheckedFile, ReadyDag, read_dag_file, shown_path
+from leasehold.cli.dag_files import CheckedFile, ReadyDag, read_dag_file
 from leasehold.cli.errors import FailedError
+from leasehold.cli.mistake_views import show_mistake
 from leasehold.cli.options import JsonOption, TeamOption
 from leasehold.cli.sending import send_dag
 from leasehold.cli.session import ask
 from leasehold_protocol.v1.runs import DeployedDag
-
-LINES_AROUND = 2
-"""How many lines of the file are shown above a mistake."""
 
 DagFile = Annotated[Path, typer.Argument(help="The Python file with the DAG.", metavar="FILE")]
 
@@ -75,36 +69,6 @@ def _show(checked: CheckedFile, file: Path, *, stderr: bool = False) -> None:
         show_mistake(mistake, stderr=stderr)
     for dag in checked.dags:
         screen.say(f"{file}: {dag.manifest.dag} is fine ({len(dag.manifest.tasks)} tasks).")
-
-
-def show_mistake(mistake: Problem, *, stderr: bool) -> None:
-    """Print where a mistake is, what it is, the lines around it, and what to try."""
-    console = screen.screen(stderr=stderr)
-    place = shown_path(mistake.file) + (f":{mistake.line}" if mistake.line else "")
-    console.print(Text.assemble((place, "bold"), ": ", (screen.harmless_lines(mistake.message), "red")), soft_wrap=True)
-    if (excerpt := _excerpt(mistake)) is not None:
-        console.print(excerpt)
-    if mistake.cure:
-        console.print(Text.assemble(("  try: ", "bold"), screen.harmless_lines(mistake.cure)), soft_wrap=True)
-
-
-def _excerpt(mistake: Problem) -> RenderableType | None:
-    """Return the lines around a mistake, its own marked."""
-    try:
-        lines = Path(mistake.file).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        return None
-    if not 1 <= mistake.line <= len(lines):
-        return None
-    return Syntax(
-        "\n".join(lines),
-        "python",
-        theme="ansi_dark",
-        background_color="default",
-        line_numbers=True,
-        line_range=(max(mistake.line - LINES_AROUND, 1), mistake.line),
-        highlight_lines={mistake.line},
-    )
 
 
 def _show_dry_run(checked: CheckedFile, *, json: bool) -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from leasehold.cli import screen
 from leasehold.cli.api import Api
-from leasehold.cli.commands.authoring import show_mistake
 from leasehold.cli.dag_files import ReadyDag, read_dag_file
 from leasehold.cli.dev.values import FILE, put_values, read_values
 from leasehold.cli.dev.watching import Saves
 from leasehold.cli.errors import CliError, WrongInputError
 from leasehold.cli.following import follow_run
+from leasehold.cli.mistake_views import show_mistake
 from leasehold.cli.run_views import run_view
 from leasehold.cli.sending import send_dag
 from leasehold_protocol.v1.message import Json
