@@ -131,7 +131,7 @@ class Stage:
 
 @contextmanager
 def open_stage(
-    home: Path, *, tasks: int = 100, counts_bytes: bool = False, keeps_attempts: bool = False
+    home: Path, *, tasks: int = 100, counts_bytes: bool = False, keeps_attempts: bool = False, link: str = "pull"
 ) -> Generator[Stage]:
     """Start everything, with a forwarder that counts between agent and API if asked, and warm it up."""
     _compile()
@@ -145,6 +145,7 @@ def open_stage(
             forwarder.forward_to(place.url)
         place.make_site("bench")
         place.enroll("bench", "bench-1", url=forwarder.url if forwarder else None)
+        place.env |= {"LEASEHOLD_AGENT_LINK": link}
         kept = {"LEASEHOLD_AGENT_KEEP_ATTEMPTS": "1"} if keeps_attempts else {}
         agent = place.start_agent("bench-1", "--slots", str(SLOTS), more=kept)
         place.deploy("bench", DAGS.format(tasks=tasks))

@@ -14,6 +14,7 @@ from leasehold_api import clock
 from leasehold_api.audit.sealer import AuditSealer
 from leasehold_api.config import Settings
 from leasehold_api.context.connections import Connections
+from leasehold_api.context.giving import Giving
 from leasehold_api.context.key_files import FileSealer, KeyFiles
 from leasehold_api.context.resolving import References
 from leasehold_api.context.sealing import Seals
@@ -27,6 +28,7 @@ from leasehold_api.http.sign_in_rates import SignInRates
 from leasehold_api.leases.dispatch import Dispatch
 from leasehold_api.leases.offer import Offers
 from leasehold_api.leases.parking import Parking
+from leasehold_api.leases.streams import Streams
 from leasehold_api.leases.timekeeper import Timekeeper
 from leasehold_api.oauth.parts.rates import Rates
 from leasehold_api.oauth.people.applications import Applications
@@ -185,6 +187,8 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
     authority_storage = SqlAuthorityStorage(database, plans)
     parking = Parking()
     log_watch = Watch()
+    connections = Connections(SqlConnections(database), foundations.sealer, foundations.references)
+    variables = Variables(SqlVariables(database), foundations.sealer, foundations.references)
     trail = SqlTrail(database)
     return House(
         settings=settings,
@@ -229,12 +233,14 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
         events=SqlEvents(database),
         leases=leases,
         parking=parking,
+        streams=Streams(database.announce),
         dispatch=Dispatch(leases, parking, presence, clock=clock.now),
         offers=Offers(task_tokens),
         timekeeper=Timekeeper(leases, scheduler, clock=clock.now),
         scheduler=scheduler,
-        connections=Connections(SqlConnections(database), foundations.sealer, foundations.references),
-        variables=Variables(SqlVariables(database), foundations.sealer, foundations.references),
+        connections=connections,
+        variables=variables,
+        giving=Giving(connections, variables),
         task_state=SqlTaskState(database),
         attempts=attempt_store,
         delivery=Delivery(
@@ -260,6 +266,7 @@ def _connect_signals(signals: Signals, house: House) -> None:
     signals.listen(Topic.QUEUED, house.parking.work_queued)
     signals.listen(Topic.OFFERS, house.parking.site_changed)
     signals.listen(Topic.AGENT, house.parking.agent_called)
+    signals.listen(Topic.STREAM, house.streams.heard)
     signals.listen(Topic.RUN, house.run_watch.changed)
     signals.listen(Topic.LOG, house.log_watch.changed)
     signals.listen(Topic.AUDIT, lambda _key: house.audit_sealer.look())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from leasehold_protocol.v1.fleet import Role
@@ -86,6 +86,10 @@ class AgentCaller:
     """It is locked: it may end what it holds, and gets nothing new."""
     policy: str | None = None
     """The fingerprint of its site's own policy, as it last said."""
+    token_id: str = field(default="", repr=False)
+    """The ``jti`` of the access token that was shown, and below when it ends and which generation it is of."""
+    token_expires_at: float = 0.0
+    token_epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

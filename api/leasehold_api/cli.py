@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -49,11 +50,14 @@ def serve(
     host: Annotated[str | None, typer.Option(help="The address to listen on. [default: 127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(help="The port; 0 takes a free one. [default: 8420]")] = None,
     public_url: Annotated[str | None, typer.Option(help="The address that agents and people use.")] = None,
+    local_slots: Annotated[
+        int | None, typer.Option(help="Slots of an agent beside the service, for work on this machine. [default: 0]")
+    ] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
 ) -> None:
     """Run the service in the foreground until SIGTERM or Ctrl-C.
 
-    Example: leasehold-api serve --state-dir ./state --port 8420
+    Example: leasehold-api serve --state-dir ./state --port 8420 --local-slots 4
     """
     settings = settings_from(
         state_dir=state_dir,
@@ -61,6 +65,7 @@ def serve(
         host=host,
         port=port,
         public_url=public_url,
+        local_slots=local_slots,
         log_level=log_level,
     )
     _serve(settings)
@@ -153,12 +158,17 @@ def _serve(settings: Settings) -> None:
     from sqlalchemy.exc import SQLAlchemyError
 
     from leasehold_api.fleet.bootstrap import TOKEN_FILE
+    from leasehold_api.local_agent import NoProgramError, find_program
     from leasehold_api.logs import configure
     from leasehold_api.memory import shut_memory
     from leasehold_api.serving import PortInUseError, listen, serve
     from leasehold_api.storage.migrate import NewerDatabaseError
 
     configure(settings.log_level)
+    try:
+        local_agent = find_program() if settings.local_slots else None
+    except NoProgramError as error:
+        fail(str(error), EXIT_SETTINGS)
     shut_memory()
     log = logging.getLogger("leasehold_api")
     if settings.local_sign_in and sys.stderr.isatty() and not (settings.state_dir / TOKEN_FILE).exists():
@@ -173,7 +183,8 @@ def _serve(settings: Settings) -> None:
     settings = settings.model_copy(update={"port": listener.getsockname()[1]})
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(serve(settings, listener, ready=lambda url: log.info("ready", extra={"url": url})))
+            ready = partial(_say_ready, log)
+            runner.run(serve(settings, listener, ready=ready, local_agent=local_agent))
     except SettingsError as error:
         fail(str(error), EXIT_SETTINGS)
     except (NewerDatabaseError, ValueError) as error:
@@ -181,3 +192,7 @@ def _serve(settings: Settings) -> None:
     except SQLAlchemyError as error:
         fail(database_trouble(error), EXIT_DATABASE)
     log.info("stopped")
+
+
+def _say_ready(log: logging.Logger, url: str) -> None:
+    log.info("ready", extra={"url": url})

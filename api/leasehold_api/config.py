@@ -138,6 +138,13 @@ class Settings(BaseSettings):
         le=3600,
         description="A connection on which nothing comes back for twice this long is given up.",
     )
+    local_slots: int = Field(
+        default=0,
+        ge=0,
+        le=1024,
+        description="Slots of an agent that the service starts beside itself, at the trusted site `local`; 0: none. "
+        "Needs the command edge-agent.",
+    )
     most_queued: int = Field(
         default=100_000, ge=1, description="Task instances of one team that may wait in the queue."
     )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import gc
+import logging
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 
 import uvicorn
@@ -15,10 +18,15 @@ from leasehold_api.app import make_app
 from leasehold_api.building import open_house
 from leasehold_api.config import Settings
 from leasehold_api.http.house import House
+from leasehold_api.local_agent import LocalAgent
 from leasehold_api.noted_address import note_address
 
+_GUESTS_CHANCES = 2
 GRACE_S = 15
 """How long requests under way may take once the service was asked to stop."""
+
+
+log = logging.getLogger(__name__)
 
 
 class PortInUseError(Exception):
@@ -63,15 +71,20 @@ def _keep_alive(listener: socket.socket, seconds: int) -> None:
             listener.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
-async def serve(settings: Settings, listener: socket.socket, *, ready: Callable[[str], None]) -> None:
+async def serve(
+    settings: Settings, listener: socket.socket, *, ready: Callable[[str], None], local_agent: Path | None = None
+) -> None:
     """Serve until SIGTERM or SIGINT; call ``ready`` with the address when requests are taken.
+
+    ``local_agent`` is the agent's command, where one is to run beside the service.
 
     Raises:
         What ``open_house`` raises.
     """
     async with open_house(settings) as house:
         note_address(settings.state_dir, house.authority.issuer)
-        server = _Server(make_app(house), house, ready=lambda: ready(house.authority.issuer))
+        guest = None if local_agent is None else LocalAgent(house, local_agent)
+        server = _Server(make_app(house), house, guest, ready=lambda: ready(house.authority.issuer))
         _settle_memory()
         await server.serve(sockets=[listener])
 
@@ -79,7 +92,7 @@ async def serve(settings: Settings, listener: socket.socket, *, ready: Callable[
 class _Server(uvicorn.Server):
     """Uvicorn, but requests that wait for work are answered before it stops; else they would end with an error."""
 
-    def __init__(self, app: FastAPI, house: House, *, ready: Callable[[], None]) -> None:
+    def __init__(self, app: FastAPI, house: House, guest: LocalAgent | None, *, ready: Callable[[], None]) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -93,15 +106,38 @@ class _Server(uvicorn.Server):
             )
         )
         self._house = house
+        self._asked = 0
+        self._guest = guest
+        self._guest_stays: asyncio.Task[None] | None = None
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to take requests."""
         await super().startup(sockets)
         self._ready()
+        if self._guest is not None:
+            self._guest_stays = asyncio.create_task(self._guest.run())
+            self._guest_stays.add_done_callback(self._guest_left)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
-        """Begin to stop: answer everyone who waits. The second time: stop at once."""
+        """Begin to stop: answer everyone who waits. The second time: stop at once.
+
+        A local agent goes first: what it still has is delivered to this service. The second time it cancels its work.
+        """
+        self._asked += 1
+        stays = self._guest_stays is not None and not self._guest_stays.done()
+        if self._guest is not None and stays and self._asked <= _GUESTS_CHANCES:
+            self._guest.stop()
+        else:
+            self._stop()
+
+    def _guest_left(self, stay: asyncio.Task[None]) -> None:
+        if not stay.cancelled() and (error := stay.exception()) is not None:
+            log.error("the local agent can't be kept running", exc_info=error)
+        if self._asked:
+            self._stop()
+
+    def _stop(self) -> None:
         self._house.stop_waiting()
         # Not uvicorn's own: that would raise the signal again at the end, and an orderly stop would not exit with 0.
         self.force_exit = self.should_exit

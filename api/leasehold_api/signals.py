@@ -16,6 +16,7 @@ class Topic(StrEnum):
     AGENT = "agent"  # key: agent id; there is something to tell this agent
     RUN = "run"  # key: run id
     LOG = "log"  # key: attempt id
+    STREAM = "stream"  # key: "agent stream", opened; "agent stream number granted until", a grant
     TIMER = "timer"  # key: ""; something is due earlier than before
     AUDIT = "audit"  # key: ""; the audit trail has rows that are not in its chain yet; for this process only
 

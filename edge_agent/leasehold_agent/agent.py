@@ -68,7 +68,7 @@ class Agent:
                 self._spawn(self._parts.desk.run())
                 self._spawn(LineWatch(self._parts.http, pauses).run())
                 self._spawn(self._parts.hosts.warm())
-                asking = [self._spawn(self._parts.pull.run()), self._spawn(self._parts.listening.run())]
+                asking = [self._spawn(self._parts.link.run()), self._spawn(self._parts.listening.run())]
                 await self._until_told_to_stop()
                 for loop in asking:
                     loop.cancel()
@@ -145,7 +145,7 @@ class Agent:
         """Say what is here, once: a lease that was on its way when the poll ended is free again at once by that."""
         try:
             async with asyncio.timeout(DELIVERY_PATIENCE_S / 3):
-                await self._parts.pull.greet()
+                await self._parts.link.greet()
                 await self._parts.chores.renew()
         except (TimeoutError, LinkError) as error:
             logger.info("could not announce the drain", extra={"error": str(error)})

@@ -27,10 +27,14 @@ class ApiOrders:
         """The API is one that gives orders, also to an agent that asks for no leases."""
         return self._orders is not None
 
-    def take(self, orders: Orders | None) -> None:
-        """Take what an answer says; an answer without any changes nothing."""
+    def take(self, orders: Orders | None) -> bool:
+        """Take what an answer says; an answer without any changes nothing.
+
+        Returns:
+            whether fewer slots were ordered when the API was greeted: what it said of slots then holds no more.
+        """
         if orders is None:
-            return
+            return False
         before, self._orders = self._orders, orders
         if before != orders and (before is not None or orders != Orders()):
             facts = {"paused": orders.pause is not None, "drained": orders.drain is not None}
@@ -40,6 +44,7 @@ class ApiOrders:
         # would only start it again.
         if before is not None and before.drain is None and orders.drain is not None:
             self.drain_asked.set()
+        return before is not None and before.slots is not None and before.slots != orders.slots
 
     def apply(self) -> None:
         """Hold or end what the orders say at this moment."""

@@ -32,8 +32,13 @@ from leasehold_agent.identity.oauth import Granted, TokenRequests
 from leasehold_agent.identity.record import Identity
 from leasehold_agent.identity.rotation import KeyRotation
 from leasehold_agent.link.api import Api, TaskApi
+from leasehold_agent.link.choice import Choice
+from leasehold_agent.link.greetings import Greetings
 from leasehold_agent.link.http import Http
+from leasehold_agent.link.link import Link
 from leasehold_agent.link.listening import Listening
+from leasehold_agent.link.passage import Passage
+from leasehold_agent.link.port import Way
 from leasehold_agent.link.pull import Pull
 from leasehold_agent.link.session import Session
 from leasehold_agent.monitoring import Monitoring
@@ -58,7 +63,7 @@ class Parts:
     directories: AttemptDirectories
     orders: ApiOrders
     standing: Standing
-    pull: Pull
+    link: Link
     listening: Listening
     desk: OutcomeDesk
     supervisor: Supervisor
@@ -114,8 +119,16 @@ def assemble(
     bundles = Bundles(settings.state_dir / "bundles", line.api.bundle)
     orders = ApiOrders(roster, line.clock)
     standing = Standing(in_force, identity, roster, gate, orders, line.clock, version=version, once=once)
-    pull = Pull(line.api, standing, roster)
-    desk = OutcomeDesk(partial(_send_outcomes, line.api, pull), standing.outcomes_answered, roster, boottime)
+    greetings = Greetings(roster, boottime)
+
+    def make_push(passage: Passage) -> Way:
+        from leasehold_agent.link.push import Push
+
+        return Push(line.api, standing, roster, greetings, passage)
+
+    choice = Choice(settings.link, Pull(line.api, standing, roster, greetings), make_push, roster)
+    link = Link(line.api, standing, roster, greetings, choice)
+    desk = OutcomeDesk(partial(_send_outcomes, line.api, link), standing.outcomes_answered, roster, boottime)
     rotation = KeyRotation(
         identity,
         keys,
@@ -154,7 +167,13 @@ def assemble(
         ask=line.ask,
         spawn=spawn,
     )
-    standing.connect(supervisor=supervisor, greet_soon=pull.greet_soon, history=watch.link, vitals=lambda: watch.vitals)
+    standing.connect(
+        supervisor=supervisor,
+        greet_soon=link.greet_soon,
+        is_push=lambda: choice.is_push,
+        history=watch.link,
+        vitals=lambda: watch.vitals,
+    )
     pause = LocalPause(settings.state_dir, roster)
 
     def apply_what_time_changes() -> None:
@@ -172,6 +191,7 @@ def assemble(
         rotation=rotation,
         gate=gate,
         each_second=apply_what_time_changes,
+        grant=lambda: choice.in_use.grant(),
         clock=line.clock,
     )
     shutdown = Shutdown(partial(standing.stop_everything, "the site's operator stopped the agent"))
@@ -182,8 +202,9 @@ def assemble(
         directories=directories,
         orders=orders,
         standing=standing,
-        pull=pull,
-        listening=Listening(line.api, standing, roster, lambda: orders.are_heard),
+        link=link,
+        # A stream brings orders too.
+        listening=Listening(line.api, standing, roster, lambda: orders.are_heard and not choice.is_push),
         desk=desk,
         supervisor=supervisor,
         watch=watch,
@@ -196,7 +217,7 @@ def assemble(
             shutdown=shutdown,
             settings=in_force,
             chores=chores,
-            greet_soon=pull.greet_soon,
+            greet_soon=link.greet_soon,
             rotate=rotation.rotate,
         ),
         monitoring=Monitoring(
@@ -228,11 +249,11 @@ def _lay_line(settings: Settings, identity: Identity, keys: KeyInUse, *, version
     return _Line(http=http, clock=clock, keys=keys, tokens=tokens, access=access, api=api)
 
 
-async def _send_outcomes(api: Api, pull: Pull, batch: OutcomeBatch) -> OutcomeAnswer:
-    async with pull.granting:
+async def _send_outcomes(api: Api, link: Link, batch: OutcomeBatch) -> OutcomeAnswer:
+    async with link.granting:
+        batch = link.offer(batch)
         try:
             return await api.outcomes(batch)
         except UnavailableError:
-            if batch.free_slots:
-                pull.answer_was_lost()
+            link.offer_failed(batch)
             raise

@@ -20,14 +20,16 @@ from leasehold_agent.identity.rotation import KeyRotation
 from leasehold_agent.link.renewal import RenewalApi, renew, renewal_every
 from leasehold_agent.rounds import Rounds
 from leasehold_agent.standing import Standing
+from leasehold_protocol.v1.grants import StreamGrant
 
 LOOK_EVERY_S = 5
 POLICY_EVERY_S = 2
 COLLECT_EVERY_S = 300
 ROTATION_EVERY_S = 300
 KEY_STORE_EVERY_S = 60
-HEALTH_EVERY_S = 600.0
-"""How often an agent that holds nothing, and has nothing new to say, tells how it is."""
+HEALTH_EVERY_S = 565.0
+"""How often an agent that holds nothing, and has nothing new to say, tells how it is. A little less than an access
+token lasts: a stream goes on for as long as the token of the last renewal."""
 _TICK_S = 1
 logger = logging.getLogger(__name__)
 
@@ -46,6 +48,7 @@ class Chores:
         rotation: KeyRotation,
         gate: Gate,
         each_second: Callable[[], None],
+        grant: Callable[[], StreamGrant | None],
         clock: ServerClock,
     ) -> None:
         self._api = api
@@ -56,6 +59,7 @@ class Chores:
         self._rotation = rotation
         self._gate = gate
         self._each_second = each_second
+        self._grant = grant
         self._clock = clock
         self._renewed_at = time.monotonic()
         self._told: set[tuple[str, bool]] = set()
@@ -91,9 +95,10 @@ class Chores:
         """
         self._renewed_at = time.monotonic()
         telling = self._reasons()
-        answer = await renew(self._api, self._roster, self._standing.health(), now=self._clock.utc())
+        health, now = self._standing.health(), self._clock.utc()
+        answer = await renew(self._api, self._roster, health, now=now, grant=self._grant())
         self._told = telling
-        self._standing.renewed(answer)
+        self._standing.heard(answer)
 
     def _reasons(self) -> set[tuple[str, bool]]:
         return {(reason.name.value, reason.blocks) for reason in self._roster.reasons}

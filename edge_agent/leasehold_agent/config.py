@@ -82,6 +82,9 @@ class Settings(BaseModel):
     """Where a new key is kept."""
     keepalive_s: int = Field(default=20, ge=1, le=3600)
     """A connection on which nothing comes back for twice this long (s) is given up."""
+    link: Literal["auto", "pull", "push"] = "auto"
+    """How leases come: asked for (pull), or on a stream that stays open (push). ``auto``: push where the API says that
+    this site is trusted, else pull. A stream that does not get through gives way to pull."""
     python: FilePath = Field(default_factory=default_python)
     """The interpreter that runs Python tasks."""
     warm_idle_s: float = Field(default=600.0, ge=0)

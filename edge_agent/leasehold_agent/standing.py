@@ -61,6 +61,7 @@ class Standing:
         self.greet_soon: Callable[[], None] = lambda: None
         """Says hello at once: the API shall hear of something that is said there."""
         self._link = "connecting"
+        self._is_push: Callable[[], bool] = lambda: False
         self._history = LinkHistory()
         self._vitals: Callable[[], Vitals | None] = lambda: None
         self.started_at = time.time()
@@ -80,18 +81,20 @@ class Standing:
         *,
         supervisor: Supervisor,
         greet_soon: Callable[[], None],
+        is_push: Callable[[], bool],
         history: LinkHistory,
         vitals: Callable[[], Vitals | None],
     ) -> None:
         """Take the parts that need this one to be built first."""
         self._supervisor = supervisor
         self.greet_soon = greet_soon
+        self._is_push = is_push
         self._history = history
         self._vitals = vitals
 
     @property
     def is_polling(self) -> bool:
-        """The pull loop asks for leases, and the API answers."""
+        """Leases or orders would come at once: the link waits for them, and the API answers."""
         return self.is_connected and (self._roster.free > 0 or self._orders.are_heard)
 
     @property
@@ -144,14 +147,10 @@ class Standing:
         self._orders.take(answer.orders)
         self.obey(answer.control)
 
-    def renewed(self, answer: RenewalAnswer) -> None:
-        """Take control events and orders; what became of the leases went to the attempts."""
-        self._orders.take(answer.orders)
-        self.obey(answer.control)
-
-    def heard(self, answer: LeaseAnswer) -> None:
-        """Take the answer to a request that asked for no leases."""
-        self._orders.take(answer.orders)
+    def heard(self, answer: LeaseAnswer | RenewalAnswer) -> None:
+        """Take control events and orders; leases, or what became of them, went elsewhere."""
+        if self._orders.take(answer.orders):
+            self.greet_soon()
         self.obey(answer.control)
 
     def leased(self, answer: LeaseAnswer, asked_at: float) -> None:
@@ -258,6 +257,7 @@ class Standing:
             team=who.team,
             api_url=who.api_url,
             link=self._link,
+            way="push" if self._is_push() else "pull",
             slots=self._roster.slots,
             paused_because=self._roster.paused_because,
             reasons=[reason_status(reason) for reason in self._roster.reasons],

@@ -80,6 +80,8 @@ class Status(BaseModel):
     api_url: str | None = None
     link: str = "not running"
     """``connected``, ``connecting``, or why not."""
+    way: str | None = None
+    """``pull`` or ``push``: how leases come at the moment."""
     slots: int | None = None
     paused_because: list[str] = Field(default_factory=list[str])
     """Why no new work is taken; empty when it is."""

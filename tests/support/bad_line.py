@@ -39,6 +39,8 @@ class Behaviour:
     """Bytes are taken and nothing is ever said: what a firewall does that drops. Such a connection stays lost."""
     half_answer: bool = False
     """The first half of an answer's bytes comes, then the connection closes."""
+    holds_streams: bool = False
+    """Answers of no length (chunked) are held back until they are whole: what a proxy does that buffers."""
     corrupt: bool = False
     """An answer begins with bytes that are no HTTP."""
     answer: bytes | None = None
@@ -72,6 +74,7 @@ class _Connection:
     far: asyncio.StreamWriter
     sent: int = 0
     is_lost: bool = False
+    is_held: bool = False
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def close(self, *, reset: bool = False) -> None:
@@ -177,12 +180,16 @@ class BadLine:
                 if await self._may_pass(connection, data, is_request=is_request):
                     sink.write(data)
                     await sink.drain()
-                elif not connection.is_lost:
+                elif not (connection.is_lost or connection.is_held):
                     return
 
     async def _may_pass(self, connection: _Connection, data: bytes, *, is_request: bool) -> bool:
         """Do what is to be done to a chunk; False when it must not go on as it is."""
         does = self._behaviour
+        if does.holds_streams and not is_request:
+            # A stream of the API's never becomes whole.
+            connection.is_held = connection.is_held or b"application/x-ndjson" in data
+            return not connection.is_held
         if connection.is_lost or does is PASS or self._chance.random() >= does.share:
             return not connection.is_lost
         if does.delay_s:

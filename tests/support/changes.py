@@ -165,6 +165,17 @@ async def _locked_site(office: Office) -> Prepared:
     return f"{T}/sites/cellar/unlock", {}
 
 
+async def _plain_site(office: Office) -> Prepared:
+    await office("PUT", f"{T}/sites/attic", json={})
+    return f"{T}/sites/attic/trust", {}
+
+
+async def _trusted_site(office: Office) -> Prepared:
+    path, body = await _plain_site(office)
+    await office("POST", path, **body)
+    return f"{T}/sites/attic/untrust", {}
+
+
 async def _user(_office: Office) -> Prepared:
     return "/v1/users", {"json": {"name": "author-1", "roles": {"default": "author"}}}
 
@@ -230,6 +241,8 @@ PREPARED: dict[tuple[str, str], tuple[Callable[[Office], Awaitable[Prepared]], s
     ("DELETE", f"{_TT}/enrolment-tokens/{{token}}"): (_open_enrolment_token, "enrolment_token.revoked"),
     ("POST", f"{_TT}/sites/{{site}}/lock"): (_lockable_site, "site.locked"),
     ("POST", f"{_TT}/sites/{{site}}/unlock"): (_locked_site, "site.unlocked"),
+    ("POST", f"{_TT}/sites/{{site}}/trust"): (_plain_site, "site.trusted"),
+    ("POST", f"{_TT}/sites/{{site}}/untrust"): (_trusted_site, "site.untrusted"),
     ("POST", f"{_TT}/agents/{{agent}}/lock"): (_agent, "agent.locked"),
     ("POST", f"{_TT}/agents/{{agent}}/unlock"): (_locked_agent, "agent.unlocked"),
     ("POST", f"{_TT}/agents/{{agent}}/pause"): (_pausable_agent, "agent.paused"),

@@ -17,6 +17,7 @@ class SiteTerms:
     labels: dict[str, str]
     max_slots: int
     """By the site's ceiling; what is ordered of one agent may be less."""
+    trusted: bool
 
 
 class PresenceStore(Protocol):

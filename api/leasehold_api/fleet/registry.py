@@ -77,6 +77,14 @@ class SiteStore(Protocol):
         """Let the site's agents in again, except those that are locked themselves."""
         ...
 
+    async def trust(self, team: Team, name: str, *, trusted: bool, by: By) -> Site:
+        """Let leases bring open secrets along to this site, or no more.
+
+        Raises:
+            NotFoundError: if the team has none of that name.
+        """
+        ...
+
     async def delete(self, team: Team, name: str, *, by: By) -> None:
         """Remove a site with its locked agents.
 

@@ -92,6 +92,8 @@ ACCESS: dict[tuple[str, str], Requirement] = {
     # ── agents ──
     ("POST", "/v1/agent/hello"): _FINISHING_AGENT,
     ("POST", "/v1/agent/leases"): _AGENT,
+    ("POST", "/v1/agent/stream"): _AGENT,
+    ("POST", "/v1/agent/stream/grants"): _AGENT,
     ("POST", "/v1/agent/renewals"): _FINISHING_AGENT,
     ("POST", "/v1/agent/outcomes"): _FINISHING_AGENT,
     ("PUT", "/v1/agent/key"): _AGENT,
@@ -144,6 +146,8 @@ ACCESS: dict[tuple[str, str], Requirement] = {
     ("DELETE", f"{_T}/sites/{{site}}"): _OPERATOR,
     ("POST", f"{_T}/sites/{{site}}/lock"): _OPERATOR,
     ("POST", f"{_T}/sites/{{site}}/unlock"): _OPERATOR,
+    ("POST", f"{_T}/sites/{{site}}/trust"): _ADMIN,
+    ("POST", f"{_T}/sites/{{site}}/untrust"): _ADMIN,
     ("POST", f"{_T}/sites/{{site}}/enrolment-tokens"): _OPERATOR,
     ("POST", f"{_T}/sites/{{site}}/preregistrations"): _OPERATOR,
     ("GET", f"{_T}/enrolment-tokens"): _OPERATOR,

@@ -16,11 +16,12 @@ from leasehold_api.fault_points import reach
 from leasehold_api.http.access import agent_caller
 from leasehold_api.http.answers import answer
 from leasehold_api.http.house import house
+from leasehold_api.http.leases_out import leases_out
 from leasehold_api.leases.dispatch import Handed
 from leasehold_protocol import PROTOCOL_VERSION
 from leasehold_protocol.v1.agents import Hello, HelloAnswer, Intervals
+from leasehold_protocol.v1.grants import StreamGrant
 from leasehold_protocol.v1.leases import (
-    Lease,
     LeaseAnswer,
     LeaseRequest,
     OutcomeAnswer,
@@ -46,6 +47,8 @@ async def hello(request: Request, caller: Caller, body: Hello) -> Response:
             code=ProblemCode.VERSION_UNSUPPORTED,
         )
     now = clock.now()
+    # Nobody reads a stream that this agent may still seem to have: no lease may be given to it from here on.
+    services.streams.end(caller.agent_id)
     standing = await services.presence.hello(caller.agent_id, body, now=now)
     orders = await services.presence.orders_of(caller.agent_id)
     attempts = await services.leases.resume(
@@ -71,6 +74,7 @@ async def hello(request: Request, caller: Caller, body: Hello) -> Response:
             attempts=attempts,
             control=await services.dispatch.control(caller.agent_id),
             orders=orders,
+            trusted=standing.trusted,
         )
     )
 
@@ -88,7 +92,8 @@ async def leases(request: Request, caller: Caller, body: LeaseRequest) -> Respon
         reach("api.claim.committed.before-answer")
     if handed is None or not (handed.claimed or handed.control or handed.orders):
         return Response(status_code=204)
-    leases, waited_s = _leases(request, caller, handed), time.monotonic() - began
+    waited_s = time.monotonic() - began
+    leases = await leases_out(request, caller, handed)
     return answer(LeaseAnswer(leases=leases, control=handed.control, orders=handed.orders, waited_s=waited_s))
 
 
@@ -100,6 +105,7 @@ async def renewals(request: Request, caller: Caller, body: RenewalRequest) -> Re
         caller, list(body.leases), asked_at=_seconds(body.asked_at), names_all=body.names_all, now=now
     )
     reach("api.renewal.committed.before-answer")
+    _grant(request, caller, body.grant)
     await services.presence.told(caller.agent_id, body.paused_because, body.health, now=now)
     items = []
     for lease in renewed:
@@ -116,18 +122,19 @@ async def outcomes(request: Request, caller: Caller, body: OutcomeBatch) -> Resp
     """Deliver how attempts ended, and perhaps take the next leases in the same breath."""
     services, began = house(request), time.monotonic()
     acknowledged = await services.delivery.outcomes(caller, body.outcomes)
+    _grant(request, caller, body.grant)
     handed = Handed(claimed=[], control=[])
     if body.free_slots and not caller.is_finishing:
         handed = await services.dispatch.hand_out(caller, most=body.free_slots, wait_s=0)
     reach("api.outcome.durable.before-answer")
-    leases = _leases(request, caller, handed)
-    waited_s = time.monotonic() - began if leases else None
+    waited_s = time.monotonic() - began if handed.claimed else None
+    leases = await leases_out(request, caller, handed)
     return answer(OutcomeAnswer(outcomes=acknowledged, leases=leases, control=handed.control, waited_s=waited_s))
 
 
-def _leases(request: Request, caller: AgentCaller, handed: Handed) -> list[Lease]:
-    now = clock.now()
-    return [house(request).offers.lease(caller, claimed, now=now) for claimed in handed.claimed]
+def _grant(request: Request, caller: AgentCaller, grant: StreamGrant | None) -> None:
+    if grant is not None and not caller.is_finishing:
+        house(request).streams.grant(caller.agent_id, grant, good_until=caller.token_expires_at)
 
 
 def _seconds(at: datetime | None) -> float | None:

@@ -123,6 +123,22 @@ class Authentication:
             jkt=standing.jkt,
             is_finishing=standing.is_finishing,
             policy=standing.policy,
+            token_id=claims.jti,
+            token_expires_at=claims.expires_at,
+            token_epoch=claims.epoch,
+        )
+
+    async def still_lets_in(self, caller: AgentCaller) -> bool:
+        """Say whether an agent that was let in would still be: not locked, not removed, its token and key not ended.
+
+        When its token expires is not looked at.
+        """
+        standing = await self._callers.agent(caller.agent_id, jti=caller.token_id)
+        return (
+            standing is not None
+            and standing.locked_because is None
+            and not standing.is_token_revoked
+            and (standing.token_epoch, standing.jkt) == (caller.token_epoch, caller.jkt)
         )
 
     async def task(self, request: Request) -> TaskCaller:

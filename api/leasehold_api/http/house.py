@@ -12,6 +12,7 @@ from leasehold_api.audit.sealer import AuditSealer
 from leasehold_api.audit.trail import Trail
 from leasehold_api.config import Settings
 from leasehold_api.context.connections import Connections
+from leasehold_api.context.giving import Giving
 from leasehold_api.context.task_state import TaskStateStore
 from leasehold_api.context.variables import Variables
 from leasehold_api.dags.catalog import DagStore
@@ -24,6 +25,7 @@ from leasehold_api.leases.claimed import LeaseStore
 from leasehold_api.leases.dispatch import Dispatch
 from leasehold_api.leases.offer import Offers
 from leasehold_api.leases.parking import Parking
+from leasehold_api.leases.streams import Streams
 from leasehold_api.leases.timekeeper import Timekeeper
 from leasehold_api.oauth.parts.rates import Rates
 from leasehold_api.oauth.people.applications import Applications
@@ -73,6 +75,7 @@ class House:
     events: EventStore
     leases: LeaseStore
     parking: Parking
+    streams: Streams
     dispatch: Dispatch
     offers: Offers
     timekeeper: Timekeeper
@@ -81,6 +84,7 @@ class House:
     connections: Connections
     variables: Variables
     task_state: TaskStateStore
+    giving: Giving
     attempts: AttemptStore
     delivery: Delivery
     logs: LogStore

@@ -19,6 +19,7 @@ router = APIRouter(prefix="/v1/teams/{team}", tags=["sites"])
 
 Viewer = Annotated[TeamCaller, Depends(in_team(Role.VIEWER))]
 Operator = Annotated[TeamCaller, Depends(in_team(Role.OPERATOR))]
+Admin = Annotated[TeamCaller, Depends(in_team(Role.ADMIN))]
 SiteName = Annotated[Name, Path()]
 
 
@@ -56,6 +57,18 @@ async def lock_site(request: Request, caller: Operator, site: SiteName, body: Lo
 async def unlock_site(request: Request, caller: Operator, site: SiteName) -> Response:
     """Let a site's agents in again, except those that are locked themselves."""
     return answer(await house(request).registry.sites.unlock(team_of(caller), site, by=done_by(caller)))
+
+
+@router.post("/sites/{site}/trust", response_model=Site)
+async def trust_site(request: Request, caller: Admin, site: SiteName) -> Response:
+    """Let leases bring open secrets along to this site: only where the agent's machine is trusted with them."""
+    return answer(await house(request).registry.sites.trust(team_of(caller), site, trusted=True, by=done_by(caller)))
+
+
+@router.post("/sites/{site}/untrust", response_model=Site)
+async def untrust_site(request: Request, caller: Admin, site: SiteName) -> Response:
+    """Let leases bring no secrets along any more; tasks ask for them, as elsewhere."""
+    return answer(await house(request).registry.sites.trust(team_of(caller), site, trusted=False, by=done_by(caller)))
 
 
 @router.delete("/sites/{site}", status_code=204)

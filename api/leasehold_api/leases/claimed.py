@@ -29,6 +29,8 @@ class Claimed:
     inputs: list[Input] = field(default_factory=list[Input])
     earlier: Earlier = field(default_factory=Earlier)
     downstream: list[str] = field(default_factory=list[str])
+    is_trusted: bool = False
+    """Its site is trusted: what the task declared goes along."""
 
     @property
     def attempt(self) -> str:

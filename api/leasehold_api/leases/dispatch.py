@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from leasehold_api.callers import AgentCaller
 from leasehold_api.fleet.presence import PresenceStore
 from leasehold_api.leases.claimed import Claimed, LeaseStore
 from leasehold_api.leases.parking import Parking, Waiter
+from leasehold_api.leases.streams import Stream
 from leasehold_protocol.v1.leases import Control
 from leasehold_protocol.v1.orders import Orders
 
@@ -59,6 +61,22 @@ class Dispatch:
             if self._parking.closed or loop.time() >= ends_at:
                 return Handed(claimed=[], control=[])
 
+    async def follow(self, holder: AgentCaller, stream: Stream, *, sign_of_life_s: float) -> AsyncGenerator[Handed]:
+        """Yield leases and news for a stream as they come, and nothing in them as a sign of life; until it ends."""
+        while not (stream.has_ended or self._parking.closed):
+            placements = await self._presence.placements_of(holder.site_id) if stream.left else frozenset[str]()
+            with self._parking.park(
+                agent=holder.agent_id,
+                site=holder.site_id,
+                placements=placements,
+                capacity=stream.left,
+                policy=holder.policy,
+            ) as waiter:
+                news = self._while_parked(holder, stream, waiter, sign_of_life_s)
+                async with aclosing(news):
+                    async for handed in news:
+                        yield handed
+
     async def control(self, agent_id: str) -> list[Control]:
         """Return what this agent shall do besides taking leases."""
         cancellations = await self._store.cancellations(agent_id)
@@ -78,6 +96,28 @@ class Dispatch:
             taken = len(handed.claimed) if handed else 0
             self._parking.pass_on(waiter.woken_for[taken:])
         return handed
+
+    async def _while_parked(
+        self, holder: AgentCaller, stream: Stream, waiter: Waiter, sign_of_life_s: float
+    ) -> AsyncGenerator[Handed]:
+        """Yield what comes until something was taken, or the waiter has to be parked anew."""
+        most, taken = stream.left, 0
+        try:
+            with stream.waking(waiter.wake):
+                handed = await self._look(holder, waiter, most)
+                while handed is None and not await waiter.wait(sign_of_life_s):
+                    yield Handed(claimed=[], control=[])
+                if handed is None and not (stream.has_ended or self._parking.closed) and stream.left >= most:
+                    handed = await self._look(holder, waiter, most)
+            if handed is None:
+                self._parking.looked_in_vain(waiter)
+                return
+            taken = len(handed.claimed)
+            stream.sent += taken
+            yield handed
+        finally:
+            # Also when the agent went away meanwhile: what it was woken for is still queued.
+            self._parking.pass_on(waiter.woken_for[taken:])
 
     async def _look(self, holder: AgentCaller, waiter: Waiter, most: int) -> Handed | None:
         if waiter.called:

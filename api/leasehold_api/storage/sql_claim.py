@@ -24,6 +24,8 @@ from leasehold_protocol.v1.leases import Input, RunFacts
 
 INLINE_INPUT_BYTES = 64 * 1024
 """How much of its inputs travels with one lease; the rest is read when the task asks."""
+TRUSTED_INPUT_BYTES = 1024 * 1024
+"""The same at a trusted site: nothing shall have to be asked for."""
 
 _TAKE = """
     UPDATE task_instances
@@ -53,7 +55,7 @@ _HELD = text("SELECT count(*) FROM task_instances WHERE agent_id = :agent AND st
 
 # An agent that was locked after it asked gets nothing. FOR SHARE: a lock and a claim that meet wait for each other.
 _MOST_SLOTS = """
-    SELECT s.max_slots, a.orders, a.policy_fingerprint FROM agents a JOIN sites s ON s.id = a.site_id
+    SELECT s.max_slots, s.trusted, a.orders, a.policy_fingerprint FROM agents a JOIN sites s ON s.id = a.site_id
      WHERE a.id = :agent AND a.locked_at IS NULL AND s.locked_at IS NULL {lock}
 """
 
@@ -102,7 +104,7 @@ def claim(tx: Transaction, plans: Plans, holder: AgentCaller, *, most: int, now:
         ],
     )
     reach("api.claim.applied.before-commit")
-    return _describe(tx, plans, holder, rows, now=now)
+    return _describe(tx, plans, holder, rows, is_trusted=bool(terms.trusted), now=now)
 
 
 def _take(tx: Transaction, holder: AgentCaller, policy: str | None, *, most: int, now: float) -> list[Row[Any]]:
@@ -138,7 +140,7 @@ def _take_sqlite(placements: int, most: int, also: str) -> TextClause:
 
 
 def _describe(
-    tx: Transaction, plans: Plans, holder: AgentCaller, rows: Sequence[Row[Any]], *, now: float
+    tx: Transaction, plans: Plans, holder: AgentCaller, rows: Sequence[Row[Any]], *, is_trusted: bool, now: float
 ) -> list[Claimed]:
     """Add what the agent must know to run them."""
     runs = {row.id: row for row in tx.run(_RUNS, {"runs": sorted({row.run_id for row in rows})}).all()}
@@ -147,7 +149,7 @@ def _describe(
         if run.started_at is None:
             tx.run(_BEGIN_RUN, {"run": run.id, "now": now})
     tx.signal(Signal(Topic.TIMER, ""))
-    inputs = _inputs(tx, plans, rows)
+    inputs = _inputs(tx, plans, rows, budget=TRUSTED_INPUT_BYTES if is_trusted else INLINE_INPUT_BYTES)
     claimed: list[Claimed] = []
     for row in rows:
         plan, run = plans.get(tx.connection, row.dag_version_id), runs[row.run_id]
@@ -173,12 +175,13 @@ def _describe(
                 inputs=inputs.get(row.id, []),
                 earlier=earlier_than(tx, row, now=now),
                 downstream=plan.downstream.get(row.task, []),
+                is_trusted=is_trusted,
             )
         )
     return claimed
 
 
-def _inputs(tx: Transaction, plans: Plans, rows: Sequence[Row[Any]]) -> dict[str, list[Input]]:
+def _inputs(tx: Transaction, plans: Plans, rows: Sequence[Row[Any]], *, budget: int) -> dict[str, list[Input]]:
     wanted = {row.id: plans.get(tx.connection, row.dag_version_id).inputs[row.task] for row in rows}
     tasks = sorted({task for pairs in wanted.values() for task, _ in pairs})
     if not tasks:
@@ -188,13 +191,13 @@ def _inputs(tx: Transaction, plans: Plans, rows: Sequence[Row[Any]]) -> dict[str
         found[stored.run_id][stored.task, stored.key] = stored
     inputs: dict[str, list[Input]] = {}
     for row in rows:
-        budget = INLINE_INPUT_BYTES
+        left = budget
         inputs[row.id] = []
         for pair in wanted[row.id]:
             if (value := found[row.run_id].get(pair)) is None:
                 continue
-            text_ = value.value if value.size <= budget else None
-            budget -= 0 if text_ is None else value.size
+            text_ = value.value if value.size <= left else None
+            left -= 0 if text_ is None else value.size
             inputs[row.id].append(
                 Input(
                     task=pair[0],

@@ -25,7 +25,7 @@ _HELLO = text("""
      WHERE id = :agent
     RETURNING site_id
 """)
-_TERMS = text("SELECT labels, max_slots FROM sites WHERE id = :site")
+_TERMS = text("SELECT labels, max_slots, trusted FROM sites WHERE id = :site")
 _TOLD = text("""
     UPDATE agents
        SET paused_because = :reasons, last_seen_at = :now,
@@ -79,7 +79,7 @@ class SqlPresence:
                 },
             ).scalar_one()
             terms = tx.run(_TERMS, {"site": site}).one()
-            return SiteTerms(labels=json.loads(terms.labels), max_slots=terms.max_slots)
+            return SiteTerms(labels=json.loads(terms.labels), max_slots=terms.max_slots, trusted=bool(terms.trusted))
 
         self._words.pop(agent_id, None)
         return await self._database.write(write)

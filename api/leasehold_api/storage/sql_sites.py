@@ -100,6 +100,18 @@ class SqlSites:
 
         return await self._database.write(operation)
 
+    async def trust(self, team: Team, name: str, *, trusted: bool, by: By) -> Site:
+        """Let leases bring open secrets along, or no more; see the port."""
+
+        def operation(tx: Transaction) -> Site:
+            site_id = _id_of(tx, team, name)
+            if self._get(tx.connection, team, name, by.at).trusted is not trusted:
+                tx.run(update(sites).where(sites.c.id == site_id).values(trusted=trusted))
+                record_in_team(tx, "site.trusted" if trusted else "site.untrusted", name, team, by)
+            return self._get(tx.connection, team, name, by.at)
+
+        return await self._database.write(operation)
+
     async def delete(self, team: Team, name: str, *, by: By) -> None:
         """Remove a site with its locked agents; see the port."""
 
@@ -159,6 +171,7 @@ def _site(row: Row[Any], team: Team) -> Site:
         max_slots=row.max_slots,
         description=row.description,
         created_at=instant(row.created_at),
+        trusted=row.trusted,
         agents=row.agents,
         connected=row.connected,
         locked_because=row.locked_because,

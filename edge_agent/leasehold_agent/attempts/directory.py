@@ -76,7 +76,8 @@ class AttemptDirectory:
         """
         self.path.mkdir(mode=0o700)
         reach("agent.directory.made.before-lease")
-        document = lease.model_dump(mode="json", exclude={"task_token", "task_token_expires_in_s"}, by_alias=True)
+        secret = {"task_token", "task_token_expires_in_s", "given"}
+        document = lease.model_dump(mode="json", exclude=secret, by_alias=True)
         document |= {
             "received_at": received_at.isoformat(),
             "deadline_boottime_s": deadline_boottime_s,

@@ -101,8 +101,11 @@ class HostLink:
         held.grew.set()
 
     async def _give_orders(self, writer: asyncio.StreamWriter) -> None:
-        """Send the deadline, and the stop order if there is one, now and whenever they change."""
+        """Send what came with the lease; then the deadline, and a stop order if there is one, whenever they change."""
+        given = {path: one for path, one in self._held.given.items() if self._refuses(path) is None}
         with suppress(OSError):
+            if given:
+                await _send(writer, {"do": "given", "answers": given})
             while True:
                 self._held.ordered.clear()
                 await _send(writer, {"do": "renewed", "deadline_boottime_s": self._held.deadline})
@@ -119,12 +122,19 @@ class HostLink:
         with suppress(OSError):
             await _send(writer, document)
 
+    def _given(self, method: str, path: str) -> object | None:
+        """Return what came with the lease, should the task ask before its host heard; what it writes counts no more."""
+        known = self._held.given.get(path) if method == "GET" else self._held.given.pop(path, None)
+        return known.get("body") if method == "GET" and known is not None else None
+
     async def _asked(self, method: str, path: str, body: object) -> tuple[int, object]:
         route = api_path(path)
         if route is None or method not in methods_of(path):
             return 404, {"code": "not_found", "detail": f"there is no {method} {path} for a task"}
         if (refused := self._refuses(path)) is not None:
             return refused
+        if (given := self._given(method, path)) is not None:
+            return 200, given
         try:
             status, answer = await persist(lambda: self._ask(method, route, body))
             if isinstance(answer, dict) and answer.get("inline") is False:

@@ -15,6 +15,9 @@ from leasehold_agent.identity.access import CachedToken
 from leasehold_protocol.v1.agents import AttemptOnDisk, AttemptState
 from leasehold_protocol.v1.leases import Ending
 
+Document = dict[str, object]
+Answers = dict[str, Document]
+
 
 class Phase(StrEnum):
     """Where an attempt is on its way through the agent."""
@@ -45,6 +48,8 @@ class Held:
     deadline: float
     """On ``CLOCK_BOOTTIME``; the host stops the attempt by itself when it passes."""
     task_token: CachedToken
+    given: Answers = field(default_factory=dict[str, "Document"], repr=False)
+    """What came with the lease: answers by path of the task protocol. In memory only, for it has secrets."""
     title: str = ""
     """``dag.task``, for people."""
     found: AttemptState | None = None
@@ -215,6 +220,15 @@ class Roster:
     def free(self) -> int:
         """How many more leases may be asked for now."""
         return 0 if self._reasons.blocking else max(0, self.slots - self.running - self._reserved)
+
+    @property
+    def open_slots(self) -> int:
+        """The free ones, promised to a request or not."""
+        return 0 if self._reasons.blocking else max(0, self.slots - self.running)
+
+    def stir(self) -> None:
+        """Let everybody who waits for a change look again."""
+        self._notify()
 
     def reserve(self) -> int:
         """Promise all free slots to one request, so that no other asks for them; returns how many."""

@@ -14,6 +14,7 @@ from leasehold_agent.attempts.backlog import Backlog, LetterBox
 from leasehold_agent.attempts.bundles import BadBundleError, Bundles
 from leasehold_agent.attempts.directory import AttemptDirectories, AttemptDirectory, Surroundings, UnsafeAttemptIdError
 from leasehold_agent.attempts.gate import Gate
+from leasehold_agent.attempts.given import answers_of
 from leasehold_agent.attempts.hostlink import Ask, HostLink
 from leasehold_agent.attempts.roster import Held, Phase, Roster
 from leasehold_agent.backoff import Backoff, persist
@@ -108,6 +109,7 @@ class Supervisor:
             length_s=lease.length_s,
             deadline=asked_at + lease.length_s,
             task_token=self._task_token(lease.attempt),
+            given=answers_of(lease.given),
             title=f"{lease.run.dag}.{lease.task.id}",
         )
         held.task_token.put(granted, asked_at=asked_at)

@@ -22,6 +22,7 @@ class Name(StrEnum):
     OWN_FILES = "own_files"
     CLOCK = "clock"
     LINK = "link"
+    STREAM = "stream"
     HOSTS = "hosts"
     KEY_STORE = "key_store"
     POLICY = "policy"

@@ -21,6 +21,7 @@ from leasehold_agent.host.control import Control
 from leasehold_agent.host.deadline import Deadline
 from leasehold_agent.host.directory import AttemptDirectory
 from leasehold_agent.host.fetching import fetched
+from leasehold_agent.host.given import Given
 from leasehold_agent.host.launching import RefusedByPolicyError, environment, permitted, prepared, why_not_started
 from leasehold_agent.host.lease import HostLease
 from leasehold_agent.host.output import Output
@@ -54,6 +55,7 @@ class Host:
         self._loop = asyncio.get_running_loop()
         self._secrets = Secrets()
         self._spool = Spool(directory, log_limit=lease.log_bytes, grew=lambda: self._control.tell(self._growth()))
+        self._given = Given(self._mask)
         self._control = Control(hello=lambda: [self._hello(), self._growth()], heard=self._hear)
         self._process = TaskProcess(warmth(warm, lease.run.get("team"), self._say))
         self._stopped = asyncio.Event()
@@ -78,9 +80,7 @@ class Host:
         await self._control.serve(control)
         self._deadline.set(self._lease.deadline_boottime_s)
         secret = token_urlsafe(32)
-        api = TaskApi(
-            lease=self._lease, context=self._context, spool=self._spool, secrets=self._secrets, notes=self
-        )  # fmt: skip
+        api = TaskApi(lease=self._lease, context=self._context, spool=self._spool, secrets=self._secrets, notes=self)
         self._secrets.add(secret)
         server = TaskSocket(secret=secret, answer=api.answer)
         await server.serve(self._directory.listen("task.sock"))
@@ -137,6 +137,8 @@ class Host:
 
     async def ask(self, method: str, path: str, body: object = None) -> Object:
         """See ``Notes``. Secrets in the answer are masked from here on: before the task can print them."""
+        if (given := self._given.answer(method, path)) is not None:
+            return given
         answer = await self._control.ask(method, path, body)
         secrets = answer.get("secrets")
         self._mask(cast("list[object]", secrets) if isinstance(secrets, list) else [])
@@ -283,6 +285,8 @@ class Host:
                 self.stop("cancelled", _text(reason), grace_s=checks.seconds(message.get("grace_s"), GRACE_S))
             case {"do": "stop", "kind": str(kind)} if kind in _STOP_KINDS:
                 self.stop(kind, _text(reason), grace_s=checks.seconds(message.get("grace_s"), GRACE_S))
+            case {"do": "given", "answers": dict(answers)}:
+                self._given.take(cast("Object", answers))
             case {"do": "mask", "values": list(values)}:
                 self._mask(values)
             case _:

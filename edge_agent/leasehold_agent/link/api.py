@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import TypeVar
 from urllib.parse import quote, urlsplit
 
-from leasehold_agent.calls import Call, check, decoded, done
+from leasehold_agent.calls import Answer, Call, check, decoded, done
 from leasehold_agent.errors import Trouble, UnavailableError
 from leasehold_agent.identity.key import AgentKey
-from leasehold_agent.link.http import Http
+from leasehold_agent.link.http import ANSWER_LIMIT, Http
+from leasehold_agent.link.lines import lines_of
 from leasehold_agent.link.session import Session
 from leasehold_protocol.v1.agents import AgentKeys, HandOver, Hello, HelloAnswer
 from leasehold_protocol.v1.context import UploadAnswer, UploadRequest, XComWrite
+from leasehold_protocol.v1.grants import StreamGrant, StreamRequest
 from leasehold_protocol.v1.leases import (
     LeaseAnswer,
     LeaseRequest,
@@ -24,6 +27,7 @@ from leasehold_protocol.v1.leases import (
     RenewalRequest,
 )
 from leasehold_protocol.v1.message import Message
+from leasehold_protocol.v1.stream import StreamLine
 from leasehold_protocol.v1.telemetry import LogAnswer, MetricAnswer, MetricBatch, MetricPoint
 from leasehold_protocol.v1.waiting import StateChange, StateChanges
 
@@ -32,6 +36,7 @@ POLL_GRACE_S = 10.0
 TRANSFER_TIMEOUT_S = 60.0
 SHORTEST_TIMEOUT_S = 3.0
 """No request is given less, however short the leases."""
+_STREAM_TIMEOUT_S = 7200.0
 _COMPRESS_FROM = 1024
 _JSON = {"content-type": "application/json"}
 M = TypeVar("M", bound=Message)
@@ -67,6 +72,27 @@ class Api:
         )
         answer = await self._session.send(call)
         return LeaseAnswer() if answer.status == 204 else decoded(LeaseAnswer, answer)
+
+    async def stream(self, request: StreamRequest) -> AsyncGenerator[StreamLine, None]:
+        """Yield what the API says, for as long as the stream lasts. How long silence may last is for the caller."""
+        body = request.model_dump_json().encode()
+        call = Call(method="POST", url="/v1/agent/stream", headers=_JSON, body=body, timeout_s=_STREAM_TIMEOUT_S)
+        async with aclosing(self._session.download(call)) as chunks:
+            async for line in lines_of(chunks, longest=ANSWER_LIMIT):
+                yield decoded(StreamLine, Answer(status=200, headers={}, body=line))
+
+    async def grant(self, grant: StreamGrant) -> None:
+        """Say how many leases may come on an open stream."""
+        body = grant.model_dump_json().encode()
+        done(await self._session.send(Call(method="POST", url="/v1/agent/stream/grants", headers=_JSON, body=body)))
+
+    async def is_there(self) -> bool:
+        """Say whether the API answers at all."""
+        try:
+            answer = await self._http.send(Call(method="GET", url="/healthz", timeout_s=SHORTEST_TIMEOUT_S))
+        except UnavailableError:
+            return False
+        return answer.is_success and "json" in answer.headers.get("content-type", "")
 
     async def renew(self, request: RenewalRequest, *, within_s: float = 15.0) -> RenewalAnswer:
         """Renew every lease held. A dead connection must not cost a lease: the next try needs its time, too."""

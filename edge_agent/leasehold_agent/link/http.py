@@ -24,8 +24,11 @@ from leasehold_agent.errors import Trouble, UnavailableError
 from leasehold_agent.exits import Exit, OperatorError
 from leasehold_agent.link.proxy import proxy_for
 
-_PROMPT_S = 10.0
-"""A later answer tells nothing of the clock: to a request that waited, servers give the time at which it came."""
+_PROMPT_S = 2.0
+"""A later answer tells nothing of the clock: to a request that waited, servers give the time at which it came.
+
+No longer than what counts as a difference of clocks: a poll of four seconds once set this clock back by as much, and
+the greeting after it freed no lease, because it seemed to be older than it was."""
 ANSWER_LIMIT = 64 * 1024 * 1024
 """The most bytes of one answer that are read into memory."""
 
@@ -111,7 +114,7 @@ class Http:
                     raise UnavailableError(Trouble.NOT_THE_API, "the answer is larger than any answer of the API")
             return Answer(status=status, headers=headers, body=bytes(body))
 
-    async def download(self, call: Call) -> AsyncIterator[bytes]:
+    async def download(self, call: Call) -> AsyncGenerator[bytes, None]:
         """Yield the body of a successful answer as it arrives.
 
         Raises:

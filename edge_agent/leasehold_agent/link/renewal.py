@@ -12,6 +12,7 @@ from leasehold_agent.clock import boottime
 from leasehold_agent.fault_points import reach
 from leasehold_agent.identity.oauth import Granted
 from leasehold_agent.secret import Secret
+from leasehold_protocol.v1.grants import StreamGrant
 from leasehold_protocol.v1.health import AgentHealth
 from leasehold_protocol.v1.leases import HeldLease, Renewal, RenewalAnswer, RenewalRequest, RenewalVerdict
 
@@ -33,10 +34,17 @@ def renewal_every(held: Iterable[Held], wish_s: float) -> float:
     return max(SHORTEST_EVERY_S, min([wish_s, *(length / 3 for length in lengths)]))
 
 
-async def renew(api: RenewalApi, roster: Roster, health: AgentHealth | None = None, *, now: datetime) -> RenewalAnswer:
+async def renew(
+    api: RenewalApi,
+    roster: Roster,
+    health: AgentHealth | None = None,
+    *,
+    now: datetime,
+    grant: StreamGrant | None = None,
+) -> RenewalAnswer:
     """Renew every lease once, say how the agent is, and tell the attempts what became of theirs.
 
-    ``now`` is the server's time.
+    ``now`` is the server's time; ``grant`` keeps an open stream open.
 
     Raises:
         LinkError: nothing was renewed; the hosts stop their tasks by themselves should this last too long.
@@ -51,7 +59,12 @@ async def renew(api: RenewalApi, roster: Roster, health: AgentHealth | None = No
     whole = RenewalAnswer()
     for part in parts:
         request = RenewalRequest(
-            leases=part, names_all=len(parts) == 1, paused_because=roster.paused_because, health=health, asked_at=now
+            leases=part,
+            names_all=len(parts) == 1,
+            paused_because=roster.paused_because,
+            health=health,
+            asked_at=now,
+            grant=grant,
         )
         asked_at = boottime()
         answer = await api.renew(request, within_s=renewal_every(held, LONGEST_ANSWER_S))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import replace
 
 from leasehold_agent.calls import Answer, Call, check
@@ -66,8 +67,8 @@ class Session:
             self._token.reject(token)
             raise UnavailableError(Trouble.TOKEN, str(error)) from error
 
-    async def download(self, call: Call) -> AsyncIterator[bytes]:
-        """Yield the body of a successful answer as it arrives.
+    async def download(self, call: Call) -> AsyncGenerator[bytes, None]:
+        """Yield the body of a successful answer as it arrives. As with ``send``, a rejected token is replaced once.
 
         Raises:
             LinkError: of the kind that says what to do.
@@ -75,8 +76,18 @@ class Session:
         token = await self._token.current()
         try:
             # Should its nonce be too old, that is a rejection as well: the token request after it learns the next one.
-            async for chunk in self._http.download(self._signed(call, token)):
-                yield chunk
+            async with aclosing(self._http.download(self._signed(call, token))) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        except TokenRejectedError:
+            self._token.reject(token)
+        else:
+            return
+        token = await self._token.current()
+        try:
+            async with aclosing(self._http.download(self._signed(call, token))) as chunks:
+                async for chunk in chunks:
+                    yield chunk
         except TokenRejectedError as error:
             self._token.reject(token)
             raise UnavailableError(Trouble.TOKEN, str(error)) from error

@@ -33,12 +33,13 @@ _API_SETTINGS = {
 class Laboratory:
     """The place and its line; programs that were killed are started again."""
 
-    def __init__(self, place: Place, database: str, database_url: str) -> None:
+    def __init__(self, place: Place, database: str, database_url: str, link: str) -> None:
         self.place = place
         self.database = database
         self._port = free_port()
         self.line = BadLine(self._port)
         self._settings = _API_SETTINGS | {"LEASEHOLD_API_DATABASE_URL": database_url}
+        place.env |= {"LEASEHOLD_AGENT_LINK": link}
         self.programs: dict[str, Program] = {}
         self._experiments = 0
         self._known: set[str] = set()
@@ -216,10 +217,10 @@ class Laboratory:
 
 
 @contextmanager
-def open_laboratory(home: Path, *, database: str = "sqlite") -> Generator[Laboratory]:
+def open_laboratory(home: Path, *, database: str = "sqlite", link: str = "pull") -> Generator[Laboratory]:
     """Return a laboratory on a fresh database, not open yet; nothing of it is left afterwards."""
     with FRESH[database]() as url, open_place(home) as place:
-        laboratory = Laboratory(place, database, url)
+        laboratory = Laboratory(place, database, url, link)
         try:
             yield laboratory
         finally:

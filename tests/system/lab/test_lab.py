@@ -12,9 +12,11 @@ SEEDS = (11, 12)
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
-def test_nothing_is_lost_or_doubled_whatever_breaks(database: str, tmp_path_factory: pytest.TempPathFactory) -> None:
-    with open_laboratory(tmp_path_factory.mktemp("lab"), database=database) as laboratory:
+@pytest.mark.parametrize(("database", "link"), [("sqlite", "pull"), ("sqlite", "push"), ("postgresql", "push")])
+def test_nothing_is_lost_or_doubled_whatever_breaks(
+    database: str, link: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with open_laboratory(tmp_path_factory.mktemp("lab"), database=database, link=link) as laboratory:
         laboratory.open()
         for seed in SEEDS:
             print(f"again: SEED={seed} make chaos SEEDS=1")

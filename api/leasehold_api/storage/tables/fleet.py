@@ -40,6 +40,7 @@ sites = Table(
     Column("locked_at", Double),
     Column("locked_because", Text),
     Column("locked_running", Text),  # what becomes of running attempts: finish, cancel
+    Column("trusted", Boolean, nullable=False, server_default=text("false")),  # leases bring open secrets along
     UniqueConstraint("team_id", "name"),
 )
 

@@ -14,6 +14,7 @@ from leasehold.cli.commands import (
     authoring,
     connections,
     dags,
+    dev,
     events,
     inputs,
     keys,
@@ -91,6 +92,14 @@ def _add_commands() -> None:
             "leasehold deploy sensor_report.py --sign deploy.pem",
         ),
     )(authoring.deploy)
+    command(
+        "dev",
+        rich_help_panel=WRITE,
+        epilog=examples(
+            "leasehold dev sensor_report.py",
+            "leasehold dev sensor_report.py --param day=2026-11-02 --once",
+        ),
+    )(dev.dev)
     app.add_typer(dags.app, name="dags", rich_help_panel=WRITE)
     app.add_typer(keys.app, name="keys", rich_help_panel=WRITE)
     app.add_typer(runs.app, name="runs", rich_help_panel=RUN)

@@ -128,10 +128,10 @@ def ask_as(session: Session, work: Callable[[Api], Awaitable[T]]) -> T:
     try:
         return asyncio.run(connected())
     except BaseExceptionGroup as group:
-        raise _first_cause(group) from group
+        raise first_cause(group) from group
 
 
-def _first_cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def first_cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """Return the error a person should read: their own kind first, else whatever came first."""
     ours = group.subgroup(CliError)
     error: BaseException = ours if ours is not None else group

@@ -118,6 +118,8 @@ class HelloAnswer(Message):
     intervals: Intervals = Intervals()
     attempts: list[AttemptInstruction] = Field(default_factory=list[AttemptInstruction])
     control: list[Control] = Field(default_factory=list[Control])
+    trusted: bool = False
+    """The site is trusted: leases bring what tasks declared along, and come on a stream unless the site wants not."""
     orders: Orders | None = None
     """What is ordered of this agent. None: the API knows no orders, and no leases may be asked for with no slots."""
 

@@ -42,6 +42,13 @@ class VariableValue(Message):
     """What its secret references stand for: to be masked, whatever the key is called."""
 
 
+class Given(Message):
+    """What a trusted site gets with a lease, so that the task starts without asking: open secrets. Never on a disk."""
+
+    connections: list[ConnectionValue] = Field(default_factory=list[ConnectionValue], repr=False)
+    variables: list[VariableValue] = Field(default_factory=list[VariableValue], repr=False)
+
+
 class VariableWrite(Message):
     """The body that sets a variable."""
 

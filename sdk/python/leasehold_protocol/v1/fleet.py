@@ -83,6 +83,8 @@ class Site(SiteWrite):
     name: Name
     team: Name
     created_at: Instant
+    trusted: bool = False
+    """Leases bring open secrets along, and agents whose link is ``auto`` get a stream."""
     agents: int = 0
     connected: int = 0
     locked_because: str | None = None

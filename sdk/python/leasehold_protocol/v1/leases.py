@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from leasehold_protocol.v1.context import Given
+from leasehold_protocol.v1.grants import StreamGrant
 from leasehold_protocol.v1.health import AgentHealth
 from leasehold_protocol.v1.manifest import RESULT_KEY, TaskEntry
 from leasehold_protocol.v1.message import Identifier, Instant, Json, Key, Message, Name, Seconds, Sha256, Text
@@ -83,6 +85,8 @@ class Lease(Message):
     """None: the API is too old to start a task again after it waited."""
     downstream: list[Name] | None = None
     """The tasks that depend on this one directly. None: the API is too old to skip them."""
+    given: Given | None = Field(default=None, repr=False)
+    """At a trusted site: the connections and variables that the task declared. What is missing is asked for."""
 
 
 class Control(Message):
@@ -141,6 +145,8 @@ class RenewalRequest(Message):
     """When this was said, by the server's clock as the agent knows it: a request that was held up on its way must not
     speak of leases that were given since."""
     health: AgentHealth | None = None
+    grant: StreamGrant | None = None
+    """From an agent with a stream: it goes on for as long as this request's access token is good."""
 
 
 class RenewalVerdict(StrEnum):
@@ -280,6 +286,8 @@ class OutcomeBatch(Message):
     outcomes: Annotated[list[Outcome], Field(max_length=256)]
     free_slots: Annotated[int, Field(ge=0, le=1024)] = 0
     """More than zero: the answer may carry this many new leases at most."""
+    grant: StreamGrant | None = None
+    """From an agent with a stream: the leases that may fill the slots come there."""
 
 
 class OutcomeVerdict(StrEnum):

@@ -6,22 +6,19 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import RenderableType
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-from rich.syntax import Syntax
-from rich.text import Text
 
-from leasehold.authoring.problems import Problem
 from leasehold.cli import screen
 from leasehold.cli.amounts import show_size
 from leasehold.cli.api import Api
 from leasehold.cli.commands.dags import task_row
-from leasehold.cli.dag_files import CheckedFile, ReadyDag, read_dag_file, shown_path
+from leasehold.cli.dag_files import CheckedFile, ReadyDag, read_dag_file
 from leasehold.cli.errors import FailedError
+from leasehold.cli.mistake_views import show_mistake
 from leasehold.cli.options import JsonOption, TeamOption
+from leasehold.cli.sending import send_dag
 from leasehold.cli.session import ask
-from leasehold.cli.signing import PassphraseFileOption, Signer, SignOption, ValidForOption, signer_from
-from leasehold_protocol.v1.runs import Deploy, DeployedDag
+from leasehold.cli.signing import PassphraseFileOption, SignOption, ValidForOption, signer_from
+from leasehold_protocol.v1.runs import DeployedDag
 
 LINES_AROUND = 2
 """How many lines of the file are shown above a mistake."""
@@ -64,7 +61,7 @@ def deploy(
         return
 
     async def work(api: Api) -> list[DeployedDag]:
-        return [await _send(api, dag, signer) for dag in checked.dags]
+        return [await send_dag(api, dag, signer) for dag in checked.dags]
 
     deployed = ask(work, team=team)
     if json:
@@ -76,58 +73,11 @@ def deploy(
         screen.say(f"{made.dag} version {made.version} {news}{how}. Run it: leasehold runs trigger {made.dag} --watch")
 
 
-async def _send(api: Api, dag: ReadyDag, signer: Signer | None) -> DeployedDag:
-    if dag.bundle is not None:
-        path = api.of_team("bundles", dag.bundle.sha256)
-        if not await api.has(path):
-            await _upload(api, path, dag.bundle.data)
-    signature = None if signer is None else signer.sign(dag.manifest, team=api.team)
-    deploy = Deploy(manifest=dag.manifest, signature=signature)
-    return await api.send("POST", api.of_team("dags"), deploy, DeployedDag)
-
-
-async def _upload(api: Api, path: str, bundle: bytes) -> None:
-    console = screen.screen(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("sending the bundle", total=len(bundle))
-        await api.upload(path, bundle, sent=lambda size: progress.advance(task, size))
-
-
 def _show(checked: CheckedFile, file: Path, *, stderr: bool = False) -> None:
     for mistake in checked.mistakes:
-        _show_mistake(mistake, stderr=stderr)
+        show_mistake(mistake, stderr=stderr)
     for dag in checked.dags:
         screen.say(f"{file}: {dag.manifest.dag} is fine ({len(dag.manifest.tasks)} tasks).")
-
-
-def _show_mistake(mistake: Problem, *, stderr: bool) -> None:
-    console = screen.screen(stderr=stderr)
-    place = shown_path(mistake.file) + (f":{mistake.line}" if mistake.line else "")
-    console.print(Text.assemble((place, "bold"), ": ", (screen.harmless_lines(mistake.message), "red")), soft_wrap=True)
-    if (excerpt := _excerpt(mistake)) is not None:
-        console.print(excerpt)
-    if mistake.cure:
-        console.print(Text.assemble(("  try: ", "bold"), screen.harmless_lines(mistake.cure)), soft_wrap=True)
-
-
-def _excerpt(mistake: Problem) -> RenderableType | None:
-    """Return the lines around a mistake, its own marked."""
-    try:
-        lines = Path(mistake.file).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        return None
-    if not 1 <= mistake.line <= len(lines):
-        return None
-    return Syntax(
-        "\n".join(lines),
-        "python",
-        theme="ansi_dark",
-        background_color="default",
-        line_numbers=True,
-        line_range=(max(mistake.line - LINES_AROUND, 1), mistake.line),
-        highlight_lines={mistake.line},
-    )
 
 
 def _show_dry_run(checked: CheckedFile, *, json: bool) -> None:

@@ -72,7 +72,7 @@ def trigger(
 ) -> None:
     """Start a run."""
     request = TriggerRun(
-        params=_params(param or [], params_file),
+        params=params_given(param or [], params_file),
         logical_date=None if logical_date is None else logical_date.astimezone(),
         idempotency_key=idempotency_key or str(uuid4()),
     )
@@ -115,7 +115,7 @@ def _watch(session: Session, run: str, *, json: bool) -> None:
     else:
         _show_tasks(ended)
     if ended.state is not RunState.SUCCESS:
-        raise FailedError(_what_failed(ended), f"leasehold logs {ended.run} shows all it wrote.")
+        raise FailedError(what_failed(ended), f"leasehold logs {ended.run} shows all it wrote.")
 
 
 def _show_tasks(run: RunDetail) -> None:
@@ -124,7 +124,8 @@ def _show_tasks(run: RunDetail) -> None:
     screen.say(run_line(run, now=now))
 
 
-def _what_failed(run: RunDetail) -> str:
+def what_failed(run: RunDetail) -> str:
+    """Return in a sentence how a run failed, and by which tasks."""
     failed = [task_label(task.task, task.map_index) for task in run.tasks if task.state == "failed"]
     by = f" by {', '.join(failed[:5])}{' and others' if len(failed) > 5 else ''}" if failed else ""
     return f"Run {run.run} {'failed' if run.state is RunState.FAILED else 'was cancelled'}{by}."
@@ -289,7 +290,12 @@ def xcoms(run: RunId, *, team: TeamOption = None, json: JsonOption = False) -> N
     )
 
 
-def _params(given: list[str], file: Path | None) -> dict[str, Json]:
+def params_given(given: list[str], file: Path | None) -> dict[str, Json]:
+    """Return the parameters of a run, those of ``--param`` before those of a file.
+
+    Raises:
+        WrongInputError: the file can't be read.
+    """
     from_file = {} if file is None else _params_from(file)
     return from_file | {name: _value(text) for name, text in pairs(given, option="--param").items()}
 

@@ -111,6 +111,31 @@ def unlock(site: SiteName, *, team: TeamOption = None) -> None:
     screen.say(f"Site {site} is unlocked.")
 
 
+@app.command("trust", epilog=examples("leasehold sites trust local"))
+def trust(site: SiteName, *, team: TeamOption = None) -> None:
+    """Let leases bring connections and variables along to a site, secrets open: its tasks start without asking."""
+
+    async def work(api: Api) -> None:
+        await api.post(api.of_team("sites", site, "trust"))
+
+    ask(work, team=team)
+    screen.say(
+        f"Site {site} is trusted. Its agents get the secrets of a task with its lease, and hear of it with their next "
+        f"start. Take it back: leasehold sites untrust {site}"
+    )
+
+
+@app.command("untrust", epilog=examples("leasehold sites untrust local"))
+def untrust(site: SiteName, *, team: TeamOption = None) -> None:
+    """Let leases bring nothing along to a site any more; its tasks ask for what they declared."""
+
+    async def work(api: Api) -> None:
+        await api.post(api.of_team("sites", site, "untrust"))
+
+    ask(work, team=team)
+    screen.say(f"Site {site} is not trusted any more.")
+
+
 @app.command("list", epilog=examples("leasehold sites list", "leasehold sites list --json | jq '.[].name'"))
 def list_sites(*, team: TeamOption = None, json: JsonOption = False) -> None:
     """List the team's sites and how many of their agents are connected."""
@@ -143,6 +168,7 @@ def show(site: SiteName, *, team: TeamOption = None, json: JsonOption = False) -
             ("agents", f"{found.agents}, {found.connected} connected"),
             ("labels", _labels(found)),
             ("most slots per agent", str(found.max_slots)),
+            ("trusted", "yes: leases bring secrets along" if found.trusted else "no"),
             ("description", found.description),
             ("created", show_when(found.created_at, now=screen.now())),
         ]

@@ -38,8 +38,8 @@ class LocalFile:
     """
 
     path: str = ""
-    connections: dict[str, object] = field(default_factory=dict[str, object])
-    variables: dict[str, object] = field(default_factory=dict[str, object])
+    connections: dict[str, object] = field(default_factory=dict[str, object], repr=False)
+    variables: dict[str, object] = field(default_factory=dict[str, object], repr=False)
 
     @property
     def shown(self) -> str:
@@ -47,22 +47,25 @@ class LocalFile:
         return self.path or f"a file {NAMES[0]} beside the script"
 
 
-def find_local_file() -> LocalFile:
+def find_local_file(beside: Path | None = None) -> LocalFile:
     """Return what the nearest folder with such a file says: the script's own or one above it, then the current one's.
+
+    Args:
+        beside: The folder to begin in, instead of the script's.
 
     Raises:
         RefusedError: if a file can't be read, is no TOML, or has something else in it.
     """
-    for place in _places():
+    for place in _places(beside):
         found = [place / name for name in NAMES if (place / name).is_file()]
         if found:
             return _merged(found)
     return LocalFile()
 
 
-def _places() -> list[Path]:
+def _places(beside: Path | None) -> list[Path]:
     script = getattr(sys.modules.get("__main__"), "__file__", None)
-    folders = [Path(script).resolve().parent] if script else []
+    folders = [beside.resolve()] if beside else [Path(script).resolve().parent] if script else []
     return [place for folder in (*folders, Path.cwd()) for place in (folder, *folder.parents)]
 
 
