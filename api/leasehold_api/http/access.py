@@ -101,14 +101,18 @@ ACCESS: dict[tuple[str, str], Requirement] = {
     ("PUT", "/v1/attempts/{attempt}/xcoms/{key:path}"): _FINISHING_AGENT,
     ("POST", "/v1/attempts/{attempt}/uploads"): _FINISHING_AGENT,
     ("PUT", "/v1/attempts/{attempt}/uploads/{sha256}"): _FINISHING_AGENT,
+    ("PATCH", "/v1/attempts/{attempt}/uploads/{sha256}"): _FINISHING_AGENT,
     ("GET", "/v1/bundles/{sha256}"): _FINISHING_AGENT,
     # ── tasks ──
     ("GET", "/v1/task/connections/{connection}"): _TASK,
+    ("GET", "/v1/task/variables"): _TASK,
     ("GET", "/v1/task/variables/{key:path}"): _TASK,
     ("PUT", "/v1/task/variables/{key:path}"): _TASK,
     ("DELETE", "/v1/task/variables/{key:path}"): _TASK,
     ("GET", "/v1/task/xcoms/{task}/{key:path}"): _TASK,
     ("GET", "/v1/task/xcoms/{task}/{key:path}/content"): _TASK,
+    ("GET", "/v1/task/mapped-xcoms/{task}/{key:path}"): _TASK,
+    ("GET", "/v1/task/files/{sha256}"): _TASK,
     ("POST", "/v1/task/id-token"): _TASK,
     # ── people and programs ──
     ("GET", "/v1/whoami"): _PERSON,

@@ -40,6 +40,7 @@ from leasehold_api.storage.tables.work import (
     runs,
     site_placements,
     task_instances,
+    xcom_files,
     xcoms,
 )
 
@@ -77,5 +78,6 @@ __all__ = [
     "used_jtis",
     "users",
     "variables",
+    "xcom_files",
     "xcoms",
 ]

@@ -75,6 +75,8 @@ class Lease(Message):
     task_token: str = Field(repr=False)
     """Opens this lease's resources and nothing else (RFC 9068 access token, bound to the agent's key)."""
     task_token_expires_in_s: Seconds
+    most_file_bytes: Annotated[int, Field(ge=0)] | None = None
+    """The largest file that the task may push; none: whoever gave this lease takes none, or does not say."""
 
 
 class Control(Message):
