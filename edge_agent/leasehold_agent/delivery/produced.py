@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from leasehold_protocol.v1.context import FileRef
 from leasehold_protocol.v1.message import Json
 from leasehold_protocol.v1.telemetry import MetricPoint
 
@@ -24,6 +25,8 @@ class StoredXCom:
     size: int
     """Of its JSON text, in bytes."""
     sha256: str
+    files: list[FileRef] = field(default_factory=list[FileRef])
+    """Those that it names."""
 
     def text(self) -> bytes:
         """Return the JSON text."""
@@ -111,14 +114,28 @@ class Produced:
         for line in lines:
             try:
                 entry = json.loads(line)
-                path = self._directory / "xcoms" / Path(entry["file"]).name
-                stored = StoredXCom(key=entry["key"], path=path, size=int(entry["size"]), sha256=entry["sha256"])
                 last_seq = max(last_seq, int(entry["seq"]))
+                if entry.get("deleted"):
+                    newest.pop(entry["key"], None)
+                    continue
+                path = self._directory / "xcoms" / Path(entry["file"]).name
+                stored = StoredXCom(
+                    key=entry["key"],
+                    path=path,
+                    size=int(entry["size"]),
+                    sha256=entry["sha256"],
+                    files=[FileRef.model_validate(file) for file in entry.get("files", ())],
+                )
             except (ValueError, KeyError, TypeError):
                 continue
             if path.is_file() and path.stat().st_size == stored.size:
                 newest[stored.key] = stored
         return XComs(newest=list(newest.values()), last_seq=last_seq)
+
+    def file(self, sha256: str) -> Path | None:
+        """Return a file that the task pushed; none when it was not this attempt that did."""
+        path = self._directory / "files" / sha256
+        return path if path.is_file() else None
 
     def _ending(self) -> dict[str, object]:
         try:

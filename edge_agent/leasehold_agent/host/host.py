@@ -17,6 +17,7 @@ from leasehold_agent.host.control import Control
 from leasehold_agent.host.deadline import Deadline
 from leasehold_agent.host.directory import AttemptDirectory
 from leasehold_agent.host.endings import Ending, Said, Stop, decide, shortened
+from leasehold_agent.host.files import Files
 from leasehold_agent.host.launching import RefusedByPolicyError, environment, permitted, prepared, why_not_started
 from leasehold_agent.host.lease import HostLease
 from leasehold_agent.host.masking import Secrets, SecretTooShortError
@@ -49,6 +50,7 @@ class Host:
         self._loop = asyncio.get_running_loop()
         self._secrets = Secrets()
         self._spool = Spool(directory, log_limit=lease.log_bytes, grew=lambda: self._control.tell(self._growth()))
+        self._files = Files(directory.path, given=[given.value for given in lease.inputs])
         self._control = Control(hello=lambda: [self._hello(), self._growth()], heard=self._hear)
         self._process = TaskProcess()
         self._stopped = asyncio.Event()
@@ -72,7 +74,8 @@ class Host:
         self._deadline.set(self._lease.deadline_boottime_s)
         secret = token_urlsafe(32)
         api = TaskApi(
-            lease=self._lease, context=self._context, spool=self._spool, secrets=self._secrets, notes=self
+            lease=self._lease, context=self._context, spool=self._spool, files=self._files, secrets=self._secrets,
+            notes=self,
         )  # fmt: skip
         self._secrets.add(secret)
         server = TaskSocket(secret=secret, answer=api.answer)
@@ -176,7 +179,8 @@ class Host:
             body = answer.get("body")
             if answer.get("status") != 200 or not isinstance(body, dict):
                 raise RuntimeMissingError(f"the input {name} could not be fetched: {body}")
-            self._fetched[name] = body.get("value")
+            file = answer.get("file")
+            self._fetched[name] = self._files.value(file) if isinstance(file, str) else body.get("value")
 
     async def _ask_all(self, paths: list[str]) -> list[Object]:
         return await asyncio.gather(*(self.ask("GET", path) for path in paths))

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hmac import compare_digest
 from urllib.parse import parse_qsl, unquote, urlsplit
+
+from leasehold_agent.host.http_answers import REASONS, Answer, RefusedRequestError, malformed, too_large
+from leasehold_agent.host.http_bodies import Body
+
+__all__ = ["Answer", "RefusedRequestError", "Request", "authorise", "read_request", "render"]
 
 HEAD_LIMIT = 32 * 1024
 """Bytes of request line and headers."""
@@ -16,12 +20,8 @@ SMALL_BODY = 1024 * 1024
 LARGE_BODY = 64 * 1024 * 1024
 """Bytes of a body: of most requests, and of a result or XCom."""
 
-_REASONS = {
-    200: "OK", 204: "No Content", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
-    405: "Method Not Allowed", 409: "Conflict", 413: "Content Too Large", 422: "Unprocessable Content",
-    426: "Upgrade Required", 431: "Request Header Fields Too Large", 500: "Internal Server Error",
-    503: "Service Unavailable",
-}  # fmt: skip
+STREAMED = ("/v1/xcoms/", "/v1/result", "/v1/files")
+"""Where what is PUT may be long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,47 +33,9 @@ class Request:
     query: dict[str, str]
     headers: dict[str, str]
     body: bytes
+    """Empty where ``stream`` is to be read."""
+    stream: Body
     keep_alive: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """One answer; without a body it is 204."""
-
-    status: int = 204
-    body: bytes = b""
-    media_type: str = "application/json"
-    headers: dict[str, str] = field(default_factory=dict[str, str])
-
-    @classmethod
-    def json(cls, value: object, *, status: int = 200) -> Answer:
-        """Return ``value`` as a JSON answer."""
-        return cls(status=status, body=json.dumps(value, ensure_ascii=False).encode())
-
-
-class RefusedRequestError(Exception):
-    """A request that gets a problem document (RFC 9457) instead of what it asked for.
-
-    Attributes:
-        status: The HTTP status.
-        code: One of ``leasehold_protocol.v1.problems.ProblemCode``.
-        closes: The connection can't go on: where the next request begins is unknown.
-    """
-
-    def __init__(self, status: int, code: str, detail: str, *, closes: bool = False) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.code = code
-        self.detail = detail
-        self.closes = closes
-
-    def answer(self) -> Answer:
-        """Return the problem document."""
-        title = _REASONS.get(self.status, "Error")
-        problem = {
-            "type": "about:blank", "title": title, "status": self.status, "code": self.code, "detail": self.detail,
-        }  # fmt: skip
-        return Answer(status=self.status, body=json.dumps(problem).encode(), media_type="application/problem+json")
 
 
 async def read_request(
@@ -100,12 +62,17 @@ async def read_request(
     split = urlsplit(target)
     path = split.path
     length = _body_length(headers)
-    limit = LARGE_BODY if method == "PUT" and path.startswith(("/v1/xcoms/", "/v1/result")) else SMALL_BODY
-    if length is not None and length > limit:
-        raise _too_large(limit)
-    if headers.get("expect", "").lower() == "100-continue" and length != 0:
-        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    body = await _read_chunks(reader, limit) if length is None else await reader.readexactly(length)
+
+    def go_on() -> None:
+        if headers.get("expect", "").lower() == "100-continue" and length != 0:
+            writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    stream = Body(reader, length, begin=go_on)
+    # What may be long is read by whoever knows how much of it may be.
+    is_long = method == "PUT" and path.startswith(STREAMED)
+    if not is_long and length is not None and length > SMALL_BODY:
+        raise too_large(SMALL_BODY)
+    body = b"" if is_long else await stream.whole(SMALL_BODY)
     connection = headers.get("connection", "").lower()
     return Request(
         method=method,
@@ -113,6 +80,7 @@ async def read_request(
         query=dict(parse_qsl(split.query, keep_blank_values=True)),
         headers=headers,
         body=body,
+        stream=stream,
         keep_alive="close" not in connection and (version == "HTTP/1.1" or "keep-alive" in connection),
     )
 
@@ -130,15 +98,20 @@ def authorise(headers: dict[str, str], secret: str) -> None:
 
 
 def render(answer: Answer, *, keep_alive: bool) -> bytes:
-    """Return an answer as bytes."""
-    lines = [f"HTTP/1.1 {answer.status} {_REASONS.get(answer.status, 'Status')}"]
+    """Return an answer as bytes, without what follows its body from the disk."""
+    lines = [f"HTTP/1.1 {answer.status} {REASONS.get(answer.status, 'Status')}"]
     if answer.status != 204:
-        lines += [f"Content-Type: {answer.media_type}", f"Content-Length: {len(answer.body)}"]
+        lines += [f"Content-Type: {answer.media_type}", f"Content-Length: {_length(answer)}"]
     if answer.status == 401:
         lines.append("WWW-Authenticate: Bearer")
     lines += [f"{name}: {value}" for name, value in answer.headers.items()]
     lines.append("Connection: " + ("keep-alive" if keep_alive else "close"))
     return "\r\n".join([*lines, "", ""]).encode() + answer.body
+
+
+def _length(answer: Answer) -> int:
+    following = (len(part) if isinstance(part, bytes) else part.stat().st_size for part in answer.more)
+    return len(answer.body) + sum(following)
 
 
 async def _read_head(reader: asyncio.StreamReader) -> list[str] | None:
@@ -159,7 +132,7 @@ def _request_line(line: str) -> tuple[str, str, str]:
         case [method, target, ("HTTP/1.1" | "HTTP/1.0") as version] if method.isalpha():
             return method, target, version
         case _:
-            raise _malformed(f"{line[:80]!r} is no HTTP/1.1 request line")
+            raise malformed(f"{line[:80]!r} is no HTTP/1.1 request line")
 
 
 def _headers(lines: list[str]) -> dict[str, str]:
@@ -167,10 +140,10 @@ def _headers(lines: list[str]) -> dict[str, str]:
     for line in lines:
         name, colon, value = line.partition(":")
         if not colon or not name or name != name.strip():
-            raise _malformed(f"{line[:80]!r} is no header line")
+            raise malformed(f"{line[:80]!r} is no header line")
         name, value = name.lower(), value.strip()
         if name == "content-length" and headers.get(name, value) != value:
-            raise _malformed("there are two different Content-Length headers")
+            raise malformed("there are two different Content-Length headers")
         headers[name] = value
     return headers
 
@@ -180,53 +153,8 @@ def _body_length(headers: dict[str, str]) -> int | None:
     coding, length = headers.get("transfer-encoding"), headers.get("content-length")
     if coding is not None:
         if coding.lower() != "chunked" or length is not None:
-            raise _malformed("Transfer-Encoding must be `chunked`, without a Content-Length")
+            raise malformed("Transfer-Encoding must be `chunked`, without a Content-Length")
         return None
     if length is not None and not (length.isascii() and length.isdigit() and len(length) < 16):
-        raise _malformed(f"Content-Length {length[:40]!r} is no number")
+        raise malformed(f"Content-Length {length[:40]!r} is no number")
     return int(length or 0)
-
-
-async def _read_chunks(reader: asyncio.StreamReader, limit: int) -> bytes:
-    body = bytearray()
-    while True:
-        size = _chunk_size(await _line(reader))
-        if len(body) + size > limit:
-            raise _too_large(limit)
-        if size == 0:
-            break
-        body += await reader.readexactly(size)
-        if await reader.readexactly(2) != b"\r\n":
-            raise _malformed("a chunk does not end where its length says")
-    while await _line(reader):
-        pass  # trailers: nothing here uses them
-    return bytes(body)
-
-
-def _chunk_size(line: bytes) -> int:
-    digits = line.partition(b";")[0].strip()
-    try:
-        if not 0 < len(digits) <= 8 or not digits.isalnum():
-            raise ValueError
-        return int(digits, 16)
-    except ValueError:
-        raise _malformed(f"{line[:40]!r} is no chunk length") from None
-
-
-async def _line(reader: asyncio.StreamReader) -> bytes:
-    try:
-        line = await reader.readuntil(b"\r\n")
-    except asyncio.LimitOverrunError:
-        raise _malformed("a chunk's first line is too long") from None
-    return line[:-2]
-
-
-def _malformed(detail: str) -> RefusedRequestError:
-    return RefusedRequestError(400, "invalid_request", detail, closes=True)
-
-
-def _too_large(limit: int) -> RefusedRequestError:
-    cure = "split it, or write it to a file that whoever needs it can reach"
-    return RefusedRequestError(
-        413, "body_too_large", f"the body is larger than {limit // 2**20} MiB: {cure}", closes=True
-    )

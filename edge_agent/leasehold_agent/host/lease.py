@@ -60,6 +60,8 @@ class HostLease:
     """What the site's policy lets ``program`` tasks run; none: there is no policy."""
     policy: str | None = None
     """The fingerprint of the policy."""
+    file_bytes: int | None = None
+    """The largest file that the task may push; none: the API takes none."""
 
 
 def read_lease(path: Path) -> HostLease:
@@ -103,11 +105,17 @@ def _lease(lease: _Reader) -> HostLease:
         memory_bytes=limits.maybe_whole("memory_bytes"),
         programs=tuple(_program(item) for item in limits.objects("programs")) if limits.has("programs") else None,
         policy=limits.maybe_text("policy"),
+        file_bytes=_file_bytes(lease.maybe_whole("most_file_bytes"), limits.maybe_whole("file_bytes")),
     )
 
 
 def _shortest(wish: float | None, limit: float | None) -> float | None:
     return min((one for one in (wish, limit) if one is not None), default=None)
+
+
+def _file_bytes(api: int | None, site: int | None) -> int | None:
+    """Return the lower limit; without the API's word none is taken, whatever the site allows."""
+    return api if api is None or site is None else min(api, site)
 
 
 def _program(item: _Reader) -> ProgramRule:

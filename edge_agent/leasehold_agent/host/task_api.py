@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from leasehold_agent.host import checks
 from leasehold_agent.host.checks import Object
+from leasehold_agent.host.files import Files
 from leasehold_agent.host.http_wire import Answer, RefusedRequestError, Request
 from leasehold_agent.host.lease import HostLease
 from leasehold_agent.host.masking import Secrets
@@ -13,6 +14,7 @@ from leasehold_agent.host.spool import DiskFullError, Spool
 from leasehold_agent.host.task_calls.calls import Calls
 from leasehold_agent.host.task_calls.context import ContextCalls
 from leasehold_agent.host.task_calls.ending import EndingCalls
+from leasehold_agent.host.task_calls.files import FileCalls
 from leasehold_agent.host.task_calls.notes import Notes
 from leasehold_agent.host.task_calls.telling import TellingCalls
 from leasehold_agent.host.task_calls.xcoms import XComCalls
@@ -22,13 +24,21 @@ class TaskApi:
     """Answers the requests of one task."""
 
     def __init__(
-        self, *, lease: HostLease, context: Callable[[], Object], spool: Spool, secrets: Secrets, notes: Notes
+        self,
+        *,
+        lease: HostLease,
+        context: Callable[[], Object],
+        spool: Spool,
+        files: Files,
+        secrets: Secrets,
+        notes: Notes,
     ) -> None:
         self._context = context
         self._calls: Calls = {
             "/v1/context": {"GET": self._who_it_is},
             **ContextCalls(lease, notes).calls(),
-            **XComCalls(lease, spool, notes).calls(),
+            **XComCalls(lease, spool, files, notes).calls(),
+            **FileCalls(lease, files, notes).calls(),
             **TellingCalls(spool, secrets, notes).calls(),
             **EndingCalls(notes).calls(),
         }

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from leasehold.runtime.connections import Connection
     from leasehold.runtime.context import Context, context
     from leasehold.runtime.endings import Fail, Retry, Skip
+    from leasehold.runtime.files import File
     from leasehold.runtime.identity import id_token
     from leasehold.runtime.signs import heartbeat, mask
     from leasehold.runtime.variables import Variable
@@ -26,6 +27,7 @@ __all__ = [
     "Connection",
     "Context",
     "Fail",
+    "File",
     "Retry",
     "Skip",
     "Variable",
@@ -55,6 +57,7 @@ _HOMES = {
     "Connection": "leasehold.runtime.connections",
     "Context": "leasehold.runtime.context",
     "Fail": "leasehold.runtime.endings",
+    "File": "leasehold.runtime.files",
     "Retry": "leasehold.runtime.endings",
     "Skip": "leasehold.runtime.endings",
     "Variable": "leasehold.runtime.variables",

@@ -21,14 +21,27 @@ async def forward(notes: Notes, request: Request, path: str, body: object = None
     Raises:
         RefusedRequestError: 503, if none came in time.
     """
+    return answered(await asked(notes, request, path, body))
+
+
+async def asked(notes: Notes, request: Request, path: str, body: object = None) -> Object:
+    """Return what the agent says that the API answered.
+
+    Raises:
+        RefusedRequestError: 503, if no answer came in time.
+    """
     limit_s = wait_s(request.headers.get("leasehold-wait"), READ_WAIT_S)
     try:
-        found = await asyncio.wait_for(notes.ask(request.method, path, body), limit_s)
+        return await asyncio.wait_for(notes.ask(request.method, path, body), limit_s)
     except TimeoutError:
-        cure = "try again later, or wait longer with the header Leasehold-Wait: <seconds>"
-        detail = f"the API could not be asked within {limit_s:g} s (an outage, or the agent restarts): {cure}"
-        raise RefusedRequestError(503, "unavailable", detail) from None
-    return _answer(found)
+        raise too_late(limit_s) from None
+
+
+def too_late(limit_s: float) -> RefusedRequestError:
+    """Return the refusal of what the API could not be asked in time."""
+    cure = "try again later, or wait longer with the header Leasehold-Wait: <seconds>"
+    detail = f"the API could not be asked within {limit_s:g} s (an outage, or the agent restarts): {cure}"
+    return RefusedRequestError(503, "unavailable", detail)
 
 
 def wait_s(header: str | None, default: float) -> float:
@@ -48,7 +61,12 @@ def wait_s(header: str | None, default: float) -> float:
     return seconds
 
 
-def _answer(found: Object) -> Answer:
+def answered(found: Object) -> Answer:
+    """Return what the API answered, as the task gets it.
+
+    Raises:
+        RefusedRequestError: 500, if that is nothing that can be.
+    """
     status, body = found.get("status"), found.get("body")
     if not isinstance(status, int) or not 200 <= status <= 599:
         raise RefusedRequestError(500, "internal", "the agent answered without a status")

@@ -40,10 +40,14 @@ _BY_STATUS: dict[int, type[LeaseholdError]] = {404: NotFoundError, 503: Unavaila
 
 
 class Host:
-    """The attempt host of this task."""
+    """The attempt host of this task.
+
+    Attributes:
+        wire: What requests go over.
+    """
 
     def __init__(self, url: str, secret: str) -> None:
-        self._wire = Wire(url, secret)
+        self.wire = Wire(url, secret)
 
     def read(self, path: str, wait: float | str | timedelta | None = None) -> Mapping[str, object]:
         """Return the JSON object at ``path``.
@@ -87,7 +91,7 @@ class Host:
 
     def close(self) -> None:
         """Close the connections that are idle; the next call opens one again."""
-        self._wire.close()
+        self.wire.close()
 
     def _ask(self, method: str, path: str, body: bytes, wait: float | str | timedelta | None) -> Mapping[str, object]:
         wait_s = READ_WAIT_S if wait is None else _seconds(wait)
@@ -98,14 +102,14 @@ class Host:
 
     def _call(self, method: str, path: str, body: bytes, *, timeout_s: float, wait_s: float | None = None) -> object:
         try:
-            status, answer = self._wire.request(method, path, body, timeout_s=timeout_s, wait_s=wait_s)
+            status, answer = self.wire.request(method, path, body, timeout_s=timeout_s, wait_s=wait_s)
         except TimeoutError:
             why = f"{method} {path}: no answer within {timeout_s:.0f} s. The API may be out of the site's reach"
             raise UnavailableError(why) from None
         except OSError as problem:
             raise UnavailableError(f"{method} {path}: the attempt host can't be reached ({problem})") from problem
         if status >= 400:
-            raise _error(method, path, status, _json(answer))
+            raise error_of(f"{method} {path}", status, _json(answer))
         return _json(answer)
 
 
@@ -140,9 +144,10 @@ def _json(text: bytes) -> object:
         return None
 
 
-def _error(method: str, path: str, status: int, problem: object) -> LeaseholdError:
+def error_of(what: str, status: int, problem: object) -> LeaseholdError:
+    """Return the error that a problem document stands for; ``what`` is the request that it answers."""
     told = problem if isinstance(problem, dict) else {}
-    text = told.get("detail") or told.get("title") or f"{method} {path} was answered with status {status}"
+    text = told.get("detail") or told.get("title") or f"{what} was answered with status {status}"
     kind = _BY_CODE.get(str(told.get("code"))) or _BY_STATUS.get(status) or RefusedError
     return kind(str(text))
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from typing import Any
 
+    Keys = list[str]
+    # Named here, for inside the class list is its own method.
+
 _NOTHING = object()
 
 
@@ -21,7 +24,9 @@ class Variable:
     """The variables that the task declared with ``variables=[…]``."""
 
     @staticmethod
-    def get(key: str, default: object = _NOTHING, *, wait: float | str | timedelta | None = None) -> Any:
+    def get(
+        key: str, default: object = _NOTHING, *, into: Any = None, wait: float | str | timedelta | None = None
+    ) -> Any:
         """Return the value of ``key``, or ``default`` when there is no such variable.
 
         In a script run by hand it comes from the environment: ``LEASEHOLD_VAR_<KEY>``, as JSON or plain text.
@@ -29,32 +34,75 @@ class Variable:
         Args:
             key: The variable's key.
             default: What to return when it does not exist.
+            into: The type that is wanted: ``float``, ``bool``, a dataclass, ``list[int]``, … Text that says a number
+                is read as one.
             wait: How long to wait while the API is out of reach (default: two minutes).
 
         Raises:
             UndeclaredError: if the task did not declare it.
             NotFoundError: if it does not exist and there is no ``default``.
+            ValueError: if the value does not fit ``into``.
             UnavailableError: if the API stayed out of reach for longer than ``wait``.
         """
         try:
             if host := current_host():
-                return decode(host.read(f"/v1/variables/{quote(key)}", wait).get("value"))
-            return _from_environment(key)
+                value = decode(host.read(f"/v1/variables/{quote(key)}", wait).get("value"))
+            else:
+                value = _from_environment(key)
         except NotFoundError:
             if default is _NOTHING:
                 raise
             return default
+        if into is None:
+            return value
+        from leasehold.runtime.shaping import shaped
+
+        return shaped(value, into, f"Variable {key!r}")
 
     @staticmethod
-    def set(key: str, value: object) -> None:
+    def list(prefix: str = "", *, wait: float | str | timedelta | None = None) -> Keys:
+        """Return the keys of the variables there are that begin with ``prefix``, of those that the task declared.
+
+        Declare what begins alike with ``*``: ``variables=["limits/*"]``.
+
+        Args:
+            prefix: How the keys begin.
+            wait: How long to wait while the API is out of reach (default: two minutes).
+
+        Raises:
+            UndeclaredError: if the task declared no variable.
+            UnavailableError: if the API stayed out of reach for longer than ``wait``.
+        """
+        host = current_host()
+        if host is None:
+            return _keys_in_environment(prefix)
+        keys: Keys = []
+        after: object = ""
+        while after is not None:
+            begin = f"&after={quote(str(after))}" if after else ""
+            page: Any = host.read(f"/v1/variables?prefix={quote(prefix)}{begin}", wait)
+            keys += page["items"]
+            after = page.get("next")
+        return keys
+
+    @staticmethod
+    def set(key: str, value: object, *, description: str | None = None) -> None:
         """Set ``key`` to ``value`` (anything that may be a task's result).
+
+        Args:
+            key: The variable's key.
+            value: Its new value.
+            description: What it is for; left out: as it was.
 
         Raises:
             ValueNotSupportedError: if the value can't be stored.
             UndeclaredError: if the task did not declare the variable.
         """
         if host := current_host():
-            return host.write("PUT", f"/v1/variables/{quote(key)}", {"value": encode(value, f"Variable {key!r}")})
+            body: dict[str, object] = {"value": encode(value, f"Variable {key!r}")}
+            if description is not None:
+                body["description"] = description
+            return host.write("PUT", f"/v1/variables/{quote(key)}", body)
         raise RefusedError(f"no task is running here, so that Variable.set({key!r}, …) has nowhere to go")
 
     @staticmethod
@@ -68,6 +116,14 @@ class Variable:
         if host := current_host():
             return host.write("DELETE", f"/v1/variables/{quote(key)}")
         raise RefusedError(f"no task is running here, so that Variable.delete({key!r}) has nothing to delete")
+
+
+def _keys_in_environment(prefix: str) -> Keys:
+    """Return what the environment has, as its names can say it: small letters, ``_`` for what they have no sign for."""
+    from leasehold.runtime.connections import environment_name
+
+    begin = f"LEASEHOLD_VAR_{environment_name(prefix) if prefix else ''}"
+    return sorted(name.removeprefix("LEASEHOLD_VAR_").lower() for name in os.environ if name.startswith(begin))
 
 
 def _from_environment(key: str) -> object:
