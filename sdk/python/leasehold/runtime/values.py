@@ -2,9 +2,9 @@
 
 ``{"$type": "date", "value": "2026-11-22"}`` stands for a date. The other tags are ``datetime``, ``time``, ``timedelta``
 (seconds as text), ``decimal``, ``uuid``, ``path``, ``bytes`` (base64), ``tuple``, ``set`` and ``frozenset`` (lists) and
-``file`` (see ``files``). A dictionary of the user's own that has a key ``$type`` travels wrapped, as ``{"$type":
-"dict", "value": {…}}``. Dataclasses travel as dictionaries and enums as their values, and stay so on the other side, for
-the reader may not have the class: ``xcom.pull(…, into=Row)`` makes them anew.
+``file`` (see ``files``). A dictionary of the user's own that has a key ``$type`` travels wrapped, as
+``{"$type": "dict", "value": {…}}``. Dataclasses travel as dictionaries and enums as their values, and stay so on the
+other side, for the reader may not have the class: ``xcom.pull(…, into=Row)`` makes them anew.
 """
 
 from __future__ import annotations
