@@ -4,4 +4,5 @@ export { run } from "./src/endings.js";
 export { Fail, Retry, Skip } from "./src/endings.js";
 export * as errors from "./src/errors.js";
 export { Connection, Variable, context, idToken, xcom } from "./src/asking.js";
+export { File } from "./src/files.js";
 export { heartbeat, log, mask, metrics, result } from "./src/telling.js";

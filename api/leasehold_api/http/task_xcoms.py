@@ -10,12 +10,14 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from leasehold_api.callers import TaskCaller
+from leasehold_api.errors import ApiError
 from leasehold_api.http.access import task_caller
 from leasehold_api.http.answers import answer
 from leasehold_api.http.house import house
 from leasehold_api.telemetry.xcoms import Wanted, XCom
 from leasehold_protocol.v1.context import XCOM_SLICE, XComSlice, XComValue
 from leasehold_protocol.v1.message import Identifier, Key, Name, Sha256
+from leasehold_protocol.v1.problems import ProblemCode
 
 router = APIRouter(prefix="/v1/task", tags=["tasks"])
 
@@ -93,10 +95,10 @@ async def _blob(request: Request, caller: TaskCaller, sha256: str, wish: str | N
     blobs = house(request).blobs_of(caller.team_id)
     size = await blobs.size(sha256)
     found = _FROM.fullmatch(wish or "")
-    start = min(int(found[1]), size) if found else 0
+    start = int(found[1]) if found else 0
+    if found and start >= size:
+        raise ApiError(f"it has {size} bytes: begin before", code=ProblemCode.OFFSET_MISMATCH, offset=size)
     headers = {"Content-Length": str(size - start), "Accept-Ranges": "bytes"}
-    if found and start == size:
-        return Response(status_code=416, headers={"Content-Range": f"bytes */{size}"})
     if found:
         headers["Content-Range"] = f"bytes {start}-{size - 1}/{size}"
     content = blobs.open(sha256, offset=start)

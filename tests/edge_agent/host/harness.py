@@ -69,6 +69,7 @@ def lease(
         inputs=inputs or [],
         task_token="not-written",
         task_token_expires_in_s=600,
+        most_file_bytes=16 * 2**20,
     )
 
 

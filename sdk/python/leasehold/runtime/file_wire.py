@@ -11,7 +11,7 @@ from leasehold.runtime.wire import read_head
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket as Socket  # noqa: N812 - the built-in class
-    from typing import BinaryIO
+    from collections.abc import Callable
 
     from leasehold.runtime.host import Host
     from leasehold.runtime.wire import Wire
@@ -25,11 +25,11 @@ class ShorterError(Exception):
     """A file had fewer bytes than it was said to have."""
 
 
-def send(host: Host, source: BinaryIO, size: int) -> dict[str, object]:
+def send(host: Host, read: Callable[[int], bytes], size: int) -> dict[str, object]:
     """Send ``size`` bytes; return what the host says of them (``sha256``, ``size``).
 
     Raises:
-        ShorterError: ``source`` ended before.
+        ShorterError: ``read`` had fewer.
         LeaseholdError: the kind says what the task can do about it.
     """
     wire = host.wire
@@ -37,7 +37,7 @@ def send(host: Host, source: BinaryIO, size: int) -> dict[str, object]:
     try:
         connection = wire.connect(WRITE_TIMEOUT_S)
         try:
-            status, body = _sent(connection, head, source, size)
+            status, body = _sent(connection, head, read, size)
         finally:
             connection.close()
     except OSError as problem:
@@ -45,7 +45,7 @@ def send(host: Host, source: BinaryIO, size: int) -> dict[str, object]:
     return _object("PUT /v1/files", status, body)
 
 
-def _sent(connection: Socket, head: bytes, source: BinaryIO, size: int) -> tuple[int, bytes]:
+def _sent(connection: Socket, head: bytes, read: Callable[[int], bytes], size: int) -> tuple[int, bytes]:
     connection.sendall(head)
     if size:
         status, _, length, start = read_head(connection)
@@ -53,7 +53,7 @@ def _sent(connection: Socket, head: bytes, source: BinaryIO, size: int) -> tuple
             return status, _rest(connection, start, length)
     left = size
     while left > 0:
-        piece = source.read(min(_PIECE_BYTES, left))
+        piece = read(min(_PIECE_BYTES, left))
         if not piece:
             raise ShorterError
         left -= len(piece)

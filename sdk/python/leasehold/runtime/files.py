@@ -177,25 +177,31 @@ class File:
 
 
 def _push(host: Host, path: str) -> tuple[int, str]:
-    from leasehold.runtime.file_wire import ShorterError, send
-
     try:
         # Without O_NONBLOCK opening a pipe would wait for its writer, for ever perhaps.
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as problem:
         raise ValueError(f"the file {path!r} can't be read: {problem.strerror}") from None
-    with os.fdopen(fd, "rb", buffering=0) as source:
-        before = os.fstat(fd)
-        if stat.S_ISDIR(before.st_mode):
-            raise ValueError(f"{path!r} is a folder: zip it (shutil.make_archive) and push the archive")
-        if not stat.S_ISREG(before.st_mode):
-            raise ValueError(f"{path!r} is no regular file but a pipe, socket or device: copy its content into a file")
-        changed = f"the file {path!r} changed while it was read: write it to its end first, or push a copy"
-        try:
-            told = send(host, source, before.st_size)
-        except ShorterError:
-            raise ValueError(changed) from None
-        after = os.fstat(fd)
+    try:
+        return _pushed(host, path, fd)
+    finally:
+        os.close(fd)
+
+
+def _pushed(host: Host, path: str, fd: int) -> tuple[int, str]:
+    from leasehold.runtime.file_wire import ShorterError, send
+
+    before = os.fstat(fd)
+    if stat.S_ISDIR(before.st_mode):
+        raise ValueError(f"{path!r} is a folder: zip it (shutil.make_archive) and push the archive")
+    if not stat.S_ISREG(before.st_mode):
+        raise ValueError(f"{path!r} is no regular file but a pipe, socket or device: copy its content into a file")
+    changed = f"the file {path!r} changed while it was read: write it to its end first, or push a copy"
+    try:
+        told = send(host, lambda most: os.read(fd, most), before.st_size)
+    except ShorterError:
+        raise ValueError(changed) from None
+    after = os.fstat(fd)
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise ValueError(changed)
     return before.st_size, str(told["sha256"])

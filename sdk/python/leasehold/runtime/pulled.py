@@ -9,7 +9,7 @@ from leasehold.runtime.wire import quote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import timedelta
     from typing import Any
 
@@ -23,8 +23,16 @@ class Pulled(Sequence["Any"]):
     """Values of a task's instances by their position, in the order of the map index. One page is kept."""
 
     def __init__(
-        self, host: Host, task: str, key: str, *, run: str | None, wait: float | str | timedelta | None
+        self,
+        host: Host,
+        task: str,
+        key: str,
+        *,
+        run: str | None,
+        wait: float | str | timedelta | None,
+        decoding: Callable[[object], object] = decode,
     ) -> None:
+        self._decoding = decoding
         self._host = host
         self._task = task
         self._key = key
@@ -78,10 +86,10 @@ class Pulled(Sequence["Any"]):
 
     def _value(self, item: dict[str, Any]) -> Any:
         if item["inline"]:
-            return decode(item["value"])
+            return self._decoding(item["value"])
         query = f"task={quote(self._task)}&map_index={item['map_index']}&run={quote(item['run'])}"
 
         def read() -> object:  # a long one by itself, when it is wanted
-            return decode(self._host.read(f"/v1/xcoms/{quote(self._key)}?{query}", self._wait).get("value"))
+            return self._decoding(self._host.read(f"/v1/xcoms/{quote(self._key)}?{query}", self._wait).get("value"))
 
         return read
