@@ -11,16 +11,13 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from leasehold_api.errors import ApiError, InvalidRequestError
 from leasehold_api.fault_points import reach
 from leasehold_api.objects.blobs import CHUNK_BYTES, DirectoryBlobs, fsync_directory
 from leasehold_protocol.v1.leases import parse_attempt_id
 from leasehold_protocol.v1.problems import ProblemCode
-
-if TYPE_CHECKING:
-    from hashlib import _Hash
 
 _FORGOTTEN_S = 7 * 86400
 _WRITE_BYTES = 1024 * 1024
@@ -55,11 +52,18 @@ UploadsOf = Callable[[str], UploadStore]
 """Team id → its uploads."""
 
 
+class _Digest(Protocol):
+    """What hashlib's objects do."""
+
+    def update(self, data: bytes, /) -> None: ...
+    def hexdigest(self) -> str: ...
+
+
 class RunningHashes:
     """The SHA-256 of uploads so far, so that a whole one need not be read again. One process's; the last used."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[str, tuple[int, _Hash]] = OrderedDict()
+        self._known: OrderedDict[str, tuple[int, _Digest]] = OrderedDict()
 
     def extend(self, path: str, offset: int, data: bytes) -> None:
         """Note that ``data`` was appended at ``offset``."""
