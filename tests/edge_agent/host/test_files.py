@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from leasehold_agent.host.large_values import checked
+from leasehold_agent.host.task_calls.large_values import checked
 from leasehold_protocol.v1.leases import Input
 from tests.edge_agent.host.harness import Attempt, Task
 

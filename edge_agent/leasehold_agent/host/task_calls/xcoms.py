@@ -13,12 +13,12 @@ from leasehold_agent.host.checks import Object
 from leasehold_agent.host.files import Files
 from leasehold_agent.host.http_bodies import Body
 from leasehold_agent.host.http_wire import LARGE_BODY, SMALL_BODY, Answer, RefusedRequestError, Request
-from leasehold_agent.host.large_values import checked
 from leasehold_agent.host.lease import HostLease
 from leasehold_agent.host.received import receive
 from leasehold_agent.host.spool import Spool
 from leasehold_agent.host.task_calls.calls import Calls
 from leasehold_agent.host.task_calls.forwarding import answered, asked
+from leasehold_agent.host.task_calls.large_values import checked
 from leasehold_agent.host.task_calls.notes import Notes
 from leasehold_agent.host.task_calls.values import written
 from leasehold_agent.host.task_context import mapped_path, xcom_path

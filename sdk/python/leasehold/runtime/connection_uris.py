@@ -7,11 +7,8 @@ as JSON under ``__extra__``. Airflow writes ``_`` in a type as ``-``, because RF
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
-
-if TYPE_CHECKING:
-    from leasehold.runtime.connections import Connection
 
 _EXTRA = "__extra__"
 
@@ -62,26 +59,33 @@ _DIALECTS = {"postgres": "postgresql", "sqlserver": "mssql"}
 """Our type → SQLAlchemy's dialect, where they differ."""
 
 
-def write_sqlalchemy(connection: Connection, driver: str | None) -> str:
-    """Return a connection's URL for SQLAlchemy.
+def write_sqlalchemy(
+    *,
+    conn_type: str,
+    host: str | None,
+    login: str | None,
+    password: str | None,
+    port: int | None,
+    schema: str | None,
+    extra: dict[str, Any],
+    driver: str | None,
+) -> str:
+    """Return the URL for SQLAlchemy of the connection with these fields.
 
     Raises:
         ValueError: if a part of ``extra`` can't stand in it. The message does not repeat it, it may be a secret.
     """
-    kind = connection.conn_type.lower()
+    kind = conn_type.lower()
     dialect = _DIALECTS.get(kind, kind) + (f"+{driver}" if driver else "")
-    for name, value in connection.extra.items():
+    for name, value in extra.items():
         if not isinstance(value, str | int | float):
-            raise ValueError(f"extra[{name!r}] of the connection {connection.id!r} is a {type(value).__name__}, which "
-                             "can't stand in a URL: pass it to create_engine as connect_args")  # fmt: skip
-    extra = {
-        name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in connection.extra.items()
-    }
-    query = "?" + urlencode(extra, quote_via=quote) if extra else ""
+            cure = "pass it to create_engine as connect_args"
+            raise ValueError(f"extra[{name!r}] is a {type(value).__name__}, which can't stand in a URL: {cure}")
+    texts = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in extra.items()}
+    query = "?" + urlencode(texts, quote_via=quote) if texts else ""
     if kind == "sqlite":  # a file has no host: its path is the schema, or, as Airflow has it, the host
-        return f"{dialect}:///{quote(connection.schema or connection.host or '', safe='/:')}{query}"
-    place = _place(connection.host, connection.port, connection.schema)
-    return f"{dialect}://{_credentials(connection.login, connection.password)}{place}{query}"
+        return f"{dialect}:///{quote(schema or host or '', safe='/:')}{query}"
+    return f"{dialect}://{_credentials(login, password)}{_place(host, port, schema)}{query}"
 
 
 def _credentials(login: str | None, password: str | None) -> str:

@@ -117,7 +117,16 @@ class Connection:
         """
         from leasehold.runtime.connection_uris import write_sqlalchemy
 
-        return write_sqlalchemy(self, driver)
+        return write_sqlalchemy(
+            conn_type=self.conn_type,
+            host=self.host,
+            login=self.login,
+            password=self.password,
+            port=self.port,
+            schema=self.schema,
+            extra=self.extra,
+            driver=driver,
+        )
 
     @classmethod
     def _from_answer(cls, name: str, fields: Mapping[str, Any]) -> Self:
