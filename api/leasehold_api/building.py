@@ -43,6 +43,7 @@ from leasehold_api.oauth.tokens.people_tokens import PeopleTokens
 from leasehold_api.oauth.tokens.task_tokens import TaskTokens
 from leasehold_api.objects.blobs import DirectoryBlobs
 from leasehold_api.objects.logs import DirectoryLogs
+from leasehold_api.objects.uploads import DirectoryUploads, RunningHashes
 from leasehold_api.secret_sources.choice import allowed_sources
 from leasehold_api.signals import Signal, Signals, Topic
 from leasehold_api.storage.database import Database, make_engine
@@ -74,6 +75,7 @@ from leasehold_api.storage.sql_tokens import SqlApiTokens, SqlEnrolmentTokens
 from leasehold_api.storage.sql_trail import SqlTrail
 from leasehold_api.storage.sql_triggers import SqlTaskRuns
 from leasehold_api.storage.sql_variables import SqlVariables
+from leasehold_api.storage.sql_xcoms import SqlXComs
 from leasehold_api.telemetry.delivery import Delivery
 from leasehold_api.telemetry.exporting import exporter
 from leasehold_api.watching import Watch
@@ -181,6 +183,11 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
     def blobs_of(team_id: str) -> DirectoryBlobs:
         return DirectoryBlobs(settings.state_dir / "blobs" / team_id)
 
+    running = RunningHashes()
+
+    def uploads_of(team_id: str) -> DirectoryUploads:
+        return DirectoryUploads(settings.state_dir / "blobs" / team_id, running)
+
     access_tokens = AccessTokens(issuer=issuer, keys=keys)
     people_tokens = PeopleTokens(issuer=issuer, keys=keys)
     task_tokens = TaskTokens(issuer=issuer, keys=keys)
@@ -235,7 +242,7 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
         parking=parking,
         streams=Streams(database.announce),
         dispatch=Dispatch(leases, parking, presence, clock=clock.now),
-        offers=Offers(task_tokens),
+        offers=Offers(task_tokens, most_file_bytes=settings.most_file_bytes),
         timekeeper=Timekeeper(leases, scheduler, clock=clock.now),
         scheduler=scheduler,
         connections=connections,
@@ -243,6 +250,7 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
         giving=Giving(connections, variables),
         task_state=SqlTaskState(database),
         attempts=attempt_store,
+        xcoms=SqlXComs(database),
         delivery=Delivery(
             leases=leases,
             attempts=attempt_store,
@@ -253,6 +261,7 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
         ),
         logs=logs,
         blobs_of=blobs_of,
+        uploads_of=uploads_of,
         run_watch=Watch(),
         log_watch=log_watch,
         trail=trail,

@@ -149,6 +149,14 @@ class Settings(BaseSettings):
         default=100_000, ge=1, description="Task instances of one team that may wait in the queue."
     )
     most_body_bytes: int = Field(default=4 * 1024 * 1024, ge=65536, description="The largest JSON body taken.")
+    most_file_bytes: int = Field(default=5 * 1024**3, ge=65536, description="The largest file that a task may push.")
+    upload_part_bytes: int = Field(
+        default=8 * 1024**2,
+        ge=65536,
+        le=1024**3,
+        description="How much of a file or large result agents send in one request; "
+        "at most what a proxy in front of this service lets through.",
+    )
     most_blob_bytes: int = Field(default=1024**3, ge=65536, description="The largest bundle or large result taken.")
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="What the service logs.")
 

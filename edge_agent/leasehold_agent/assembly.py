@@ -10,7 +10,7 @@ from leasehold_agent.api_orders import ApiOrders
 from leasehold_agent.attempts.bundles import Bundles
 from leasehold_agent.attempts.directory import AttemptDirectories, Surroundings
 from leasehold_agent.attempts.gate import Gate
-from leasehold_agent.attempts.hostlink import Ask
+from leasehold_agent.attempts.hostlink import TaskLine
 from leasehold_agent.attempts.roster import Roster
 from leasehold_agent.attempts.sdk import expose_sdk, js_binding, own_command
 from leasehold_agent.attempts.supervisor import Supervisor
@@ -94,9 +94,9 @@ class _Line:
 
         return CachedToken(exchange)
 
-    def ask(self, token: CachedToken) -> Ask:
+    def task_line(self, token: CachedToken) -> TaskLine:
         """Return what carries a task's own questions."""
-        return TaskApi(Session(self.http, self.keys, token, self.clock)).ask
+        return TaskApi(Session(self.http, self.keys, token, self.clock))
 
 
 def assemble(
@@ -164,7 +164,7 @@ def assemble(
             keeps=lambda: in_force.now.keep_attempts > 0,
         ),
         task_token=line.task_token,
-        ask=line.ask,
+        task_line=line.task_line,
         spawn=spawn,
     )
     standing.connect(

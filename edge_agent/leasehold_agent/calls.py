@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -32,6 +32,8 @@ class Call:
     """Absolute, or a path under the API's address."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     body: bytes = b""
+    content: Callable[[], AsyncIterator[bytes]] | None = None
+    """In place of a body: makes the pieces of one, anew for each time that it is sent. Its length is in the headers."""
     timeout_s: float = 30.0
 
 

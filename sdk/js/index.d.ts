@@ -12,6 +12,7 @@ export type Value =
   | string
   | Date
   | Uint8Array
+  | File
   | readonly Value[]
   | ReadonlySet<Value>
   | ReadonlyMap<string, Value>
@@ -46,7 +47,9 @@ export class Connection {
 export const Variable: {
   /** Return the value of `key`, or `default` when there is no such variable. */
   get(key: string, options?: ReadOptions & { default?: unknown }): Promise<Received>;
-  set(key: string, value: Value): Promise<void>;
+  /** Return the keys that there are and begin with `prefix`, of those that the task declared (`limits/*`). */
+  list(prefix?: string, options?: ReadOptions): Promise<string[]>;
+  set(key: string, value: Value, options?: { description?: string }): Promise<void>;
   delete(key: string): Promise<void>;
 };
 
@@ -55,8 +58,46 @@ export const xcom: {
   /** Leave `value` under `key`; the last one counts, and only if the task succeeds. */
   push(key: string, value: Value): Promise<void>;
   /** Return what the upstream `task` returned, or pushed under `key`. */
-  pull(task: string, key?: string, options?: ReadOptions & { mapIndex?: number }): Promise<Received>;
+  pull(task: string, key?: string, options?: PullOptions & { mapIndex?: number; default?: unknown }): Promise<Received>;
+  /** Return what the instances of a mapped `task` left, in the order of their map index; read in pages. */
+  pullAll(task: string, key?: string, options?: ReadOptions & { run?: string }): Pulled;
+  /** Return how many instances of `task` left a value under `key`. */
+  count(task: string, key?: string, options?: ReadOptions & { run?: string }): Promise<number>;
+  /** Take back what this task left under `key`. */
+  delete(key: string): Promise<void>;
 };
+
+export interface PullOptions extends ReadOptions {
+  /** Another run of the same DAG, by its id; "previous": the one before this. */
+  run?: string;
+  /** Take the newest value that this run or an earlier one of the DAG has. */
+  includePrior?: boolean;
+}
+
+/** Values of a mapped task by their position. */
+export interface Pulled extends AsyncIterable<Received> {
+  count(): Promise<number>;
+  /** Negative positions count from the end; undefined when there is none. */
+  at(index: number): Promise<Received>;
+  slice(start?: number, end?: number): Promise<Received[]>;
+}
+
+/** A file as a value: pushed from this task's disk, or received, with its bytes on demand. */
+export class File {
+  constructor(path: string, options?: { mediaType?: string | null; name?: string });
+  readonly name: string;
+  readonly mediaType: string | null;
+  /** In bytes; null until it is pushed. */
+  readonly size: number | null;
+  /** In hexadecimal; null until it is pushed. */
+  readonly sha256: string | null;
+  /** Return the content as a stream that is read as it comes. */
+  open(): Promise<AsyncIterable<Uint8Array>>;
+  /** Return the whole content as text. */
+  text(): Promise<string>;
+  /** Write the content to a path, checked by its hash, and return that. */
+  save(path: string): Promise<string>;
+}
 
 /** Return an OpenID Connect token that proves to `audience` which task this is. */
 export function idToken(audience: string, options?: ReadOptions): Promise<string>;

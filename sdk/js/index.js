@@ -4,6 +4,7 @@ export { run } from "./src/endings.js";
 export { Fail, Retry, Skip } from "./src/endings.js";
 export * as errors from "./src/errors.js";
 export { Connection, Variable, context, idToken, xcom } from "./src/asking.js";
+export { File } from "./src/files.js";
 export { Reschedule, awaitInput, defer, skipDownstream, state } from "./src/waiting.js";
 export { runs } from "./src/runs.js";
 export { heartbeat, log, mask, metrics, result, setLabel } from "./src/telling.js";

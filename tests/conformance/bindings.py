@@ -111,7 +111,7 @@ def done(binding: str, job: dict[str, Any], folder: Path, zygote: Zygote) -> Don
             **SUITE["declared"],
         )
         serving = agent.serve(attempt)
-        ending = attempt.wait()
+        ending = attempt.wait(patience_s=90)  # the shell's every call is a process
         serving.join(10)
     finally:
         attempt.clean_up()

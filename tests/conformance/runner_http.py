@@ -85,11 +85,38 @@ def _call(name: str, args: dict[str, Any]) -> Any:  # noqa: C901 - one branch pe
         case "variable.get":
             return _request("GET", f"/v1/variables/{quote(args['key'], safe='')}")["value"]
         case "variable.set":
-            return _request("PUT", f"/v1/variables/{quote(args['key'], safe='')}", _written(args["value"]))
+            about = f', "description": {json.dumps(args["description"])}}}' if "description" in args else "}"
+            body = _written(args["value"])[:-1] + about
+            return _request("PUT", f"/v1/variables/{quote(args['key'], safe='')}", body)
         case "variable.delete":
             return _request("DELETE", f"/v1/variables/{quote(args['key'], safe='')}")
+        case "variable.list":
+            first = _request("GET", f"/v1/variables?prefix={quote(args['prefix'], safe='')}")
+            begin = f"prefix={quote(args['prefix'], safe='')}&after={quote(first['next'], safe='')}"
+            return first["items"] + _request("GET", f"/v1/variables?{begin}")["items"]
+        case "xcom.pull_all":
+            query = f"task={quote(args['task'])}&offset=0&limit=64"
+            items = _request("GET", f"/v1/mapped-xcoms/{quote(args['key'], safe='')}?{query}")["items"]
+            return [each["value"] if each["inline"] else _call("xcom.pull", args | each) for each in items]
+        case "xcom.count":
+            query = f"task={quote(args['task'])}&offset=0&limit=0"
+            return _request("GET", f"/v1/mapped-xcoms/{quote(args['key'], safe='')}?{query}")["count"]
+        case "xcom.delete":
+            return _request("DELETE", f"/v1/xcoms/{quote(args['key'], safe='')}")
+        case "file.push":
+            kept = _request("PUT", "/v1/files", args["content"])
+            value = {"$type": "file", "value": kept | {"name": args["path"]}}
+            return _request("PUT", f"/v1/xcoms/{quote(args['key'], safe='')}", json.dumps({"value": value}))
+        case "file.read":
+            told = _call("xcom.pull", args)["value"]
+            text = _bytes(f"/v1/files/{told['sha256']}").decode()
+            return {"name": told["name"], "size": told["size"], "text": text}
+        case "file.fetch":
+            return _bytes(f"/v1/files/{args['sha256']}").decode()
         case "xcom.pull":
             query = f"task={quote(args['task'])}&map_index={args.get('map_index', -1)}"
+            query += f"&run={args['run']}" if "run" in args else ""
+            query += "&include_prior=true" if "include_prior" in args else ""
             return _request("GET", f"/v1/xcoms/{quote(args['key'], safe='')}?{query}")["value"]
         case "xcom.push":
             return _request("PUT", f"/v1/xcoms/{quote(args['key'], safe='')}", _written(args["value"]))
@@ -136,22 +163,31 @@ def _text(value: Any) -> str:
     return SPECIAL[value["$special"]] if isinstance(value, dict) and "$special" in value else json.dumps(value)
 
 
+def _bytes(path: str) -> bytes:
+    return _exchange("GET", path, None, {})
+
+
 def _request(method: str, path: str, body: str | None = None, *, headers: dict[str, str] | None = None) -> Any:
+    text = _exchange(method, path, body, headers or {})
+    return json.loads(text) if text else None
+
+
+def _exchange(method: str, path: str, body: str | None, headers: dict[str, str]) -> bytes:
     connection = http.client.HTTPConnection("task")
     connection.sock = socket.socket(socket.AF_UNIX)
     connection.sock.connect(os.environ["LEASEHOLD_TASK_SOCKET"])
-    own = {"Authorization": f"Bearer {os.environ['LEASEHOLD_TASK_SECRET']}", **(headers or {})}
+    own = {"Authorization": f"Bearer {os.environ['LEASEHOLD_TASK_SECRET']}", **headers}
     connection.request(method, path, None if body is None else body.encode(), headers=own)
     answer = connection.getresponse()
     text = answer.read()
     connection.close()
-    told = json.loads(text) if text else None
     if answer.status >= 400:
+        told = json.loads(text)
         known = (
             told["code"] if told["code"] in {"not_declared", "not_granted", "not_found", "unavailable"} else "refused"
         )
         raise RefusedError({"error": known, "message": told["detail"]})
-    return told
+    return text
 
 
 if __name__ == "__main__":

@@ -31,9 +31,28 @@ const doing = {
     return { conn_type: found.connType, host, login, password, port, schema, extra };
   },
   "variable.get": ({ key, ...rest }) => js.Variable.get(key, rest),
-  "variable.set": (args) => js.Variable.set(args.key, value(args.value)),
+  "variable.set": ({ key, value: set, ...rest }) => js.Variable.set(key, value(set), rest),
+  "variable.list": ({ prefix }) => js.Variable.list(prefix),
   "variable.delete": ({ key }) => js.Variable.delete(key),
-  "xcom.pull": ({ task, key, map_index }) => js.xcom.pull(task, key, { mapIndex: map_index }),
+  "xcom.pull": ({ task, key, map_index, include_prior, ...rest }) =>
+    js.xcom.pull(task, key, { mapIndex: map_index, includePrior: include_prior, ...rest }),
+  "xcom.pull_all": async ({ task, key }) => {
+    const found = js.xcom.pullAll(task, key);
+    const values = [];
+    for await (const each of found) values.push(each);
+    if ((await found.at(-1)) !== values.at(-1) || (await found.slice(1)).length !== values.length - 1) throw found;
+    return values;
+  },
+  "xcom.count": ({ task, key }) => js.xcom.count(task, key),
+  "xcom.delete": ({ key }) => js.xcom.delete(key),
+  "file.push": ({ path, content, key }) => {
+    if (content !== null) writeFileSync(path, content);
+    return js.xcom.push(key, new js.File(path));
+  },
+  "file.read": async ({ task, key }) => {
+    const file = await js.xcom.pull(task, key);
+    return { name: file.name, size: file.size, text: await file.text() };
+  },
   "xcom.push": (args) => js.xcom.push(args.key, value(args.value)),
   result: (args) => js.result(value(args.value)),
   heartbeat: ({ progress, note }) => js.heartbeat(progress, note),

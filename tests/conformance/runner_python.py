@@ -9,6 +9,7 @@ from typing import Any
 from leasehold import (
     Connection,
     Fail,
+    File,
     Reschedule,
     Retry,
     Skip,
@@ -90,6 +91,24 @@ def _call(name: str, args: dict[str, Any]) -> Any:  # noqa: C901 - one branch pe
             return Variable.delete(**args)
         case "xcom.pull":
             return xcoms.pull(**args)
+        case "variable.list":
+            return Variable.list(**args)
+        case "xcom.pull_all":
+            found = xcoms.pull_all(**args)
+            values = list(found)
+            assert values[-1] == found[-1] == found[len(found) - 1] == found[1:][-1]
+            return values
+        case "xcom.count":
+            return xcoms.count(**args)
+        case "xcom.delete":
+            return xcoms.delete(**args)
+        case "file.push":
+            if args["content"] is not None:
+                Path(args["path"]).write_text(args["content"], encoding="utf-8")
+            return xcoms.push(args["key"], File(args["path"]))
+        case "file.read":
+            file = xcoms.pull(**args)
+            return {"name": file.name, "size": file.size, "text": file.read_text()}
         case "xcom.push":
             return xcoms.push(**args)
         case "heartbeat":

@@ -44,6 +44,11 @@ def _answer(call: str, args: dict[str, Any]) -> dict[str, Any]:
     if done.returncode in CODES:
         return {"error": CODES[done.returncode], "message": done.stderr}
     assert done.returncode == 0, (call, args, done.stderr)
+    if call == "file.read":
+        path = Path(done.stdout.strip())
+        return {"value": {"name": path.name, "size": path.stat().st_size, "text": path.read_text(encoding="utf-8")}}
+    if call == "xcom.pull_all":
+        return {"value": [json.loads(line) for line in done.stdout.splitlines()]}
     value = json.loads(done.stdout) if done.stdout else None
     if call == "context":
         run = {name: value["run"][name] for name in ("run", "dag", "params")}
@@ -77,7 +82,22 @@ def _command(call: str, args: dict[str, Any]) -> tuple[list[str], str | None]:  
             default = ["--default", args["default"]] if "default" in args else []
             return ["variable", "get", args["key"], "--json", *default], None
         case "variable.set":
-            return ["variable", "set", args["key"], "--json"], _text(args["value"])
+            about = ["--description", args["description"]] if "description" in args else []
+            return ["variable", "set", args["key"], "--json", *about], _text(args["value"])
+        case "variable.list":
+            return ["variable", "list", args["prefix"], "--json"], None
+        case "xcom.pull_all":
+            return ["xcom", "pull-all", args["task"], args["key"]], None
+        case "xcom.count":
+            return ["xcom", "count", args["task"], args["key"]], None
+        case "xcom.delete":
+            return ["xcom", "delete", args["key"]], None
+        case "file.push":
+            if args["content"] is not None:
+                Path(args["path"]).write_text(args["content"], encoding="utf-8")
+            return ["file", "put", args["path"], args["key"]], None
+        case "file.read":
+            return ["file", "get", args["task"], args["key"]], None
         case "variable.delete":
             return ["variable", "delete", args["key"]], None
         case "xcom.pull":
@@ -89,6 +109,9 @@ def _command(call: str, args: dict[str, Any]) -> tuple[list[str], str | None]:  
                 "--json",
                 "--map-index",
                 str(args.get("map_index", -1)),
+                *(["--run", args["run"]] if "run" in args else []),
+                *(["--include-prior"] if "include_prior" in args else []),
+                *(["--default", args["default"]] if "default" in args else []),
             ], None
         case "xcom.push" if isinstance(args["value"], str):
             return ["xcom", "push", args["key"], args["value"]], None

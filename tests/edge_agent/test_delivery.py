@@ -19,12 +19,16 @@ from leasehold_agent.delivery import courier as courier_module
 from leasehold_agent.delivery.courier import Courier, is_covered
 from leasehold_agent.delivery.delivered import read_delivered
 from leasehold_agent.errors import LeaseLostError, RefusedError, Trouble, UnavailableError
-from leasehold_protocol.v1.context import UploadRequest, XComWrite
+from leasehold_agent.pieces import Piece
+from leasehold_protocol.v1.context import UploadAnswer, UploadPart, UploadRequest, XComWrite
 from leasehold_protocol.v1.leases import Ending, EndingKind, Outcome, OutcomeAck, OutcomeVerdict
 from leasehold_protocol.v1.telemetry import LogAnswer, MetricAnswer, MetricPoint
 
 AT = datetime(2026, 11, 22, tzinfo=UTC)
 SUCCESS = Ending(kind=EndingKind.SUCCESS, ended_at=AT)
+
+
+UPLOAD_PART = 100_000
 
 
 class PowerCutError(Exception):
@@ -64,6 +68,7 @@ class Receiver:
         self.points: list[MetricPoint] = []
         self.xcoms: dict[str, object] = {}
         self.uploads: dict[str, bytes] = {}
+        self.parts: dict[str, bytearray] = {}
         self.recorded: list[Outcome] = []
         self.xcoms_when_recorded: dict[str, object] = {}
         self.refuses: dict[str, Exception] = {}
@@ -108,11 +113,25 @@ class Receiver:
         self.xcoms[key] = json.loads(self.uploads[write.upload]) if write.upload else write.value
         self._fate.after(event)
 
-    async def upload(self, attempt: str, request: UploadRequest, data: bytes) -> None:
+    async def begin_upload(self, attempt: str, request: UploadRequest) -> UploadAnswer:
+        if request.sha256 in self.uploads:
+            return UploadAnswer()
+        offset = len(self.parts.setdefault(request.sha256, bytearray()))
+        return UploadAnswer(url=request.sha256, offset=offset, part_bytes=UPLOAD_PART)
+
+    async def upload_part(self, url: str, piece: Piece, *, whole: int) -> UploadPart:
         event = self._fate.before()
-        assert hashlib.sha256(data).hexdigest() == request.sha256
-        self.uploads[request.sha256] = data
+        part = self.parts[url]
+        assert piece.start == len(part), "it goes on from where the API stands"
+        part += b"".join([data async for data in piece.read()])
+        if complete := len(part) == whole:
+            assert hashlib.sha256(part).hexdigest() == url
+            self.uploads[url] = bytes(part)
         self._fate.after(event)
+        return UploadPart(offset=len(part), complete=complete)
+
+    async def upload_whole(self, url: str, piece: Piece) -> None:
+        raise AssertionError("this API takes parts")
 
     async def outcome(self, outcome: Outcome) -> OutcomeAck:
         event = self._fate.before()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -12,6 +14,7 @@ import respx
 from leasehold_agent.backoff import Backoff, persist
 from leasehold_agent.calls import Answer, Call, check, done
 from leasehold_agent.clock import ServerClock
+from leasehold_agent.delivery.uploads import Uploads
 from leasehold_agent.errors import (
     LeaseLostError,
     LinkError,
@@ -287,14 +290,15 @@ async def test_large_log_parts_are_compressed_and_small_ones_are_not(http: Http)
 
 
 @respx.mock
-async def test_tokens_go_to_the_api_and_never_to_an_object_store(http: Http) -> None:
-    from leasehold_protocol.v1.context import UploadRequest
-
+async def test_tokens_go_to_the_api_and_never_to_an_object_store(http: Http, tmp_path: Path) -> None:
     session = Session(http, KeyInUse(AgentKey.generate()), Tokens().cache, ServerClock())
     respx.post(f"{API}/v1/attempts/ti-1.1/uploads").respond(json={"url": "https://bucket.example.com/put?sig=1"})
     presigned = respx.put("https://bucket.example.com/put").respond(200)
 
-    await Api(http, session).upload("ti-1.1", UploadRequest(sha256="0" * 64, size=3), b"abc")
+    value = tmp_path / "value"
+    value.write_bytes(b"abc")
+
+    await Uploads(Api(http, session), asyncio.Semaphore()).bring("ti-1.1", value, sha256="0" * 64, size=3)
 
     assert "authorization" not in presigned.calls[0].request.headers
     assert presigned.calls[0].request.content == b"abc"

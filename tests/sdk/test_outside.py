@@ -165,7 +165,7 @@ def test_the_rest_goes_to_standard_error_or_nowhere(capsys: pytest.CaptureFixtur
     host = host_or_outside()
 
     assert capsys.readouterr() == ("", "INFO read rows=3\n")
-    assert host._wire.told.metrics == [], "a script that runs for days must not keep them"  # type: ignore[attr-defined]
+    assert host.wire.told.metrics == [], "a script that runs for days must not keep them"  # type: ignore[attr-defined]
 
 
 @task

@@ -97,6 +97,8 @@ class BadLine:
         self._open: set[_Connection] = set()
         self.connections = 0
         """How many came so far."""
+        self.sent = 0
+        """How many bytes came for the API so far."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="bad-line", daemon=True)
         self._thread.start()
@@ -177,6 +179,7 @@ class BadLine:
         with suppress(OSError):
             while data := await source.read(CHUNK):
                 connection.sent += len(data) * is_request
+                self.sent += len(data) * is_request
                 if await self._may_pass(connection, data, is_request=is_request):
                     sink.write(data)
                     await sink.drain()

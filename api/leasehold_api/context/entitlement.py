@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -32,6 +33,19 @@ class Facts:
     exists: bool
     granted: bool = True
     """Now, whatever it was when the token was issued. Variables are granted to every site of the team."""
+
+
+def may_use(scopes: Collection[str], key: str, action: str) -> bool:
+    """Say whether a task token's scopes let it ``read`` or ``write`` a variable: by its key, or by how it begins."""
+    if f"variable:{key}:{action}" in scopes:
+        return True
+    return any(key.startswith(pattern[:-1]) for pattern in declared_keys(scopes, action) if pattern.endswith("*"))
+
+
+def declared_keys(scopes: Collection[str], action: str) -> list[str]:
+    """Return the keys, and patterns of keys, that a task token's scopes name."""
+    begin, end = "variable:", f":{action}"
+    return sorted(scope[len(begin) : -len(end)] for scope in scopes if scope.startswith(begin) and scope.endswith(end))
 
 
 def judge(facts: Facts) -> Verdict:

@@ -32,6 +32,7 @@ class SealedVariable:
     sealed: bytes = field(repr=False)
     updated_at: float
     updated_by: str
+    description: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,14 @@ class Answered:
 
     verdict: Verdict
     sealed: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeysAnswered:
+    """What a task's request for the variables that there are came to."""
+
+    verdict: Verdict
+    keys: list[str]
 
 
 class ConnectionStore(Protocol):
@@ -93,8 +102,8 @@ class VariableStore(Protocol):
         """
         ...
 
-    async def put(self, team: Team, key: str, sealed: bytes, *, by: By) -> bool:
-        """Set a variable; say whether it is new."""
+    async def put(self, team: Team, key: str, sealed: bytes, *, by: By, description: str | None = None) -> bool:
+        """Set a variable; say whether it is new. Without a description the one that it had stays."""
         ...
 
     async def delete(self, team: Team, key: str, *, by: By) -> None:
@@ -109,6 +118,12 @@ class VariableStore(Protocol):
         """Judge and answer a task's request in one transaction, and audit it."""
         ...
 
-    async def write_for_task(self, reader: TaskCaller, key: str, sealed: bytes | None, *, now: float) -> Answered:
+    async def keys_for_task(self, reader: TaskCaller, prefix: str, part: Slice, *, now: float) -> KeysAnswered:
+        """Return the keys there are that begin with ``prefix``, of those that the task declared; audited."""
+        ...
+
+    async def write_for_task(
+        self, reader: TaskCaller, key: str, sealed: bytes | None, *, now: float, description: str | None = None
+    ) -> Answered:
         """Judge a task's wish to set a variable (none: to remove it), and do it, in one transaction; audit it."""
         ...

@@ -13,7 +13,7 @@ from leasehold_api.context.resolving import References, malformed
 from leasehold_api.context.sealing import Seals
 from leasehold_api.context.store import SealedVariable, VariableStore
 from leasehold_api.errors import ForbiddenError, InvalidRequestError
-from leasehold_protocol.v1.context import VariableValue
+from leasehold_protocol.v1.context import VariableKeys, VariableValue
 from leasehold_protocol.v1.fleet import VariableList, VariableSummary
 from leasehold_protocol.v1.message import Json
 
@@ -41,7 +41,9 @@ class Variables:
         """
         return self._summary(await self._store.get(team, key), team, with_values=with_values)
 
-    async def put(self, team: Team, key: str, value: Json, *, may_refer: bool, by: By) -> tuple[VariableSummary, bool]:
+    async def put(
+        self, team: Team, key: str, value: Json, *, may_refer: bool, by: By, description: str | None = None
+    ) -> tuple[VariableSummary, bool]:
         """Set a variable; return it without its value, and whether it is new.
 
         Raises:
@@ -55,8 +57,10 @@ class Variables:
             )
         if wrong := malformed(value):
             raise InvalidRequestError(wrong)
-        is_new = await self._store.put(team, key, self._seal(team.id, key, value), by=by)
-        summary = VariableSummary(key=key, team=team.name, updated_at=instant(by.at), updated_by=by.actor)
+        is_new = await self._store.put(team, key, self._seal(team.id, key, value), by=by, description=description)
+        summary = VariableSummary(
+            key=key, team=team.name, updated_at=instant(by.at), updated_by=by.actor, description=description
+        )
         return summary, is_new
 
     async def delete(self, team: Team, key: str, *, by: By) -> None:
@@ -82,14 +86,30 @@ class Variables:
         given, secrets = await self._references.resolved(reader, value, kind="variable", name=key, now=now)
         return VariableValue(key=key, value=given, secrets=secrets)
 
-    async def write(self, reader: TaskCaller, key: str, value: Json, *, now: float) -> None:
+    async def keys(self, reader: TaskCaller, prefix: str, part: Slice, *, now: float) -> VariableKeys:
+        """Return the keys of variables that there are, of those that the task declared.
+
+        Raises:
+            LeaseLostError: the attempt must stop.
+            ApiError: not_declared: it declared none.
+        """
+        answered = await self._store.keys_for_task(reader, prefix, part, now=now)
+        if answered.verdict is not Verdict.GIVEN:
+            raise refusal(answered.verdict, kind="variable", name=f"{prefix}*", task=reader.task)
+        following = answered.keys[-1] if len(answered.keys) >= part.limit else None
+        return VariableKeys(items=answered.keys, next=following)
+
+    async def write(
+        self, reader: TaskCaller, key: str, value: Json, *, now: float, description: str | None = None
+    ) -> None:
         """Set a variable for the task that declared it. What it writes is never a reference: it could read anything.
 
         Raises:
             LeaseLostError: the attempt must stop.
             ApiError: not_declared.
         """
-        await self._write(reader, key, self._seal(reader.team_id, key, replaced(value, escaped)), now=now)
+        sealed = self._seal(reader.team_id, key, replaced(value, escaped))
+        await self._write(reader, key, sealed, now=now, description=description)
 
     async def remove(self, reader: TaskCaller, key: str, *, now: float) -> None:
         """Remove a variable for the task that declared it.
@@ -100,8 +120,10 @@ class Variables:
         """
         await self._write(reader, key, None, now=now)
 
-    async def _write(self, reader: TaskCaller, key: str, sealed: bytes | None, *, now: float) -> None:
-        answered = await self._store.write_for_task(reader, key, sealed, now=now)
+    async def _write(
+        self, reader: TaskCaller, key: str, sealed: bytes | None, *, now: float, description: str | None = None
+    ) -> None:
+        answered = await self._store.write_for_task(reader, key, sealed, now=now, description=description)
         if answered.verdict is not Verdict.GIVEN:
             raise refusal(answered.verdict, kind="variable", name=key, task=reader.task)
 
@@ -112,6 +134,7 @@ class Variables:
             value=self._open(team.id, variable.key, variable.sealed) if with_values else None,
             updated_at=instant(variable.updated_at),
             updated_by=variable.updated_by,
+            description=variable.description,
         )
 
     def _seal(self, team_id: str, key: str, value: Json) -> bytes:

@@ -8,13 +8,15 @@ from fastapi import APIRouter, Depends, Header, Path, Request, Response
 from fastapi.responses import StreamingResponse
 
 from leasehold_api.callers import AgentCaller
-from leasehold_api.errors import ForbiddenError
+from leasehold_api.config import Settings
+from leasehold_api.errors import ApiError, ForbiddenError
 from leasehold_api.fault_points import reach
 from leasehold_api.http.access import agent_caller
 from leasehold_api.http.answers import answer
 from leasehold_api.http.house import house
-from leasehold_protocol.v1.context import UploadAnswer, UploadRequest, XComWrite
+from leasehold_protocol.v1.context import UploadAnswer, UploadPart, UploadRequest, XComWrite
 from leasehold_protocol.v1.message import Key, Sha256
+from leasehold_protocol.v1.problems import ProblemCode
 from leasehold_protocol.v1.telemetry import LogAnswer, MetricAnswer, MetricBatch
 
 router = APIRouter(prefix="/v1", tags=["attempts"])
@@ -69,9 +71,36 @@ async def begin_upload(request: Request, caller: Caller, attempt: str, body: Upl
     """Say where a large value's bytes go; nowhere, when they are here already."""
     services = house(request)
     await services.attempts.require(caller.agent_id, attempt)
+    _check_size(body.size, services.settings)
     if await services.blobs_of(caller.team_id).has(body.sha256):
         return answer(UploadAnswer())
-    return answer(UploadAnswer(url=f"/v1/attempts/{attempt}/uploads/{body.sha256}"))
+    offset = await services.uploads_of(caller.team_id).stands(attempt, body.sha256)
+    url = f"/v1/attempts/{attempt}/uploads/{body.sha256}"
+    return answer(UploadAnswer(url=url, offset=offset, part_bytes=services.settings.upload_part_bytes))
+
+
+@router.patch(
+    "/attempts/{attempt}/uploads/{sha256}",
+    response_model=UploadPart,
+    openapi_extra={"requestBody": {"content": {"application/octet-stream": {"schema": {"type": "string"}}}}},
+)
+async def append_upload(
+    request: Request,
+    caller: Caller,
+    attempt: str,
+    sha256: Annotated[Sha256, Path()],
+    upload_offset: Annotated[int, Header(ge=0)],
+    upload_length: Annotated[int, Header(ge=0)],
+) -> Response:
+    """Take a part of a large value's or a file's bytes, at an offset. What came of a broken request is kept."""
+    services = house(request)
+    await services.attempts.require(caller.agent_id, attempt)
+    _check_size(upload_length, services.settings)
+    stands, complete = await services.uploads_of(caller.team_id).append(
+        attempt, sha256, request.stream(), offset=upload_offset, length=upload_length
+    )
+    reach("api.part.durable.before-answer")
+    return answer(UploadPart(offset=stands, complete=complete), headers={"Upload-Offset": str(stands)})
 
 
 @router.put("/attempts/{attempt}/uploads/{sha256}", status_code=204)
@@ -82,6 +111,15 @@ async def upload(request: Request, caller: Caller, attempt: str, sha256: Annotat
     blobs = services.blobs_of(caller.team_id)
     await blobs.put(sha256, request.stream(), most_bytes=services.settings.most_blob_bytes)
     return Response(status_code=204)
+
+
+def _check_size(size: int, settings: Settings) -> None:
+    if size > settings.most_file_bytes:
+        raise ApiError(
+            f"{size} bytes are more than most_file_bytes = {settings.most_file_bytes}: an admin can raise it; "
+            "otherwise bring it to a store of your own and pass its address",
+            code=ProblemCode.BODY_TOO_LARGE,
+        )
 
 
 @router.get("/bundles/{sha256}")

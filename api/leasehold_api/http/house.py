@@ -36,6 +36,7 @@ from leasehold_api.oauth.tokens.id_tokens import IdTokens
 from leasehold_api.oauth.tokens.keys import SigningKeys
 from leasehold_api.objects.blobs import BlobsOf
 from leasehold_api.objects.logs import LogStore
+from leasehold_api.objects.uploads import UploadsOf
 from leasehold_api.people.people import People
 from leasehold_api.runs.catalog import RunStore
 from leasehold_api.runs.facts import RunFactsStore
@@ -43,6 +44,7 @@ from leasehold_api.runs.questions import EventStore, QuestionStore
 from leasehold_api.telemetry.attempts import AttemptStore
 from leasehold_api.telemetry.delivery import Delivery
 from leasehold_api.telemetry.exporting import MetricExporter
+from leasehold_api.telemetry.xcoms import XComReads
 from leasehold_api.watching import Watch
 
 
@@ -86,9 +88,11 @@ class House:
     task_state: TaskStateStore
     giving: Giving
     attempts: AttemptStore
+    xcoms: XComReads
     delivery: Delivery
     logs: LogStore
     blobs_of: BlobsOf
+    uploads_of: UploadsOf
     # who waits for news
     run_watch: Watch
     log_watch: Watch

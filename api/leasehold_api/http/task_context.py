@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from leasehold_api import clock
 from leasehold_api.callers import TaskCaller
 from leasehold_api.http.access import task_caller
 from leasehold_api.http.answers import answer
 from leasehold_api.http.house import house
-from leasehold_protocol.v1.context import ConnectionValue, VariableValue, VariableWrite
+from leasehold_api.http.slices import Part
+from leasehold_protocol.v1.context import ConnectionValue, VariableKeys, VariableValue, VariableWrite
 from leasehold_protocol.v1.message import Key, Name
 from leasehold_protocol.v1.tasks import IdToken, IdTokenRequest
 
@@ -40,6 +41,14 @@ async def issue_id_token(request: Request, caller: Caller, body: IdTokenRequest)
     return answer(issued, headers=_NO_STORE)
 
 
+@router.get("/variables", response_model=VariableKeys)
+async def list_variables(
+    request: Request, caller: Caller, part: Part, prefix: Annotated[str, Query(max_length=250)] = ""
+) -> Response:
+    """Return the keys of the variables that there are, of those that the task declared."""
+    return answer(await house(request).variables.keys(caller, prefix, part, now=clock.now()), headers=_NO_STORE)
+
+
 @router.get("/variables/{key:path}", response_model=VariableValue)
 async def read_variable(request: Request, caller: Caller, key: VariableKey) -> Response:
     """Return a variable that the task declared."""
@@ -50,7 +59,8 @@ async def read_variable(request: Request, caller: Caller, key: VariableKey) -> R
 @router.put("/variables/{key:path}", status_code=204)
 async def write_variable(request: Request, caller: Caller, key: VariableKey, body: VariableWrite) -> Response:
     """Set a variable that the task declared."""
-    await house(request).variables.write(caller, key, body.value, now=clock.now())
+    variables = house(request).variables
+    await variables.write(caller, key, body.value, now=clock.now(), description=body.description)
     return Response(status_code=204)
 
 

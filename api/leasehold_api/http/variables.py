@@ -53,6 +53,7 @@ async def put_variable(request: Request, caller: Author, key: VariableKey, body:
         body.value,
         may_refer=includes(caller.role, Role.ADMIN),
         by=done_by(caller),
+        description=body.description,
     )
     return answer(summary, status=201 if is_new else 200)
 

@@ -11,8 +11,9 @@ from leasehold_protocol.v1.leases import Lease
 class Offers:
     """Makes leases and their task tokens."""
 
-    def __init__(self, tokens: TaskTokens) -> None:
+    def __init__(self, tokens: TaskTokens, *, most_file_bytes: int | None = None) -> None:
         self._tokens = tokens
+        self._most_file_bytes = most_file_bytes
 
     def lease(self, holder: AgentCaller, claimed: Claimed, *, now: float) -> Lease:
         """Return the message that hands ``claimed`` to ``holder``."""
@@ -33,6 +34,7 @@ class Offers:
             task_token_expires_in_s=expires_in_s,
             earlier=claimed.earlier,
             downstream=claimed.downstream,
+            most_file_bytes=self._most_file_bytes,
         )
 
     def task_token(self, holder: AgentCaller, claimed: Claimed, *, now: float) -> tuple[str, float]:

@@ -1,4 +1,4 @@
-"""Blobs named by their content (bundles, large XComs) in a local directory."""
+"""Blobs named by their content (bundles, files, large XComs) in a local directory."""
 
 from __future__ import annotations
 
@@ -33,8 +33,16 @@ class BlobStore(Protocol):
         """
         ...
 
-    def open(self, sha256: str) -> AsyncIterator[bytes]:
-        """Return the content in chunks.
+    async def size(self, sha256: str) -> int:
+        """Return the blob's length in bytes.
+
+        Raises:
+            NotFoundError: if there is no such blob.
+        """
+        ...
+
+    def open(self, sha256: str, *, offset: int = 0) -> AsyncIterator[bytes]:
+        """Return the content in chunks, from ``offset`` on.
 
         Raises:
             NotFoundError: if there is no such blob.
@@ -54,11 +62,11 @@ class DirectoryBlobs:
 
     async def has(self, sha256: str) -> bool:
         """Return whether the blob is stored; see the port."""
-        return await asyncio.to_thread(self._path(sha256).is_file)
+        return await asyncio.to_thread(self.path(sha256).is_file)
 
     async def put(self, sha256: str, chunks: AsyncIterator[bytes], *, most_bytes: int) -> int:
         """Store a blob; see the port."""
-        path = self._path(sha256)
+        path = self.path(sha256)
         path.parent.mkdir(parents=True, exist_ok=True)
         digest, size = hashlib.sha256(), 0
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".incoming-", delete=False) as incoming:
@@ -79,17 +87,26 @@ class DirectoryBlobs:
                 raise
         return size
 
-    async def open(self, sha256: str) -> AsyncIterator[bytes]:
+    async def size(self, sha256: str) -> int:
+        """Return the blob's length; see the port."""
+        try:
+            return (await asyncio.to_thread(self.path(sha256).stat)).st_size
+        except FileNotFoundError:
+            raise NotFoundError(f"there is no blob {sha256}") from None
+
+    async def open(self, sha256: str, *, offset: int = 0) -> AsyncIterator[bytes]:
         """Return the content in chunks; see the port."""
         try:
-            file = await asyncio.to_thread(self._path(sha256).open, "rb")
+            file = await asyncio.to_thread(self.path(sha256).open, "rb")
         except FileNotFoundError:
             raise NotFoundError(f"there is no blob {sha256}") from None
         with file:
+            file.seek(offset)
             while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
                 yield chunk
 
-    def _path(self, sha256: str) -> Path:
+    def path(self, sha256: str) -> Path:
+        """Return where a blob is, or would be."""
         return self._root / sha256[:2] / sha256
 
 

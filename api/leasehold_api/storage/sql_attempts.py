@@ -12,7 +12,7 @@ from leasehold_api.storage.database import Database
 from leasehold_api.storage.plans import Plans
 from leasehold_api.storage.sql_telemetry import insert_metrics, last_metric_seq, put_xcom
 from leasehold_api.storage.writer import Transaction
-from leasehold_api.telemetry.attempts import LogState, XCom
+from leasehold_api.telemetry.attempts import LogState
 from leasehold_protocol.v1.leases import parse_attempt_id
 from leasehold_protocol.v1.telemetry import MetricPoint
 
@@ -37,16 +37,6 @@ _LOG_STATE = text("""
      WHERE t.id = :id AND a.epoch = :epoch AND t.team_id = :team
 """)
 
-_XCOM = text("""
-    SELECT t.task, t.map_index, x.key, x.size, x.value, x.object
-      FROM task_instances t JOIN xcoms x ON x.task_instance_id = t.id AND x.epoch = t.epoch
-     WHERE t.run_id = :run AND t.task = :task AND t.map_index = :map_index AND x.key = :key
-""")
-
-_LIVE = text("""
-    SELECT run_id FROM task_instances WHERE id = :id AND epoch = :epoch AND agent_id = :agent AND state = 'running'
-""")
-
 _HELD_VERSIONS = text("""
     SELECT DISTINCT dag_version_id FROM task_instances WHERE agent_id = :agent AND state = 'running'
 """)
@@ -67,14 +57,22 @@ class SqlAttempts:
             raise _unknown(attempt)
 
     async def put_xcom(
-        self, agent_id: str, attempt: str, key: str, *, value: str | None, size: int, upload: str | None
+        self,
+        agent_id: str,
+        attempt: str,
+        key: str,
+        *,
+        value: str | None,
+        size: int,
+        upload: str | None,
+        files: Mapping[str, int] | None = None,
     ) -> None:
         """Store an XCom behind the fence; see the port."""
         instance, epoch = parse_attempt_id(attempt)
 
         def write(tx: Transaction) -> None:
             pass_fence(tx, agent_id, attempt)
-            put_xcom(tx, instance, epoch, key, value=value, size=size, upload=upload)
+            put_xcom(tx, instance, epoch, key, value=value, size=size, upload=upload, files=files)
 
         await self._database.write(write)
 
@@ -110,23 +108,6 @@ class SqlAttempts:
             raise _unknown(attempt)
         ended = row.ending is not None and not row.assumed
         return LogState(ended=ended, size=row.log_size, complete=bool(row.log_complete))
-
-    async def xcom(self, *, reader: str, epoch: int, agent_id: str, task: str, key: str, map_index: int) -> XCom:
-        """Return an XCom of the reader's run; see the port."""
-
-        def query(connection: Connection) -> XCom:
-            run = connection.execute(_LIVE, {"id": reader, "epoch": epoch, "agent": agent_id}).scalar_one_or_none()
-            if run is None:
-                raise LeaseLostError("the lease of the task that asks is over; stop the attempt")
-            parameters = {"run": run, "task": task, "key": key, "map_index": map_index}
-            row = connection.execute(_XCOM, parameters).one_or_none()
-            if row is None:
-                raise NotFoundError(f"task {task} of this run has no XCom {key!r}")
-            return XCom(
-                task=row.task, map_index=row.map_index, key=row.key, size=row.size, value=row.value, upload=row.object
-            )
-
-        return await self._database.read(query)
 
     async def holds_bundle(self, agent_id: str, sha256: str) -> bool:
         """Return whether this agent's leases need this bundle; see the port."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import text
 
@@ -15,6 +15,12 @@ _PUT_XCOM = text("""
     VALUES (:id, :key, :epoch, :size, :value, :object)
     ON CONFLICT (task_instance_id, key) DO UPDATE
        SET epoch = excluded.epoch, size = excluded.size, value = excluded.value, object = excluded.object
+""")
+
+_FORGET_FILES = text("DELETE FROM xcom_files WHERE task_instance_id = :id AND key = :key")
+
+_PUT_FILE = text("""
+    INSERT INTO xcom_files (task_instance_id, key, sha256, epoch, size) VALUES (:id, :key, :sha256, :epoch, :size)
 """)
 
 _PUT_METRIC = text("""
@@ -30,10 +36,25 @@ _LAST_METRIC = text("SELECT max(seq) FROM metric_points WHERE task_instance_id =
 
 
 def put_xcom(
-    tx: Transaction, instance: str, epoch: int, key: str, *, value: str | None, size: int, upload: str | None
+    tx: Transaction,
+    instance: str,
+    epoch: int,
+    key: str,
+    *,
+    value: str | None,
+    size: int,
+    upload: str | None,
+    files: Mapping[str, int] | None = None,
 ) -> None:
-    """Store an XCom; the caller has compared the epoch in this transaction."""
+    """Store an XCom, and which files (SHA-256 → size) it names; the caller has compared the epoch in this transaction.
+
+    One that names none leaves an older epoch's rows alone: who reads compares the epochs.
+    """
     tx.run(_PUT_XCOM, {"id": instance, "key": key, "epoch": epoch, "size": size, "value": value, "object": upload})
+    if files:
+        named = {"id": instance, "key": key}
+        tx.run(_FORGET_FILES, named)
+        tx.run(_PUT_FILE, [{**named, "epoch": epoch, "sha256": name, "size": each} for name, each in files.items()])
 
 
 def insert_metrics(

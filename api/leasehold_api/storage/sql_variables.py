@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, select, update
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, delete, func, or_, select, update
 
 from leasehold_api.acting import By, Slice, Team
 from leasehold_api.callers import TaskCaller
-from leasehold_api.context.entitlement import Facts, Verdict, judge
-from leasehold_api.context.store import Answered, SealedVariable
+from leasehold_api.context.entitlement import Facts, Verdict, declared_keys, judge, may_use
+from leasehold_api.context.store import Answered, KeysAnswered, SealedVariable
 from leasehold_api.errors import NotFoundError
 from leasehold_api.storage import sql_audit, sql_entitlement
 from leasehold_api.storage.conditional import insert_unless_there, rows_changed
@@ -31,10 +33,7 @@ class SqlVariables:
             .limit(part.limit)
         )
         rows = await self._database.read(lambda connection: connection.execute(query).all())
-        return [
-            SealedVariable(key=row.key, sealed=row.sealed, updated_at=row.updated_at, updated_by=row.updated_by)
-            for row in rows
-        ]
+        return [_sealed(row) for row in rows]
 
     async def get(self, team: Team, key: str) -> SealedVariable:
         """Return a variable; see the port."""
@@ -42,13 +41,13 @@ class SqlVariables:
         row = await self._database.read(lambda connection: connection.execute(query).first())
         if row is None:
             raise _no_such(team, key)
-        return SealedVariable(key=row.key, sealed=row.sealed, updated_at=row.updated_at, updated_by=row.updated_by)
+        return _sealed(row)
 
-    async def put(self, team: Team, key: str, sealed: bytes, *, by: By) -> bool:
+    async def put(self, team: Team, key: str, sealed: bytes, *, by: By, description: str | None = None) -> bool:
         """Set a variable; see the port."""
 
         def operation(tx: Transaction) -> bool:
-            is_new = _put(tx, team.id, key, sealed, by=by)
+            is_new = _put(tx, team.id, key, sealed, by=by, description=description)
             action = "variable.created" if is_new else "variable.changed"
             sql_audit.record(
                 tx, at=by.at, actor=by.actor, address=by.address, action=action, object=key, team_id=team.id
@@ -82,13 +81,41 @@ class SqlVariables:
 
         return await self._database.write(operation)
 
-    async def write_for_task(self, reader: TaskCaller, key: str, sealed: bytes | None, *, now: float) -> Answered:
+    async def keys_for_task(self, reader: TaskCaller, prefix: str, part: Slice, *, now: float) -> KeysAnswered:
+        """Return the keys that a task may know of; see the port."""
+        declared = declared_keys(reader.scopes, "read")
+        exact = [key for key in declared if not key.endswith("*")]
+        begins: list[ColumnElement[bool]] = [variables.c.key.in_(exact)]
+        # substr, because LIKE takes small and capital letters for the same on SQLite.
+        begins += [func.substr(variables.c.key, 1, len(key) - 1) == key[:-1] for key in declared if key.endswith("*")]
+        query = (
+            select(variables.c.key)
+            .where(variables.c.team_id == reader.team_id, variables.c.key > (part.after or ""), or_(*begins))
+            .where(func.substr(variables.c.key, 1, len(prefix)) == prefix)
+            .order_by(variables.c.key)
+            .limit(part.limit)
+        )
+
+        def operation(tx: Transaction) -> KeysAnswered:
+            lease_runs = sql_entitlement.lease_runs(tx, reader)
+            facts = Facts(lease_runs=lease_runs, in_scope=bool(declared), declared=bool(declared), exists=True)
+            verdict = judge(facts)
+            sql_entitlement.record(tx, reader, action="variable.listed", name=f"{prefix}*", verdict=verdict, now=now)
+            keys = tx.run(query).scalars().all() if verdict is Verdict.GIVEN else []
+            return KeysAnswered(verdict=verdict, keys=list(keys))
+
+        return await self._database.write(operation)
+
+    async def write_for_task(
+        self, reader: TaskCaller, key: str, sealed: bytes | None, *, now: float, description: str | None = None
+    ) -> Answered:
         """Set or remove a variable for a task; see the port."""
 
         def operation(tx: Transaction) -> Answered:
             verdict = _judge(tx, reader, key, "write", exists=True)
             if verdict is Verdict.GIVEN and sealed is not None:
-                _put(tx, reader.team_id, key, sealed, by=By(actor=f"task:{reader.dag}.{reader.task}", at=now))
+                by = By(actor=f"task:{reader.dag}.{reader.task}", at=now)
+                _put(tx, reader.team_id, key, sealed, by=by, description=description)
             elif verdict is Verdict.GIVEN and not _delete(tx, reader.team_id, key):
                 verdict = Verdict.NOT_FOUND
             action = "variable.changed" if sealed is not None else "variable.deleted"
@@ -98,8 +125,18 @@ class SqlVariables:
         return await self._database.write(operation)
 
 
+def _sealed(row: Row[Any]) -> SealedVariable:
+    return SealedVariable(
+        key=row.key,
+        sealed=row.sealed,
+        updated_at=row.updated_at,
+        updated_by=row.updated_by,
+        description=row.description,
+    )
+
+
 def _judge(tx: Transaction, reader: TaskCaller, key: str, action: str, *, exists: bool) -> Verdict:
-    in_scope = f"variable:{key}:{action}" in reader.scopes
+    in_scope = may_use(reader.scopes, key, action)
     return judge(
         Facts(
             lease_runs=sql_entitlement.lease_runs(tx, reader),
@@ -111,8 +148,10 @@ def _judge(tx: Transaction, reader: TaskCaller, key: str, action: str, *, exists
     )
 
 
-def _put(tx: Transaction, team_id: str, key: str, sealed: bytes, *, by: By) -> bool:
+def _put(tx: Transaction, team_id: str, key: str, sealed: bytes, *, by: By, description: str | None) -> bool:
     values = {"sealed": sealed, "updated_at": by.at, "updated_by": by.actor}
+    if description is not None:
+        values["description"] = description
     row = {"team_id": team_id, "key": key, **values}
     if insert_unless_there(tx, variables, row):
         return True

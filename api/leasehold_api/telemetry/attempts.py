@@ -10,20 +10,6 @@ from leasehold_protocol.v1.telemetry import MetricPoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class XCom:
-    """A stored XCom."""
-
-    task: str
-    map_index: int
-    key: str
-    size: int
-    value: str | None
-    """The JSON text, when it is small."""
-    upload: str | None
-    """Else the SHA-256 of the blob that holds it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LogState:
     """What is known of an attempt's log besides its bytes."""
 
@@ -45,9 +31,17 @@ class AttemptStore(Protocol):
         ...
 
     async def put_xcom(
-        self, agent_id: str, attempt: str, key: str, *, value: str | None, size: int, upload: str | None
+        self,
+        agent_id: str,
+        attempt: str,
+        key: str,
+        *,
+        value: str | None,
+        size: int,
+        upload: str | None,
+        files: Mapping[str, int] | None = None,
     ) -> None:
-        """Store an XCom, in one transaction with the comparison of the epoch.
+        """Store an XCom, and the files (SHA-256 → size) that it names, in one transaction with the epoch's comparison.
 
         Raises:
             LeaseLostError: if a newer epoch was leased, or the task instance is over.
@@ -67,15 +61,6 @@ class AttemptStore(Protocol):
 
         Raises:
             NotFoundError: if the team has no such attempt.
-        """
-        ...
-
-    async def xcom(self, *, reader: str, epoch: int, agent_id: str, task: str, key: str, map_index: int) -> XCom:
-        """Return an XCom of the reader's run, while the reader's lease is live.
-
-        Raises:
-            LeaseLostError: if the reader's lease is over.
-            NotFoundError: if there is no such XCom.
         """
         ...
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from leasehold_api.callers import AgentCaller
 from leasehold_api.errors import ApiError, ConflictError, InvalidRequestError
@@ -75,12 +75,16 @@ class Delivery:
             ConflictError: if the upload is not here (yet).
             LeaseLostError: if the attempt may not write any more.
         """
+        files = {each.sha256: each.size for each in body.files}
+        await self._require_here(agent.team_id, files)
         if body.upload is not None:
             if body.size is None:
                 raise InvalidRequestError("size: name the upload's size with it")
             if not await self._blobs_of(agent.team_id).has(body.upload):
                 raise ConflictError("the upload is not here yet: PUT its bytes first")
-            await self._attempts.put_xcom(agent.agent_id, attempt, key, value=None, size=body.size, upload=body.upload)
+            await self._attempts.put_xcom(
+                agent.agent_id, attempt, key, value=None, size=body.size, upload=body.upload, files=files
+            )
             reach("api.xcom.committed.before-answer")
             return
         text = json.dumps(body.value, ensure_ascii=False, separators=(",", ":"))
@@ -89,7 +93,15 @@ class Delivery:
             raise ApiError(
                 f"a value over {XCOM_INLINE_BYTES} bytes goes through an upload", code=ProblemCode.BODY_TOO_LARGE
             )
-        await self._attempts.put_xcom(agent.agent_id, attempt, key, value=text, size=size, upload=None)
+        await self._attempts.put_xcom(agent.agent_id, attempt, key, value=text, size=size, upload=None, files=files)
+
+    async def _require_here(self, team_id: str, files: Mapping[str, int]) -> None:
+        blobs = self._blobs_of(team_id)
+        for sha256, size in files.items():
+            if not await blobs.has(sha256):
+                raise ConflictError(f"the file {sha256} that the value names is not here yet: upload its bytes first")
+            if (stored := await blobs.size(sha256)) != size:
+                raise InvalidRequestError(f"files: {sha256} has {stored} bytes, not {size}")
 
     async def _note(self, whole: dict[str, int]) -> None:
         if whole:

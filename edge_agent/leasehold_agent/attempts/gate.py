@@ -104,6 +104,7 @@ class Gate:
         limits = policy.limits
         return {
             "log_bytes": limits.log,
+            "file_bytes": limits.file,
             "memory_bytes": limits.memory_per_process,
             "timeout_s": limits.timeout,
             "programs": [asdict(rule) for rule in program_rules(policy)],

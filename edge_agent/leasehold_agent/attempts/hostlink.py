@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from leasehold.runtime.rules.secret_answers import secrets_in
+from leasehold_agent.attempts.fetching import Fetching
 from leasehold_agent.attempts.roster import Held
-from leasehold_agent.attempts.task_questions import api_path, content_route, methods_of
+from leasehold_agent.attempts.task_questions import api_path, content_route, file_of, methods_of
 from leasehold_agent.backoff import persist
 from leasehold_agent.errors import LeaseLostError, LinkError, LockedError, RefusedError
 from leasehold_agent.host.version import HOST_VERSION
@@ -19,17 +20,28 @@ from leasehold_agent.local_socket import reachable
 
 _LINE_LIMIT = 32 * 1024 * 1024
 _CONNECT_TIMEOUT_S = 5.0
-Ask = Callable[[str, str, object], Awaitable[tuple[int, object]]]
-"""(method, route of the API, JSON body) → (status, JSON body); raises ``LinkError``."""
 logger = logging.getLogger(__name__)
+
+
+class TaskLine(Protocol):
+    """What is needed of ``link.api.TaskApi``. Raises ``LinkError``."""
+
+    async def ask(self, method: str, url: str, body: object) -> tuple[int, object]:
+        """Return (status, JSON body) of a task's own question."""
+        ...
+
+    def download(self, url: str, offset: int) -> AsyncIterator[bytes]:
+        """Yield a file or a large value, from a byte on."""
+        ...
 
 
 class HostLink:
     """One connection to the host of one attempt."""
 
-    def __init__(self, held: Held, ask: Ask, refuses: Callable[[str], tuple[int, object] | None]) -> None:
+    def __init__(self, held: Held, line: TaskLine, refuses: Callable[[str], tuple[int, object] | None]) -> None:
         self._held = held
-        self._ask = ask
+        self._ask = line.ask
+        self._fetching = Fetching(held.directory.path, line.download)
         self._refuses = refuses
 
     async def follow(self) -> bool:
@@ -66,7 +78,10 @@ class HostLink:
                     case {"tell": "ended"}:
                         return True
                     case {"ask": int(number), "method": str(method), "path": str(path)}:
-                        question = line.create_task(self._answer(writer, number, method, path, news.get("body")))
+                        takes_files = news.get("takes_files") is True  # a host of an older version does not
+                        question = line.create_task(
+                            self._answer(writer, number, method, path, news.get("body"), takes_files=takes_files)
+                        )
                         questions.add(question)
                         question.add_done_callback(questions.discard)
                     case _:
@@ -113,10 +128,14 @@ class HostLink:
                     await _send(writer, _stop_order(stop.kind, stop.reason, stop.grace_s))
                 await self._held.ordered.wait()
 
-    async def _answer(self, writer: asyncio.StreamWriter, number: int, method: str, path: str, body: object) -> None:
+    async def _answer(
+        self, writer: asyncio.StreamWriter, number: int, method: str, path: str, body: object, *, takes_files: bool
+    ) -> None:
         """Answer with what the API says, however long an outage lasts: the host knows the task's patience."""
-        status, answer = await self._asked(method, path, body)
+        status, answer, file = await self._asked(method, path, body, takes_files=takes_files)
         document = {"do": "answer", "id": number, "status": status, "body": answer}
+        if file is not None:
+            document["file"] = file
         if method in ("GET", "POST") and (secrets := secrets_in(path, answer)):
             document["secrets"] = secrets
         with suppress(OSError):
@@ -127,29 +146,50 @@ class HostLink:
         known = self._held.given.get(path) if method == "GET" else self._held.given.pop(path, None)
         return known.get("body") if method == "GET" and known is not None else None
 
-    async def _asked(self, method: str, path: str, body: object) -> tuple[int, object]:
+    async def _asked(
+        self, method: str, path: str, body: object, *, takes_files: bool
+    ) -> tuple[int, object, str | None]:
+        """Return (status, JSON body, the name of the file in ``fetched/`` that has the long part of it)."""
         route = api_path(path)
         if route is None or method not in methods_of(path):
-            return 404, {"code": "not_found", "detail": f"there is no {method} {path} for a task"}
+            return 404, {"code": "not_found", "detail": f"there is no {method} {path} for a task"}, None
         if (refused := self._refuses(path)) is not None:
-            return refused
+            return *refused, None
         if (given := self._given(method, path)) is not None:
-            return 200, given
+            return 200, given, None
         try:
-            status, answer = await persist(lambda: self._ask(method, route, body))
-            if isinstance(answer, dict) and answer.get("inline") is False:
-                # Too large for the API's own answer; the task sees no difference.
-                _, value = await persist(lambda: self._ask("GET", content_route(route), None))
-                answer = {**answer, "value": value, "inline": True}
-            return status, answer
+            return await self._answer_of_the_api(method, path, route, body, takes_files=takes_files)
         except RefusedError as error:
-            return error.status, {"code": error.code, "detail": error.detail}
+            return error.status, {"code": error.code, "detail": error.detail}, None
         except LeaseLostError as error:
-            return 409, {"code": "lease_lost", "detail": str(error)}
+            return 409, {"code": "lease_lost", "detail": str(error)}, None
         except LockedError as error:
-            return 403, {"code": "agent_locked", "detail": str(error)}
+            return 403, {"code": "agent_locked", "detail": str(error)}, None
         except LinkError as error:
-            return 503, {"code": "unavailable", "detail": str(error)}
+            return 503, {"code": "unavailable", "detail": str(error)}, None
+        except OSError as error:
+            detail = f"the disk of this site does not take it ({error.strerror}): free some space, then try again"
+            return 503, {"code": "unavailable", "detail": detail}, None
+
+    async def _answer_of_the_api(
+        self, method: str, path: str, route: str, body: object, *, takes_files: bool
+    ) -> tuple[int, object, str | None]:
+        if (sha256 := file_of(path)) is not None:
+            found = await self._fetching.bring(route, sha256)
+            return 200, {"sha256": sha256, "size": found.stat().st_size}, found.name
+        status, answer = await persist(lambda: self._ask(method, route, body))
+        if isinstance(answer, dict) and answer.get("inline") is False:
+            return await self._long(content_route(route), answer, takes_files=takes_files)
+        return status, answer, None
+
+    async def _long(self, route: str, answer: dict[str, Any], *, takes_files: bool) -> tuple[int, object, str | None]:
+        """Fetch a value that is too large for the API's own answer; the task sees no difference."""
+        sha256 = answer.get("sha256")
+        if takes_files and isinstance(sha256, str):
+            found = await self._fetching.bring(route, sha256)
+            return 200, {**answer, "inline": True}, found.name
+        _, value = await persist(lambda: self._ask("GET", route, None))
+        return 200, {**answer, "value": value, "inline": True}, None
 
 
 def is_newer(version: str) -> bool:

@@ -15,7 +15,7 @@ from leasehold_agent.attempts.bundles import BadBundleError, Bundles
 from leasehold_agent.attempts.directory import AttemptDirectories, AttemptDirectory, Surroundings, UnsafeAttemptIdError
 from leasehold_agent.attempts.gate import Gate
 from leasehold_agent.attempts.given import answers_of
-from leasehold_agent.attempts.hostlink import Ask, HostLink
+from leasehold_agent.attempts.hostlink import HostLink, TaskLine
 from leasehold_agent.attempts.roster import Held, Phase, Roster
 from leasehold_agent.backoff import Backoff, persist
 from leasehold_agent.clock import boottime, utc_now
@@ -77,7 +77,7 @@ class Supervisor:
         gate: Gate,
         delivery: Deliverer,
         task_token: Callable[[str], CachedToken],
-        ask: Callable[[CachedToken], Ask],
+        task_line: Callable[[CachedToken], TaskLine],
         spawn: Callable[[Coroutine[object, object, None]], object],
     ) -> None:
         self._directories = directories
@@ -88,7 +88,7 @@ class Supervisor:
         self._gate = gate
         self._delivery = delivery
         self._task_token = task_token
-        self._ask = ask
+        self._task_line = task_line
         self._spawn = spawn
 
     def take(self, lease: Lease, asked_at: float) -> None:
@@ -246,7 +246,7 @@ class Supervisor:
             backoff = Backoff()
             while not endings.has_ended(held) and await asyncio.to_thread(directory.is_held):
                 try:
-                    if await HostLink(held, self._ask(held.task_token), self._gate.refuse_question).follow():
+                    if await HostLink(held, self._task_line(held.task_token), self._gate.refuse_question).follow():
                         break
                     backoff.after_success()
                 except (OSError, TimeoutError):

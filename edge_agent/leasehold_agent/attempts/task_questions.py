@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import parse_qs, quote, unquote, urlencode
+from urllib.parse import parse_qsl, quote, unquote, urlencode
 
+_FILE = re.compile(r"/v1/files/(?P<sha256>[0-9a-f]{64})")
+_XCOM_QUERY = ("map_index", "run", "include_prior", "offset", "limit")
 _ID_TOKEN = "/v1/id-token"  # noqa: S105 - a path
 
 
@@ -38,13 +40,25 @@ def content_route(route: str) -> str:
     return f"{path}/content?{query}"
 
 
+def file_of(path: str) -> str | None:
+    """Return the hash of the file that a path asks for; none when it asks for something else."""
+    found = _FILE.fullmatch(path)
+    return None if found is None else found["sha256"]
+
+
 def _xcom_route(found: re.Match[str]) -> str | None:
     """The task protocol names the task in the query, the API in the path."""
-    key, query = unquote(found["key"]), parse_qs(found["query"])
-    task, map_index = query.get("task", [""])[0], query.get("map_index", ["-1"])[0]
+    key, query = unquote(found["key"]), dict(parse_qsl(found["query"]))
+    task = query.pop("task", "")
     if not task or _climbs(task) or _climbs(key):
         return None
-    return f"/v1/task/xcoms/{quote(task, safe='')}/{quote(key, safe='/:')}?{urlencode({'map_index': map_index})}"
+    wanted = {name: query[name] for name in _XCOM_QUERY if name in query}
+    return f"/v1/task/{found['kind']}/{quote(task, safe='')}/{quote(key, safe='/:')}?{urlencode(wanted)}"
+
+
+def _keys_route(found: re.Match[str]) -> str:
+    query = dict(parse_qsl(found["query"] or ""))
+    return f"/v1/task/variables?{urlencode({name: query[name] for name in ('prefix', 'after') if name in query})}"
 
 
 def _as_it_is(found: re.Match[str]) -> str | None:
@@ -60,7 +74,11 @@ def _climbs(path: str) -> bool:
 _QUESTIONS = (
     _Question(re.compile(r"/v1/connections/[^?#]+"), ("GET",), _as_it_is),
     _Question(re.compile(r"/v1/variables/[^?#]+"), ("GET", "PUT", "DELETE"), _as_it_is),
-    _Question(re.compile(r"/v1/xcoms/(?P<key>[^?#/]+)\?(?P<query>[^#]*)"), ("GET",), _xcom_route),
+    _Question(re.compile(r"/v1/variables(\?(?P<query>[^#]*))?"), ("GET",), _keys_route),
+    _Question(
+        re.compile(r"/v1/(?P<kind>xcoms|mapped-xcoms)/(?P<key>[^?#/]+)\?(?P<query>[^#]*)"), ("GET",), _xcom_route
+    ),
+    _Question(_FILE, ("GET",), _as_it_is),
     _Question(re.compile(re.escape(_ID_TOKEN)), ("POST",), _as_it_is),
     _Question(re.compile(r"/v1/runs"), ("POST",), _as_it_is),
     _Question(

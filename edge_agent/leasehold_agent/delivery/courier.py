@@ -10,9 +10,10 @@ from leasehold_agent.attempts.directory import AttemptDirectory
 from leasehold_agent.delivery.delivered import Delivered, read_delivered, write_delivered
 from leasehold_agent.delivery.parcel import pack, split_xcoms, state_weight, undeliverable
 from leasehold_agent.delivery.produced import Produced, StoredXCom
+from leasehold_agent.delivery.uploads import UploadApi, Uploads
 from leasehold_agent.errors import LeaseLostError, RefusedError, Trouble, UnavailableError
 from leasehold_agent.fault_points import reach
-from leasehold_protocol.v1.context import XCOM_INLINE_BYTES, UploadRequest, XComWrite
+from leasehold_protocol.v1.context import XCOM_INLINE_BYTES, XComWrite
 from leasehold_protocol.v1.leases import Ending, Outcome, OutcomeAck, OutcomeVerdict
 from leasehold_protocol.v1.telemetry import LOG_CHUNK_BYTES, LogAnswer, MetricAnswer, MetricPoint
 from leasehold_protocol.v1.waiting import StateChange
@@ -26,7 +27,7 @@ _RESENDS_AT_ONCE = 3
 logger = logging.getLogger(__name__)
 
 
-class TelemetryApi(Protocol):
+class TelemetryApi(UploadApi, Protocol):
     """What is needed of ``link.api.Api``."""
 
     async def log(
@@ -34,7 +35,6 @@ class TelemetryApi(Protocol):
     ) -> LogAnswer: ...
     async def metrics(self, attempt: str, points: list[MetricPoint]) -> MetricAnswer: ...
     async def xcom(self, attempt: str, key: str, write: XComWrite) -> None: ...
-    async def upload(self, attempt: str, request: UploadRequest, data: bytes) -> None: ...
     async def state(self, attempt: str, changes: list[StateChange]) -> None: ...
 
 
@@ -45,9 +45,10 @@ class Courier:
     further than the API. All steps raise ``LinkError``.
     """
 
-    def __init__(self, directory: AttemptDirectory, api: TelemetryApi) -> None:
+    def __init__(self, directory: AttemptDirectory, api: TelemetryApi, line: asyncio.Semaphore | None = None) -> None:
         self._directory = directory
         self._api = api
+        self._uploads = Uploads(api, line or asyncio.Semaphore())
         self.produced = Produced(directory.path)
         self.delivered = read_delivered(directory.path)
         self._resends = 0
@@ -185,12 +186,17 @@ class Courier:
         return answer
 
     async def _send_xcom(self, xcom: StoredXCom) -> None:
+        for file in xcom.files:
+            path = self.produced.file(file.sha256)
+            if path is not None:  # what the task passed on is where it read it
+                await self._uploads.bring(self.attempt, path, sha256=file.sha256, size=file.size)
         if xcom.size <= XCOM_INLINE_BYTES:
-            await self._api.xcom(self.attempt, xcom.key, XComWrite(value=xcom.value()))
+            write = XComWrite(value=xcom.value(), files=xcom.files) if xcom.files else XComWrite(value=xcom.value())
+            await self._api.xcom(self.attempt, xcom.key, write)
             return
-        await self._api.upload(self.attempt, UploadRequest(sha256=xcom.sha256, size=xcom.size), xcom.text())
+        await self._uploads.bring(self.attempt, xcom.path, sha256=xcom.sha256, size=xcom.size)
         reach("agent.upload.acknowledged.before-xcom")
-        await self._api.xcom(self.attempt, xcom.key, XComWrite(upload=xcom.sha256, size=xcom.size))
+        await self._api.xcom(self.attempt, xcom.key, XComWrite(upload=xcom.sha256, size=xcom.size, files=xcom.files))
 
     def _record(
         self,

@@ -105,7 +105,7 @@ class Delivery:
             logger.warning("attempt removed: the API has no use for it", extra={"attempt": held.attempt})
             await asyncio.to_thread(held.directory.remove)
             return
-        courier = Courier(held.directory, self._api)
+        courier = Courier(held.directory, self._api, self._line)
         if courier.delivered.outcome is None:
             await self._deliver_outcome(held, courier)
         held.outcome_is_in = True

@@ -31,7 +31,7 @@ def split_xcoms(newest: list[StoredXCom]) -> XComSplit:
     first: list[StoredXCom] = []
     left = XCOM_INLINE_BYTES
     for xcom in sorted(newest, key=lambda xcom: xcom.size):
-        if xcom.size <= left:
+        if xcom.size <= left and not xcom.files:
             small.append(xcom)
             left -= xcom.size
         else:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from leasehold_protocol.v1.context import FileRef
 from leasehold_protocol.v1.leases import Rendered
 from leasehold_protocol.v1.message import Json
 from leasehold_protocol.v1.telemetry import MetricPoint
@@ -27,6 +28,8 @@ class StoredXCom:
     size: int
     """Of its JSON text, in bytes."""
     sha256: str
+    files: list[FileRef] = field(default_factory=list[FileRef])
+    """Those that it names."""
 
     def text(self) -> bytes:
         """Return the JSON text."""
@@ -114,9 +117,18 @@ class Produced:
         for line in lines:
             try:
                 entry = json.loads(line)
-                path = self._directory / "xcoms" / Path(entry["file"]).name
-                stored = StoredXCom(key=entry["key"], path=path, size=int(entry["size"]), sha256=entry["sha256"])
                 last_seq = max(last_seq, int(entry["seq"]))
+                if entry.get("deleted"):
+                    newest.pop(entry["key"], None)
+                    continue
+                path = self._directory / "xcoms" / Path(entry["file"]).name
+                stored = StoredXCom(
+                    key=entry["key"],
+                    path=path,
+                    size=int(entry["size"]),
+                    sha256=entry["sha256"],
+                    files=[FileRef.model_validate(file) for file in entry.get("files", ())],
+                )
             except (ValueError, KeyError, TypeError):
                 continue
             if path.is_file() and path.stat().st_size == stored.size:
@@ -156,6 +168,11 @@ class Produced:
             newest.pop(change.key, None)
             newest[change.key] = (number, change)
         return list(newest.values())
+
+    def file(self, sha256: str) -> Path | None:
+        """Return a file that the task pushed; none when it was not this attempt that did."""
+        path = self._directory / "files" / sha256
+        return path if path.is_file() else None
 
     def _ending(self) -> dict[str, object]:
         try:

@@ -30,7 +30,10 @@ class Question:
 
     def line(self) -> bytes:
         """Return it as the agent reads it."""
-        ask = {"ask": self.number, "method": self.method, "path": self.path, "body": self.body}
+        # An agent that knows "takes_files" puts what is long into ``fetched/``, and names it in its answer.
+        ask = {
+            "ask": self.number, "method": self.method, "path": self.path, "body": self.body, "takes_files": True,
+        }  # fmt: skip
         return json.dumps(ask).encode() + b"\n"
 
 

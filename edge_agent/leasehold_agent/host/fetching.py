@@ -10,9 +10,18 @@ from leasehold_agent.runtimes.port import RuntimeMissingError
 
 
 async def fetched(
-    wanted: Mapping[str, str], ask: Callable[[str, str], Awaitable[Object]], stopped: asyncio.Event
+    wanted: Mapping[str, str],
+    ask: Callable[[str, str], Awaitable[Object]],
+    stopped: asyncio.Event,
+    read: Callable[[str], object],
 ) -> dict[str, object]:
     """Return name → value of what is at each path. Waits for the API as long as the lease lasts; empty when stopped.
+
+    Args:
+        wanted: Name → path.
+        ask: Asks the API, through the agent.
+        stopped: Nothing is needed any more.
+        read: Reads what the agent put on the disk because it was too large for its answer.
 
     Raises:
         RuntimeMissingError: if the API has no value for one.
@@ -24,15 +33,16 @@ async def fetched(
     if not asking.done():
         asking.cancel()
         return {}
-    return {name: _value(name, answer) for name, answer in zip(wanted, asking.result(), strict=True)}
+    return {name: _value(name, answer, read) for name, answer in zip(wanted, asking.result(), strict=True)}
 
 
 async def _all(paths: list[str], ask: Callable[[str, str], Awaitable[Object]]) -> list[Object]:
     return await asyncio.gather(*(ask("GET", path) for path in paths))
 
 
-def _value(name: str, answer: Object) -> object:
+def _value(name: str, answer: Object, read: Callable[[str], object]) -> object:
     body = answer.get("body")
     if answer.get("status") != 200 or not isinstance(body, dict):
         raise RuntimeMissingError(f"the input {name} could not be fetched: {body}")
-    return body.get("value")
+    file = answer.get("file")
+    return read(file) if isinstance(file, str) else body.get("value")

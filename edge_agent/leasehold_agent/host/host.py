@@ -21,6 +21,7 @@ from leasehold_agent.host.control import Control
 from leasehold_agent.host.deadline import Deadline
 from leasehold_agent.host.directory import AttemptDirectory
 from leasehold_agent.host.fetching import fetched
+from leasehold_agent.host.files import Files
 from leasehold_agent.host.given import Given
 from leasehold_agent.host.launching import RefusedByPolicyError, environment, permitted, prepared, why_not_started
 from leasehold_agent.host.lease import HostLease
@@ -56,6 +57,7 @@ class Host:
         self._secrets = Secrets()
         self._spool = Spool(directory, log_limit=lease.log_bytes, grew=lambda: self._control.tell(self._growth()))
         self._given = Given(self._mask)
+        self._files = Files(directory.path, given=[given.value for given in lease.inputs])
         self._control = Control(hello=lambda: [self._hello(), self._growth()], heard=self._hear)
         self._process = TaskProcess(warmth(warm, lease.run.get("team"), self._say))
         self._stopped = asyncio.Event()
@@ -80,7 +82,14 @@ class Host:
         await self._control.serve(control)
         self._deadline.set(self._lease.deadline_boottime_s)
         secret = token_urlsafe(32)
-        api = TaskApi(lease=self._lease, context=self._context, spool=self._spool, secrets=self._secrets, notes=self)
+        api = TaskApi(
+            lease=self._lease,
+            context=self._context,
+            spool=self._spool,
+            files=self._files,
+            secrets=self._secrets,
+            notes=self,
+        )
         self._secrets.add(secret)
         server = TaskSocket(secret=secret, answer=api.answer)
         await server.serve(self._directory.listen("task.sock"))
@@ -189,7 +198,7 @@ class Host:
         if not wanted:
             return
         self._say(f"waiting for inputs too large to travel with the lease: {', '.join(wanted)}")
-        self._fetched = await fetched(wanted, self.ask, self._stopped)
+        self._fetched = await fetched(wanted, self.ask, self._stopped, self._files.value)
 
     async def _start(self, launch: Launch, secret: str, capture: ResultCapture) -> None:
         socket_path = self._directory.task_socket(os.getpid())

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hmac import compare_digest
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from leasehold.runtime.rules.limits import LARGE_BODY as LARGE_BODY
-from leasehold.runtime.rules.limits import longest_body, too_large
-from leasehold.runtime.rules.refusals import REASONS
-from leasehold.runtime.rules.refusals import RefusedRequestError as RefusedRequestError
+from leasehold.runtime.rules.limits import LARGE_BODY, SMALL_BODY, too_large
+from leasehold.runtime.rules.refusals import REASONS, RefusedRequestError
+from leasehold_agent.host.http_answers import Answer, malformed, refusal
+from leasehold_agent.host.http_bodies import Body
+
+__all__ = [
+    "LARGE_BODY", "SMALL_BODY", "Answer", "RefusedRequestError", "Request", "authorise", "read_request", "refusal",
+    "render",
+]  # fmt: skip
 
 HEAD_LIMIT = 32 * 1024
 """Bytes of request line and headers."""
+
+STREAMED = ("/v1/xcoms/", "/v1/result", "/v1/files")
+"""Where what is PUT may be long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,28 +34,9 @@ class Request:
     query: dict[str, str]
     headers: dict[str, str]
     body: bytes
+    """Empty where ``stream`` is to be read."""
+    stream: Body
     keep_alive: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """One answer; without a body it is 204."""
-
-    status: int = 204
-    body: bytes = b""
-    media_type: str = "application/json"
-    headers: dict[str, str] = field(default_factory=dict[str, str])
-
-    @classmethod
-    def json(cls, value: object, *, status: int = 200) -> Answer:
-        """Return ``value`` as a JSON answer."""
-        return cls(status=status, body=json.dumps(value, ensure_ascii=False).encode())
-
-
-def refusal(problem: RefusedRequestError) -> Answer:
-    """Return the answer that a refusal is."""
-    body = json.dumps(problem.problem()).encode()
-    return Answer(status=problem.status, body=body, media_type="application/problem+json")
 
 
 async def read_request(
@@ -75,12 +63,17 @@ async def read_request(
     split = urlsplit(target)
     path = split.path
     length = _body_length(headers)
-    limit = longest_body(method, path)
-    if length is not None and length > limit:
-        raise too_large(limit)
-    if headers.get("expect", "").lower() == "100-continue" and length != 0:
-        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    body = await _read_chunks(reader, limit) if length is None else await reader.readexactly(length)
+
+    def go_on() -> None:
+        if headers.get("expect", "").lower() == "100-continue" and length != 0:
+            writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    stream = Body(reader, length, begin=go_on)
+    # What may be long is read by whoever knows how much of it may be.
+    is_long = method == "PUT" and path.startswith(STREAMED)
+    if not is_long and length is not None and length > SMALL_BODY:
+        raise too_large(SMALL_BODY)
+    body = b"" if is_long else await stream.whole(SMALL_BODY)
     connection = headers.get("connection", "").lower()
     return Request(
         method=method,
@@ -88,6 +81,7 @@ async def read_request(
         query=dict(parse_qsl(split.query, keep_blank_values=True)),
         headers=headers,
         body=body,
+        stream=stream,
         keep_alive="close" not in connection and (version == "HTTP/1.1" or "keep-alive" in connection),
     )
 
@@ -105,15 +99,20 @@ def authorise(headers: dict[str, str], secret: str) -> None:
 
 
 def render(answer: Answer, *, keep_alive: bool) -> bytes:
-    """Return an answer as bytes."""
+    """Return an answer as bytes, without what follows its body from the disk."""
     lines = [f"HTTP/1.1 {answer.status} {REASONS.get(answer.status, 'Status')}"]
     if answer.status != 204:
-        lines += [f"Content-Type: {answer.media_type}", f"Content-Length: {len(answer.body)}"]
+        lines += [f"Content-Type: {answer.media_type}", f"Content-Length: {_length(answer)}"]
     if answer.status == 401:
         lines.append("WWW-Authenticate: Bearer")
     lines += [f"{name}: {value}" for name, value in answer.headers.items()]
     lines.append("Connection: " + ("keep-alive" if keep_alive else "close"))
     return "\r\n".join([*lines, "", ""]).encode() + answer.body
+
+
+def _length(answer: Answer) -> int:
+    following = (len(part) if isinstance(part, bytes) else part.stat().st_size for part in answer.more)
+    return len(answer.body) + sum(following)
 
 
 async def _read_head(reader: asyncio.StreamReader) -> list[str] | None:
@@ -134,7 +133,7 @@ def _request_line(line: str) -> tuple[str, str, str]:
         case [method, target, ("HTTP/1.1" | "HTTP/1.0") as version] if method.isalpha():
             return method, target, version
         case _:
-            raise _malformed(f"{line[:80]!r} is no HTTP/1.1 request line")
+            raise malformed(f"{line[:80]!r} is no HTTP/1.1 request line")
 
 
 def _headers(lines: list[str]) -> dict[str, str]:
@@ -142,10 +141,10 @@ def _headers(lines: list[str]) -> dict[str, str]:
     for line in lines:
         name, colon, value = line.partition(":")
         if not colon or not name or name != name.strip():
-            raise _malformed(f"{line[:80]!r} is no header line")
+            raise malformed(f"{line[:80]!r} is no header line")
         name, value = name.lower(), value.strip()
         if name == "content-length" and headers.get(name, value) != value:
-            raise _malformed("there are two different Content-Length headers")
+            raise malformed("there are two different Content-Length headers")
         headers[name] = value
     return headers
 
@@ -155,46 +154,8 @@ def _body_length(headers: dict[str, str]) -> int | None:
     coding, length = headers.get("transfer-encoding"), headers.get("content-length")
     if coding is not None:
         if coding.lower() != "chunked" or length is not None:
-            raise _malformed("Transfer-Encoding must be `chunked`, without a Content-Length")
+            raise malformed("Transfer-Encoding must be `chunked`, without a Content-Length")
         return None
     if length is not None and not (length.isascii() and length.isdigit() and len(length) < 16):
-        raise _malformed(f"Content-Length {length[:40]!r} is no number")
+        raise malformed(f"Content-Length {length[:40]!r} is no number")
     return int(length or 0)
-
-
-async def _read_chunks(reader: asyncio.StreamReader, limit: int) -> bytes:
-    body = bytearray()
-    while True:
-        size = _chunk_size(await _line(reader))
-        if len(body) + size > limit:
-            raise too_large(limit)
-        if size == 0:
-            break
-        body += await reader.readexactly(size)
-        if await reader.readexactly(2) != b"\r\n":
-            raise _malformed("a chunk does not end where its length says")
-    while await _line(reader):
-        pass  # trailers: nothing here uses them
-    return bytes(body)
-
-
-def _chunk_size(line: bytes) -> int:
-    digits = line.partition(b";")[0].strip()
-    try:
-        if not 0 < len(digits) <= 8 or not digits.isalnum():
-            raise ValueError
-        return int(digits, 16)
-    except ValueError:
-        raise _malformed(f"{line[:40]!r} is no chunk length") from None
-
-
-async def _line(reader: asyncio.StreamReader) -> bytes:
-    try:
-        line = await reader.readuntil(b"\r\n")
-    except asyncio.LimitOverrunError:
-        raise _malformed("a chunk's first line is too long") from None
-    return line[:-2]
-
-
-def _malformed(detail: str) -> RefusedRequestError:
-    return RefusedRequestError(400, "invalid_request", detail, closes=True)

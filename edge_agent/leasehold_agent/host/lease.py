@@ -64,6 +64,8 @@ class HostLease:
     """What came before this attempt; none: the API is too old to start a task again after it waited."""
     downstream: tuple[str, ...] | None = None
     """The tasks that depend on this one directly; none: the API is too old to skip them."""
+    file_bytes: int | None = None
+    """The largest file that the task may push; none: the API takes none."""
 
 
 def read_lease(path: Path) -> HostLease:
@@ -109,11 +111,17 @@ def _lease(lease: _Reader) -> HostLease:
         policy=limits.maybe_text("policy"),
         earlier=lease.nested("earlier").fields if lease.has("earlier") else None,
         downstream=lease.texts("downstream") if lease.has("downstream") else None,
+        file_bytes=_file_bytes(lease.maybe_whole("most_file_bytes"), limits.maybe_whole("file_bytes")),
     )
 
 
 def _shortest(wish: float | None, limit: float | None) -> float | None:
     return min((one for one in (wish, limit) if one is not None), default=None)
+
+
+def _file_bytes(api: int | None, site: int | None) -> int | None:
+    """Return the lower limit; without the API's word none is taken, whatever the site allows."""
+    return api if api is None or site is None else min(api, site)
 
 
 def _program(item: _Reader) -> ProgramRule:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 
 from leasehold_agent import fault_points
 from leasehold_agent.host.appending import sync, sync_directory
@@ -41,11 +42,12 @@ class Spool:
         log: The log.
         metrics: The metric points.
         state: What the task keeps for later attempts.
+        xcom_dir: Where the texts of XComs are.
         durable: How much of it a power cut can't take back.
     """
 
     def __init__(self, directory: AttemptDirectory, *, log_limit: int | None, grew: Callable[[], None]) -> None:
-        self._xcom_dir = directory.xcoms
+        self.xcom_dir = directory.xcoms
         self.log = LogFile(directory.log, limit=log_limit)
         self.metrics = NumberedLines(directory.metrics)
         self.state = KeptState(directory.state)
@@ -67,8 +69,13 @@ class Spool:
             log=self.log.size, metric_seq=self.metrics.seq, xcom_seq=self._index.seq, state_seq=self.state.lines.seq
         )
 
-    def write_xcom(self, key: str, text: bytes) -> None:
+    def write_xcom(self, key: str, text: bytes, files: Mapping[str, int] | None = None) -> None:
         """Keep the JSON text of one XCom; the last one of a key counts.
+
+        Args:
+            key: The XCom's key.
+            text: Its value, as JSON.
+            files: SHA-256 → size of the files that it names.
 
         Raises:
             DiskFullError: if the disk doesn't take it.
@@ -77,6 +84,8 @@ class Spool:
             raise DiskFullError
         name = self._next.path.name
         entry: dict[str, object] = {"key": key, "file": name, "size": len(text), "sha256": sha256(text).hexdigest()}
+        if files:
+            entry["files"] = [{"sha256": each, "size": size} for each, size in files.items()]
         try:
             fault_points.reach("host.xcom.before-index")
             self._index.append([entry])
@@ -89,10 +98,47 @@ class Spool:
         self._files[key] = name
         self.touch()
 
+    def take_xcom(self, key: str, value: Path, *, size: int, sha256: str) -> None:
+        """Keep an XCom whose JSON text is durable in a file of the attempt directory, which becomes ours.
+
+        Raises:
+            DiskFullError: if the disk doesn't take it.
+        """
+        path = self._next.path
+        self._next.give_back()
+        try:
+            value.replace(path)
+        except OSError:
+            raise DiskFullError from None
+        fault_points.reach("host.xcom.before-index")
+        self._index.append([{"key": key, "file": path.name, "size": size, "sha256": sha256}])
+        self._next = self._next_file()
+        self._index.reserve()
+        self._files[key] = path.name
+        self.touch()
+
+    def delete_xcom(self, key: str) -> bool:
+        """Take back what was written under a key; False when there is nothing.
+
+        Raises:
+            DiskFullError: if the disk doesn't take it.
+        """
+        if key not in self._files:
+            return False
+        self._index.append([{"key": key, "deleted": True}])
+        del self._files[key]
+        self.touch()
+        return True
+
+    def find_xcom(self, key: str) -> Path | None:
+        """Return the file with the JSON text of the last XCom of ``key``; None when there is none."""
+        name = self._files.get(key)
+        return None if name is None else self.xcom_dir / name
+
     def read_xcom(self, key: str) -> bytes | None:
         """Return the JSON text of the last XCom of ``key``; None when there is none."""
-        name = self._files.get(key)
-        return None if name is None else (self._xcom_dir / name).read_bytes()
+        path = self.find_xcom(key)
+        return None if path is None else path.read_bytes()
 
     def touch(self) -> None:
         """Something changed: it becomes durable, and the agent hears of it, within ``GROUP_S``."""
@@ -109,7 +155,7 @@ class Spool:
         fault_points.reach("host.spool.before-last-fsync")
         sync(self._open_files())
         self._close_written()
-        sync_directory(self._xcom_dir)
+        sync_directory(self.xcom_dir)
         self.durable = self.written
 
     async def settled(self) -> None:
@@ -138,7 +184,7 @@ class Spool:
             self.touch()
 
     def _next_file(self) -> NextFile:
-        return NextFile(self._xcom_dir / f"{self._index.seq + 1}.json")
+        return NextFile(self.xcom_dir / f"{self._index.seq + 1}.json")
 
     def _open_files(self) -> list[int]:
         used = [(lines.fd, lines.seq) for lines in (self.metrics, self._index, self.state.lines)]

@@ -8,6 +8,7 @@ from leasehold.runtime.rules import asking
 from leasehold.runtime.rules.masking import Secrets
 from leasehold_agent.host import checks
 from leasehold_agent.host.checks import Object
+from leasehold_agent.host.files import Files
 from leasehold_agent.host.http_wire import Answer, RefusedRequestError, Request
 from leasehold_agent.host.lease import HostLease
 from leasehold_agent.host.numbered import DiskFullError
@@ -15,6 +16,7 @@ from leasehold_agent.host.spool import Spool
 from leasehold_agent.host.task_calls.calls import Calls
 from leasehold_agent.host.task_calls.context import ContextCalls
 from leasehold_agent.host.task_calls.ending import EndingCalls
+from leasehold_agent.host.task_calls.files import FileCalls
 from leasehold_agent.host.task_calls.notes import Notes
 from leasehold_agent.host.task_calls.runs import RunCalls
 from leasehold_agent.host.task_calls.state import StateCalls
@@ -26,13 +28,21 @@ class TaskApi:
     """Answers the requests of one task."""
 
     def __init__(
-        self, *, lease: HostLease, context: Callable[[], Object], spool: Spool, secrets: Secrets, notes: Notes
+        self,
+        *,
+        lease: HostLease,
+        context: Callable[[], Object],
+        spool: Spool,
+        files: Files,
+        secrets: Secrets,
+        notes: Notes,
     ) -> None:
         self._context = context
         self._calls: Calls = {
             "/v1/context": {"GET": self._who_it_is},
             **ContextCalls(lease, notes).calls(),
-            **XComCalls(lease, spool, notes).calls(),
+            **XComCalls(lease, spool, files, notes).calls(),
+            **FileCalls(lease, files, notes).calls(),
             **RunCalls(lease, notes).calls(),
             **TellingCalls(spool, secrets, notes).calls(),
             **StateCalls(lease, spool, notes).calls(),

@@ -51,11 +51,6 @@ def inputs_to_fetch(lease: HostLease) -> dict[str, str]:
     return {f"{item.task}/{item.key}": xcom_path(item.task, item.key, -1) for item in large}
 
 
-def xcom_path(task: str, key: str, map_index: int) -> str:
-    """Return where an upstream task's XCom is asked for."""
-    return f"/v1/xcoms/{quote(key, safe='')}?{urlencode({'task': task, 'map_index': map_index})}"
-
-
 def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
@@ -63,3 +58,20 @@ def _number(value: object) -> float:
 def _objects(value: object) -> list[Object]:
     items = cast("list[object]", value) if isinstance(value, list) else []
     return [cast("Object", item) for item in items if isinstance(item, dict)]
+
+
+def xcom_path(task: str, key: str, map_index: int, *, run: str | None = None, include_prior: bool = False) -> str:
+    """Return where a task's XCom is asked for, of this run or (``run``) another of the same DAG."""
+    query: dict[str, object] = {"task": task, "map_index": map_index}
+    if run is not None:
+        query["run"] = run
+    if include_prior:
+        query["include_prior"] = "true"
+    return f"/v1/xcoms/{quote(key, safe='')}?{urlencode(query)}"
+
+
+def mapped_path(task: str, key: str, offset: int | None, limit: int | None, *, run: str | None) -> str:
+    """Return where some of a mapped task's XComs are asked for."""
+    query = {"task": task, "offset": offset, "limit": limit, "run": run}
+    given = {name: value for name, value in query.items() if value is not None}
+    return f"/v1/mapped-xcoms/{quote(key, safe='')}?{urlencode(given)}"

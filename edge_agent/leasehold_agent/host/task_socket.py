@@ -7,6 +7,7 @@ import contextlib
 import socket
 from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
 
 from leasehold_agent.host.http_wire import (
     HEAD_LIMIT,
@@ -24,6 +25,7 @@ _MOST_CONNECTIONS = 128
 _PLACE_S = 30.0
 """How long a connection waits for one of the places; each request that is answered meanwhile gives one back."""
 _DISCARD_S = 2.0
+_PIECE_BYTES = 256 * 1024
 
 
 class TaskSocket:
@@ -95,8 +97,13 @@ class TaskSocket:
             writer.write(render(refusal(refused), keep_alive=False))
             await _discard(reader)
             return False
-        keep_alive = keep_alive and not self._places.locked()  # others wait for the place
+        # Others may wait for the place; and behind a body that was not read no request can be found.
+        keep_alive = keep_alive and not self._places.locked() and request.stream.is_read
         writer.write(render(answer, keep_alive=keep_alive))
+        for part in answer.more:
+            await _send(writer, part)
+        if not request.stream.is_read:
+            await _discard(reader)
         if keep_alive:
             self._idle[writer] = None
         return keep_alive
@@ -110,6 +117,17 @@ class TaskSocket:
             # A mistake of ours, or a broken disk: the task gets an answer it can act on, the host lives on.
             detail = f"the attempt host failed at this request: {problem!r}"
             return refusal(RefusedRequestError(500, "internal", detail)), True
+
+
+async def _send(writer: asyncio.StreamWriter, part: Path | bytes) -> None:
+    """Send one part of an answer; a file piece by piece, as fast as the task reads it."""
+    if isinstance(part, bytes):
+        writer.write(part)
+        return
+    with part.open("rb") as file:
+        while piece := await asyncio.to_thread(file.read, _PIECE_BYTES):
+            writer.write(piece)
+            await writer.drain()
 
 
 async def _discard(reader: asyncio.StreamReader) -> None:

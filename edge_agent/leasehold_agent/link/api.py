@@ -15,8 +15,9 @@ from leasehold_agent.identity.key import AgentKey
 from leasehold_agent.link.http import ANSWER_LIMIT, Http
 from leasehold_agent.link.lines import lines_of
 from leasehold_agent.link.session import Session
+from leasehold_agent.pieces import Piece
 from leasehold_protocol.v1.agents import AgentKeys, HandOver, Hello, HelloAnswer
-from leasehold_protocol.v1.context import UploadAnswer, UploadRequest, XComWrite
+from leasehold_protocol.v1.context import UploadAnswer, UploadPart, UploadRequest, XComWrite
 from leasehold_protocol.v1.grants import StreamGrant, StreamRequest
 from leasehold_protocol.v1.leases import (
     LeaseAnswer,
@@ -39,6 +40,8 @@ SHORTEST_TIMEOUT_S = 3.0
 _STREAM_TIMEOUT_S = 7200.0
 _COMPRESS_FROM = 1024
 _JSON = {"content-type": "application/json"}
+_OCTETS = {"content-type": "application/octet-stream"}
+_READS_BYTES_PER_S = 20_000_000
 M = TypeVar("M", bound=Message)
 
 
@@ -134,20 +137,22 @@ class Api:
         call = Call(method="PUT", url=url, headers=_JSON, body=body, timeout_s=TRANSFER_TIMEOUT_S)
         done(await self._session.send(call))
 
-    async def upload(self, attempt: str, request: UploadRequest, data: bytes) -> None:
-        """Bring a large value where the API wants it; nothing is sent when it is there already."""
+    async def begin_upload(self, attempt: str, request: UploadRequest) -> UploadAnswer:
+        """Ask where the bytes of a large value or a file go, and how many of them are there."""
         route = f"/v1/attempts/{quote(attempt, safe='')}/uploads"
-        where = (await self._post(route, request, UploadAnswer)).url
-        if where is None:
-            return
-        call = Call(
-            method="PUT",
-            url=where,
-            headers={"content-type": "application/octet-stream"},
-            body=data,
-            timeout_s=TRANSFER_TIMEOUT_S,
-        )
-        if self._is_the_apis(where):
+        return await self._post(route, request, UploadAnswer, timeout_s=TRANSFER_TIMEOUT_S)
+
+    async def upload_part(self, url: str, piece: Piece, *, whole: int) -> UploadPart:
+        """Send a part of ``whole`` bytes to where it goes."""
+        headers = {**_OCTETS, "upload-offset": str(piece.start), "upload-length": str(whole)}
+        # With the last part the API makes sure of the hash: it may have to read all of it again.
+        rest_s = whole / _READS_BYTES_PER_S if piece.start + piece.length >= whole else 0.0
+        return decoded(UploadPart, await self._session.send(_sending("PATCH", url, piece, headers, rest_s)))
+
+    async def upload_whole(self, url: str, piece: Piece) -> None:
+        """Send all bytes where they go, to the API or to an object store."""
+        call = _sending("PUT", url, piece, _OCTETS, 0.0)
+        if self._is_the_apis(url):
             done(await self._session.send(call))
         elif "html" in check(await self._http.send(call)).headers.get("content-type", ""):
             raise UnavailableError(Trouble.NOT_THE_API, "a web page in place of the object store's answer")
@@ -167,11 +172,21 @@ class Api:
         return decoded(answer, await self._session.send(call))
 
 
+def _sending(method: str, url: str, piece: Piece, headers: dict[str, str], more_s: float) -> Call:
+    sized = {**headers, "content-length": str(piece.length)}
+    return Call(method=method, url=url, headers=sized, content=piece.read, timeout_s=TRANSFER_TIMEOUT_S + more_s)
+
+
 class TaskApi:
     """The task routes, with one attempt's task token. Raises ``LinkError``."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
+
+    def download(self, url: str, offset: int) -> AsyncIterator[bytes]:
+        """Yield a file or a large value, from a byte on."""
+        headers = {"range": f"bytes={offset}-"} if offset else {}
+        return self._session.download(Call(method="GET", url=url, headers=headers, timeout_s=TRANSFER_TIMEOUT_S))
 
     async def ask(self, method: str, url: str, body: object) -> tuple[int, object]:
         """Return (status, JSON body) of a task's own question."""

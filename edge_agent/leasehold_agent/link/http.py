@@ -134,7 +134,7 @@ class Http:
             call.method,
             self.absolute(call.url),
             headers=dict(call.headers),
-            content=call.body or None,
+            content=call.content() if call.content is not None else call.body or None,
             timeout=httpx.Timeout(call.timeout_s, connect=min(call.timeout_s, 15.0)),
         )
         asked_at = time.monotonic()

@@ -141,6 +141,9 @@ class Limits(_Part):
     log: Annotated[Size, Field(ge=1024)] | None = Field(
         default=None, description="The most log that is kept of an attempt; the log says what came after."
     )
+    file: Annotated[Size, Field(ge=1024)] | None = Field(
+        default=None, description="The largest file that a task may push. The lower of this and the API's limit counts."
+    )
     timeout: Annotated[Duration, Field(gt=0)] | None = Field(
         default=None,
         description="The longest time-out a task may ask for; one that asks for none is stopped after this long.",

@@ -13,6 +13,7 @@ _EXAMPLES = """\
 examples, in a shell task (the agent puts its own path into LEASEHOLD_EDGE_AGENT):
   day=$("$LEASEHOLD_EDGE_AGENT" task context --field run.params.day)
   "$LEASEHOLD_EDGE_AGENT" task connection get plant_db --field password | psql-as-reader
+  "$LEASEHOLD_EDGE_AGENT" task file put report.csv; "$LEASEHOLD_EDGE_AGENT" task file get make_report
   "$LEASEHOLD_EDGE_AGENT" task metric count rows 128 --tag plant=north
   since=$("$LEASEHOLD_EDGE_AGENT" task runs previous --state success --field logical_date)
   "$LEASEHOLD_EDGE_AGENT" task defer --event plant/opens > opened.json || exit 0
@@ -71,21 +72,59 @@ def _add_asking(commands: Any) -> None:
     get = _add_read(variables, "get", asking.variable, "print a variable")
     get.add_argument("key", metavar="KEY")
     get.add_argument("--default", metavar="TEXT", help="print this when there is no such variable")
+    keys = _add_read(variables, "list", asking.variables, "print the keys of declared variables, one a line")
+    _add_last(keys, "prefix", metavar="PREFIX", text="how they begin (default: all)")
     put = _add(variables, "set", telling.set_variable, "set a variable")
     put.add_argument("key", metavar="KEY")
     _add_value(put)
+    put.add_argument("--description", metavar="TEXT", help="what it is for (default: as it was)")
     _add(variables, "delete", telling.delete_variable, "delete a variable").add_argument("key", metavar="KEY")
     xcoms = _group(commands, "xcom", "leave a value for other tasks, or read one of theirs")
     pull = _add_read(xcoms, "pull", asking.xcom, "print what an upstream task returned, or pushed")
     pull.add_argument("task", metavar="TASK")
     _add_last(pull, "key", metavar="KEY", text="what was pushed (default: what it returned)")
     pull.add_argument("--map-index", type=int, default=-1, metavar="N", help="which of a mapped task's instances")
+    _add_other_run(pull)
+    pull.add_argument("--default", metavar="TEXT", help="print this when there is no such value")
+    pull_all = _add_read(
+        xcoms, "pull-all", asking.all_xcoms, "print what a mapped task's instances left, one JSON a line"
+    )
+    pull_all.add_argument("task", metavar="TASK")
+    _add_last(pull_all, "key", metavar="KEY", text="what was pushed (default: what they returned)")
+    pull_all.add_argument("--run", metavar="RUN", help="another run of this DAG; previous: the one before")
+    count = _add_read(xcoms, "count", asking.count_xcoms, "print how many of a task's instances left a value")
+    count.add_argument("task", metavar="TASK")
+    _add_last(count, "key", metavar="KEY", text="what was pushed (default: what they returned)")
+    count.add_argument("--run", metavar="RUN", help="another run of this DAG; previous: the one before")
+    _add(xcoms, "delete", telling.delete_xcom, "take back what this task left").add_argument("key", metavar="KEY")
     push = _add(xcoms, "push", telling.push_xcom, "leave a value for other tasks")
     push.add_argument("key", metavar="KEY")
     _add_value(push)
+    _add_files(commands)
     add_runs(_group(commands, "runs", "look at earlier runs and at this one's tasks, or start a run"), _add_read)
     token = _add_read(commands, "id-token", asking.id_token, "print a token that proves which task this is")
     token.add_argument("audience", metavar="AUDIENCE")
+
+
+def _add_files(commands: Any) -> None:
+    files = _group(commands, "file", "leave a file for other tasks, or get one of theirs")
+    put = _add(files, "put", telling.put_file, "leave a file for other tasks, however large")
+    put.add_argument("path", metavar="PATH")
+    _add_last(put, "key", metavar="KEY", text="what others pull it by (default: it is the task's result)")
+    put.add_argument("--media-type", metavar="TYPE", help="what it is, like text/csv (default: by its name)")
+    get = _add_read(
+        files, "get", asking.get_file, "write the file that an upstream task left to the disk; print its path"
+    )
+    get.add_argument("task", metavar="TASK")
+    _add_last(get, "key", metavar="KEY", text="what was pushed (default: what it returned)")
+    get.add_argument("--output", metavar="PATH", help="where to (default: here, under the name that it has)")
+    get.add_argument("--map-index", type=int, default=-1, metavar="N", help="which of a mapped task's instances")
+    _add_other_run(get)
+
+
+def _add_other_run(added: argparse.ArgumentParser) -> None:
+    added.add_argument("--run", metavar="RUN", help="another run of this DAG; previous: the one before")
+    added.add_argument("--include-prior", action="store_true", help="the newest that this run or an earlier one has")
 
 
 def _add_telling(commands: Any) -> None:

@@ -14,7 +14,8 @@ from leasehold.runtime.wire import quote
 
 def set_variable(host: Host, given: Namespace) -> None:
     """Set a variable."""
-    host.write("PUT", f"/v1/variables/{quote(given.key)}", {"value": given_value(given)})
+    about = {} if given.description is None else {"description": given.description}
+    host.write("PUT", f"/v1/variables/{quote(given.key)}", {"value": given_value(given), **about})
 
 
 def delete_variable(host: Host, given: Namespace) -> None:
@@ -25,6 +26,23 @@ def delete_variable(host: Host, given: Namespace) -> None:
 def push_xcom(host: Host, given: Namespace) -> None:
     """Leave a value for other tasks."""
     host.write("PUT", f"/v1/xcoms/{quote(given.key)}", {"value": given_value(given)})
+
+
+def delete_xcom(host: Host, given: Namespace) -> None:
+    """Take back what this task left."""
+    host.write("DELETE", f"/v1/xcoms/{quote(given.key)}")
+
+
+def put_file(host: Host, given: Namespace) -> None:
+    """Leave a file for other tasks."""
+    from leasehold.runtime.files import File
+    from leasehold.runtime.values import ValueNotSupportedError, encode
+
+    try:
+        value = encode(File(given.path, media_type=given.media_type), "the file")
+    except ValueNotSupportedError as problem:
+        raise RefusedError(str(problem)) from None
+    host.write("PUT", "/v1/result" if given.key is None else f"/v1/xcoms/{quote(given.key)}", {"value": value})
 
 
 def result(host: Host, given: Namespace) -> None:

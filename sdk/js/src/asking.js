@@ -1,7 +1,9 @@
 /** What a task asks: connections, variables, other tasks' results, who it is. */
 
 import { NotFoundError, RefusedError } from "./errors.js";
+import { pushFiles } from "./files.js";
 import { decode, encode } from "./json.js";
+import { Pulled } from "./pulled.js";
 import { ask, tell } from "./wire.js";
 
 /** Return a name as one segment of a path. */
@@ -38,8 +40,22 @@ export const Variable = {
       throw problem;
     }
   },
-  async set(key, value) {
-    await tell("PUT", `/v1/variables/${segment(key)}`, `{"value":${encode(value, `Variable ${JSON.stringify(key)}`)}}`);
+  async list(prefix = "", { wait } = {}) {
+    const keys = [];
+    let after = "";
+    while (after !== null) {
+      const begin = after === "" ? "" : `&after=${segment(after)}`;
+      const query = `prefix=${encodeURIComponent(prefix)}${begin}`;
+      const page = await ask("GET", `/v1/variables?${query}`, undefined, wait);
+      keys.push(...page.items);
+      after = page.next ?? null;
+    }
+    return keys;
+  },
+  async set(key, value, { description } = {}) {
+    const shown = encode(value, `Variable ${JSON.stringify(key)}`);
+    const about = description === undefined ? "" : `,"description":${encode(description, "description")}`;
+    await tell("PUT", `/v1/variables/${segment(key)}`, `{"value":${shown}${about}}`);
   },
   async delete(key) {
     await tell("DELETE", `/v1/variables/${segment(key)}`);
@@ -48,11 +64,30 @@ export const Variable = {
 
 export const xcom = {
   async push(key, value) {
-    await tell("PUT", `/v1/xcoms/${segment(key)}`, `{"value":${encode(value, `xcom ${JSON.stringify(key)}`)}}`);
+    const name = `xcom ${JSON.stringify(key)}`;
+    await pushFiles(value, name);
+    await tell("PUT", `/v1/xcoms/${segment(key)}`, `{"value":${encode(value, name)}}`);
   },
-  async pull(task, key = "return_value", { mapIndex = -1, wait } = {}) {
-    const path = `/v1/xcoms/${segment(key)}?task=${segment(task)}&map_index=${mapIndex}`;
-    return decode((await ask("GET", path, undefined, wait)).value);
+  async pull(task, key = "return_value", { mapIndex = -1, run, includePrior = false, wait, ...rest } = {}) {
+    const other = (run === undefined ? "" : `&run=${segment(run)}`) + (includePrior ? "&include_prior=true" : "");
+    const path = `/v1/xcoms/${segment(key)}?task=${segment(task)}&map_index=${mapIndex}${other}`;
+    try {
+      return decode((await ask("GET", path, undefined, wait)).value);
+    } catch (problem) {
+      if (problem instanceof NotFoundError && "default" in rest) return rest.default;
+      throw problem;
+    }
+  },
+  pullAll(task, key = "return_value", { run, wait } = {}) {
+    const other = run === undefined ? "" : `&run=${segment(run)}`;
+    const path = `/v1/mapped-xcoms/${segment(key)}?task=${segment(task)}${other}`;
+    return new Pulled(path, (item) => xcom.pull(task, key, { mapIndex: item.map_index, run: item.run, wait }), wait);
+  },
+  async count(task, key = "return_value", options = {}) {
+    return xcom.pullAll(task, key, options).count();
+  },
+  async delete(key) {
+    await tell("DELETE", `/v1/xcoms/${segment(key)}`);
   },
 };
 

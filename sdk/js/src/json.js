@@ -1,6 +1,7 @@
 /** JSON in and out without losing whole numbers beyond 2^53, and with the tags for what JSON lacks. */
 
 import { RefusedError } from "./errors.js";
+import { File } from "./files.js";
 
 const TAG = "$type";
 const SMALLEST = -(2n ** 63n);
@@ -32,6 +33,8 @@ export function decode(value) {
 
 function untagged(tag, inner) {
   switch (tag) {
+    case "file":
+      return File.received(inner);
     case "dict":
       return Object.fromEntries(Object.entries(inner).map(([key, item]) => [key, decode(item)]));
     case "tuple":
@@ -102,6 +105,7 @@ function shaped(value, path, inside, tags) {
   const tagged = (tag, inner) => (tags ? `{"${TAG}":"${tag}","value":${inner}}` : inner);
   const list = (items) => `[${items.map((item, n) => encoded(item, `${path}[${n}]`, inside, tags)).join(",")}]`;
   if (Array.isArray(value)) return list(Array.from(value));
+  if (value instanceof File) return tagged("file", JSON.stringify(value.described()));
   if (value instanceof Set) return tagged("set", list([...value]));
   if (value instanceof Date) {
     if (Number.isNaN(value.getTime())) throw new RefusedError(`${path} is a Date without a time: check how it was made`);

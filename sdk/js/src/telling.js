@@ -1,11 +1,13 @@
 /** What a task tells: its result, signs of life, metrics, its log, what must not be in it. */
 
 import { LeaseholdError, RefusedError } from "./errors.js";
+import { pushFiles } from "./files.js";
 import { encode, plain } from "./json.js";
 import { seconds, tell } from "./wire.js";
 
 /** Set the task's result; the last one counts. */
 export async function result(value) {
+  await pushFiles(value, "result");
   await tell("PUT", "/v1/result", `{"value":${encode(value, "result")}}`);
 }
 

@@ -43,6 +43,70 @@ export function seconds(duration) {
   return length;
 }
 
+/** Send a stream of `size` bytes from the disk; `shorter` is said when it ends before. */
+export async function upload(path, content, size, shorter) {
+  const headers = { ...credentials(), "Content-Type": "application/octet-stream", "Content-Length": size };
+  const expecting = size > 0 ? { Expect: "100-continue" } : {};
+  const all = { ...headers, ...expecting };
+  return new Promise((resolve, reject) => {
+    const request = http.request({ ...address(), method: "PUT", path, headers: all, agent: false });
+    let sent = 0;
+    content.on("error", (problem) => request.destroy(new RefusedError(problem.message)));
+    content.on("end", () => sent < size && request.destroy(new RefusedError(shorter)));
+    request.on("response", async (response) => {
+      try {
+        const found = parsed(await textOf(response));
+        if (response.statusCode >= 400) throw fromAnswer(`PUT ${path}`, response.statusCode, found);
+        resolve(found);
+      } catch (problem) {
+        reject(problem);
+      } finally {
+        content.destroy();
+      }
+    });
+    request.on("error", (problem) => {
+      content.destroy();
+      const known = problem instanceof RefusedError;
+      reject(known ? problem : new UnavailableError(`PUT ${path}: the attempt host can't be reached (${problem.message})`));
+    });
+    if (size > 0) {
+      request.on("continue", () => {
+        // Counted only from here: a stream with a listener for its data flows, whether or not anybody sends it on.
+        content.on("data", (piece) => (sent += piece.length));
+        content.pipe(request);
+      });
+      request.flushHeaders();
+    } else {
+      request.end();
+    }
+  });
+}
+
+/** Return the stream of an answer's body. The host gives up by itself when nothing arrives any more. */
+export function download(path) {
+  const headers = { ...credentials(), "Leasehold-Wait": String(READ_WAIT_S) };
+  return new Promise((resolve, reject) => {
+    const request = http.request({ ...address(), method: "GET", path, headers, agent: false }, async (response) => {
+      if (response.statusCode === 200) return resolve(response);
+      const found = parsed(await textOf(response));
+      return reject(fromAnswer(`GET ${path}`, response.statusCode, found));
+    });
+    request.on("error", (problem) => reject(new UnavailableError(`GET ${path}: ${problem.message}`)));
+    request.end();
+  });
+}
+
+async function textOf(response) {
+  const parts = [];
+  for await (const part of response) parts.push(part);
+  return Buffer.concat(parts).toString("utf8");
+}
+
+function credentials() {
+  const secret = process.env.LEASEHOLD_TASK_SECRET ?? "";
+  return { Authorization: `Bearer ${secret}`, "Leasehold-Task-Protocol": TASK_PROTOCOL };
+}
+
 async function call(method, path, body, headers, timeoutS) {
   const what = `${method} ${path}`;
   let answer;
@@ -70,9 +134,8 @@ async function exchange(method, path, body, headers, timeoutS) {
 
 function once(method, path, body, headers, timeoutS) {
   const where = address();
-  const secret = process.env.LEASEHOLD_TASK_SECRET ?? "";
   const sent = body === undefined ? undefined : Buffer.from(body, "utf8");
-  const all = { Authorization: `Bearer ${secret}`, "Leasehold-Task-Protocol": TASK_PROTOCOL, ...headers };
+  const all = { ...credentials(), ...headers };
   if (sent !== undefined) all["Content-Type"] = "application/json";
   if (sent !== undefined || method !== "GET") all["Content-Length"] = sent?.length ?? 0;
   return new Promise((resolve, reject) => {

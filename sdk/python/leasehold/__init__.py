@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from leasehold.runtime.connections import Connection
     from leasehold.runtime.context import Context, context
     from leasehold.runtime.endings import Fail, Reschedule, Retry, Skip
+    from leasehold.runtime.files import File
     from leasehold.runtime.flow import skip_downstream
     from leasehold.runtime.identity import id_token
     from leasehold.runtime.people import Answer, await_input
@@ -31,6 +32,7 @@ __all__ = [
     "Connection",
     "Context",
     "Fail",
+    "File",
     "Reschedule",
     "Retry",
     "Skip",
@@ -75,6 +77,7 @@ _HOMES = {
     "Context": "leasehold.runtime.context",
     "Fail": "leasehold.runtime.endings",
     "Reschedule": "leasehold.runtime.endings",
+    "File": "leasehold.runtime.files",
     "Retry": "leasehold.runtime.endings",
     "Skip": "leasehold.runtime.endings",
     "Variable": "leasehold.runtime.variables",

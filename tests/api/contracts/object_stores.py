@@ -1,4 +1,4 @@
-"""What every log store and every blob store promises."""
+"""What every store of logs, blobs and uploads promises."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from leasehold_api.errors import ApiError, InvalidRequestError, NotFoundError
 from leasehold_api.objects.blobs import BlobStore
 from leasehold_api.objects.logs import LogStore
+from leasehold_api.objects.uploads import UploadStore
 
 ATTEMPT = "ti_0001_0.2"
 BUNDLE = b"the author's code" * 1000
@@ -107,3 +108,59 @@ class BlobStoreContract:
         assert not await blobs.has(NAME)
         await blobs.put(NAME, chunks(BUNDLE), most_bytes=len(BUNDLE))
         assert await self.read(blobs) == BUNDLE
+
+
+class UploadStoreContract:
+    """Implementations give the fixtures ``uploads`` and ``blobs`` of one team."""
+
+    async def send(self, uploads: UploadStore, data: bytes, offset: int, *, attempt: str = ATTEMPT) -> tuple[int, bool]:
+        return await uploads.append(attempt, NAME, chunks(data), offset=offset, length=len(BUNDLE))
+
+    async def test_parts_become_a_blob_once_they_are_whole(self, uploads: UploadStore, blobs: BlobStore) -> None:
+        first = await self.send(uploads, BUNDLE[:5000], 0)
+        here, early = await uploads.stands(ATTEMPT, NAME), await blobs.has(NAME)
+        last = await self.send(uploads, BUNDLE[5000:], 5000)
+        again = await self.send(uploads, b"", len(BUNDLE))
+
+        assert (first, here, early) == ((5000, False), 5000, False)
+        assert last == again == (len(BUNDLE), True)
+        assert b"".join([chunk async for chunk in blobs.open(NAME, offset=100)]) == BUNDLE[100:]
+        assert await blobs.size(NAME) == len(BUNDLE)
+
+    async def test_what_came_of_a_broken_request_is_kept(self, uploads: UploadStore) -> None:
+        async def broken() -> AsyncIterator[bytes]:
+            yield BUNDLE[:500]
+            raise ConnectionResetError
+
+        with pytest.raises(ConnectionResetError):
+            await uploads.append(ATTEMPT, NAME, broken(), offset=0, length=len(BUNDLE))
+
+        assert await uploads.stands(ATTEMPT, NAME) == 500
+        assert await self.send(uploads, BUNDLE[500:], 500) == (len(BUNDLE), True)
+
+    async def test_a_gap_is_refused_and_what_is_there_is_skipped(self, uploads: UploadStore) -> None:
+        await self.send(uploads, BUNDLE[:10], 0)
+
+        with pytest.raises(ApiError) as refused:
+            await self.send(uploads, BUNDLE[11:], 11)
+
+        assert (refused.value.code, refused.value.offset) == ("offset_mismatch", 10)
+        assert await self.send(uploads, BUNDLE[5:20], 5) == (20, False)
+
+    async def test_another_hash_is_refused_and_it_begins_anew(self, uploads: UploadStore, blobs: BlobStore) -> None:
+        await self.send(uploads, b"!" * 100, 0)
+
+        with pytest.raises(InvalidRequestError):
+            await self.send(uploads, BUNDLE[100:], 100)
+
+        assert (await uploads.stands(ATTEMPT, NAME), await blobs.has(NAME)) == (0, False)
+
+    async def test_one_attempt_cannot_spoil_what_another_sends(self, uploads: UploadStore, blobs: BlobStore) -> None:
+        await self.send(uploads, b"!" * 100, 0, attempt="ti_0001_1.1")
+
+        assert await self.send(uploads, BUNDLE, 0) == (len(BUNDLE), True)
+        assert await blobs.has(NAME)
+
+    async def test_more_than_was_said_is_refused(self, uploads: UploadStore) -> None:
+        with pytest.raises(InvalidRequestError):
+            await self.send(uploads, BUNDLE + b"!", 0)

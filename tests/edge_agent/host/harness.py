@@ -94,6 +94,7 @@ def lease(
         task_token_expires_in_s=600,
         earlier=earlier,
         downstream=None if earlier is None else (downstream or ["report"]),
+        most_file_bytes=16 * 2**20,
     )
 
 
@@ -204,9 +205,9 @@ class Attempt:
         url, secret = read_line(hello).split()
         return Task(unquote(url.removeprefix("http+unix://")), secret, lambda code: os.write(go, b"%d\n" % code))
 
-    def wait(self) -> dict[str, Any]:
+    def wait(self, *, patience_s: float = WAIT_S) -> dict[str, Any]:
         """Wait for the host's end and return its ending, checked against the protocol."""
-        assert select.select([self._pidfd], [], [], WAIT_S)[0], "the host does not end"
+        assert select.select([self._pidfd], [], [], patience_s)[0], "the host does not end"
         ending: dict[str, Any] = json.loads((self.path / "ending.json").read_bytes())
         Ending.model_validate(ending)
         return ending

@@ -157,7 +157,17 @@ def test_a_new_connection_replaces_the_old_and_gets_its_open_questions(attempt: 
             ending = attempt.wait()
         rest = first.hear()
 
-    assert again == lost == {"ask": 1, "method": "GET", "path": "/v1/connections/plant_db", "body": None}
+    assert (
+        again
+        == lost
+        == {
+            "ask": 1,
+            "method": "GET",
+            "path": "/v1/connections/plant_db",
+            "body": None,
+            "takes_files": True,
+        }
+    )
     assert answers == [(200, {"id": "plant_db", "conn_type": "sqlite"})]
     assert rest is None
     assert ending["kind"] == "success"

@@ -42,6 +42,7 @@ from leasehold_api.storage.tables.work import (
     runs,
     site_placements,
     task_instances,
+    xcom_files,
     xcoms,
 )
 
@@ -83,5 +84,6 @@ __all__ = [
     "users",
     "variables",
     "waits",
+    "xcom_files",
     "xcoms",
 ]

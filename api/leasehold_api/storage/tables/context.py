@@ -34,6 +34,7 @@ variables = Table(
     Column("team_id", Text, ForeignKey("teams.id"), primary_key=True),
     Column("key", Text, primary_key=True),
     Column("sealed", LargeBinary, nullable=False),
+    Column("description", Text),  # what it is for
     Column("updated_at", Double, nullable=False),
     Column("updated_by", Text, nullable=False),
 )

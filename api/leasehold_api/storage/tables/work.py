@@ -93,7 +93,7 @@ runs = Table(
     UniqueConstraint("dag_id", "idempotency_key"),
 )
 Index(None, runs.c.team_id, runs.c.id)
-Index(None, runs.c.dag_id, runs.c.logical_date)
+Index(None, runs.c.dag_id, runs.c.logical_date, runs.c.id)  # which run was before which
 
 task_instances = Table(
     "task_instances",
@@ -183,6 +183,18 @@ xcoms = Table(
     Column("value", Text),  # JSON text, when it is small
     Column("object", Text),  # else the SHA-256 that names it in the object store
 )
+
+# Which files the values name: what a task may fetch by its hash, and what a blob is still needed for.
+xcom_files = Table(
+    "xcom_files",
+    metadata,
+    Column("task_instance_id", Text, ForeignKey("task_instances.id"), primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("sha256", Text, primary_key=True),
+    Column("epoch", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
+)
+Index(None, xcom_files.c.sha256)
 
 metric_points = Table(
     "metric_points",

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
-from leasehold.runtime.rules.asking import audience, undeclared
-from leasehold.runtime.rules.written_values import written_value
+from leasehold.runtime.rules.asking import audience, declares, undeclared, variable_write
 from leasehold_agent.host.http_wire import Answer, Request
 from leasehold_agent.host.lease import HostLease
 from leasehold_agent.host.task_calls.calls import Calls
@@ -26,6 +24,7 @@ class ContextCalls:
         """Return the paths of this room."""
         return {
             "/v1/connections/": {"GET": self._connection},
+            "/v1/variables": {"GET": self._variables},
             "/v1/variables/": {"GET": self._variable, "PUT": self._variable, "DELETE": self._variable},
             "/v1/id-token": {"POST": self._id_token},
         }
@@ -36,12 +35,17 @@ class ContextCalls:
         return await forward(self.notes, request, f"/v1/connections/{quote(name, safe='')}")
 
     async def _variable(self, name: str, request: Request) -> Answer:
-        if name not in self.lease.variables:
+        if not declares(self.lease.variables, name):
             raise undeclared(self.lease.task, "variable", name)
-        body = None
-        if request.method == "PUT":
-            body = {"value": json.loads(written_value(request.body))}
+        body = variable_write(request.body) if request.method == "PUT" else None
         return await forward(self.notes, request, f"/v1/variables/{quote(name, safe='')}", body)
+
+    async def _variables(self, _: str, request: Request) -> Answer:
+        prefix, after = request.query.get("prefix", ""), request.query.get("after", "")
+        if not self.lease.variables:
+            raise undeclared(self.lease.task, "variable", f"{prefix}*")
+        given = {name: value for name, value in (("prefix", prefix), ("after", after)) if value}
+        return await forward(self.notes, request, f"/v1/variables?{urlencode(given)}")
 
     async def _id_token(self, _: str, request: Request) -> Answer:
         return await forward(self.notes, request, "/v1/id-token", {"audience": audience(request.body)})

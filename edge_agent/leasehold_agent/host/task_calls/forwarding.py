@@ -20,15 +20,28 @@ async def forward(notes: Notes, request: Request, path: str, body: object = None
     Raises:
         RefusedRequestError: 503, if none came in time.
     """
+    return answered(await asked(notes, request, path, body))
+
+
+async def asked(notes: Notes, request: Request, path: str, body: object = None) -> Object:
+    """Return what the agent says that the API answered.
+
+    Raises:
+        RefusedRequestError: 503, if no answer came in time.
+    """
     limit_s = wait_s(request.headers.get("leasehold-wait"), READ_WAIT_S)
     try:
-        found = await asyncio.wait_for(notes.ask(request.method, path, body), limit_s)
+        return await asyncio.wait_for(notes.ask(request.method, path, body), limit_s)
     except TimeoutError:
         raise api_out_of_reach(limit_s) from None
-    return _answer(found)
 
 
-def _answer(found: Object) -> Answer:
+def answered(found: Object) -> Answer:
+    """Return what the API answered, as the task gets it.
+
+    Raises:
+        RefusedRequestError: 500, if that is nothing that can be.
+    """
     status, body = found.get("status"), found.get("body")
     if not isinstance(status, int) or not 200 <= status <= 599:
         raise RefusedRequestError(500, "internal", "the agent answered without a status")

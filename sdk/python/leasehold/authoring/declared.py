@@ -34,9 +34,13 @@ def undeclared(task: TaskFunction[..., object], source: ast.Module) -> Iterator[
     for asked in ast.walk(body) if body else ():
         if found := _asked_for(asked, task):
             kind, name = found
-            if name not in declared[kind]:
+            if not any(_fits(name, pattern) for pattern in declared[kind]):
                 place = (code.co_filename, getattr(asked, "lineno", code.co_firstlineno))
                 yield _mistake(task.id, kind, name, declared[kind], place)
+
+
+def _fits(name: str, declared: str) -> bool:
+    return name.startswith(declared[:-1]) if declared.endswith("*") else name == declared
 
 
 def _mistake(task: str, kind: str, name: str, declared: list[str], place: tuple[str, int]) -> AuthoringError:

@@ -129,9 +129,13 @@ def _names(value: object) -> list[str]:
 
 def _keys(value: object) -> list[str]:
     keys = _texts(value)
-    for key in keys:
+    for pattern in keys:
+        key = pattern.removesuffix("*")
         if not 0 < len(key) <= 250 or not (_LETTERS | {"/", ":"}).issuperset(key) or key[0] in ".-/:":
-            raise ValueError(f"{key!r} can't be a variable's key: use up to 250 of A-Z a-z 0-9 _ . - / :")
+            raise ValueError(
+                f"{pattern!r} can't be a variable's key: use up to 250 of A-Z a-z 0-9 _ . - / :, and * at the end "
+                "for all that begin so"
+            )
     return keys
 
 

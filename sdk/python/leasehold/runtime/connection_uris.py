@@ -55,6 +55,39 @@ def parse(uri: str) -> dict[str, Any]:
     }
 
 
+_DIALECTS = {"postgres": "postgresql", "sqlserver": "mssql"}
+"""Our type → SQLAlchemy's dialect, where they differ."""
+
+
+def write_sqlalchemy(
+    *,
+    conn_type: str,
+    host: str | None,
+    login: str | None,
+    password: str | None,
+    port: int | None,
+    schema: str | None,
+    extra: dict[str, Any],
+    driver: str | None,
+) -> str:
+    """Return the URL for SQLAlchemy of the connection with these fields.
+
+    Raises:
+        ValueError: if a part of ``extra`` can't stand in it. The message does not repeat it, it may be a secret.
+    """
+    kind = conn_type.lower()
+    dialect = _DIALECTS.get(kind, kind) + (f"+{driver}" if driver else "")
+    for name, value in extra.items():
+        if not isinstance(value, str | int | float):
+            cure = "pass it to create_engine as connect_args"
+            raise ValueError(f"extra[{name!r}] is a {type(value).__name__}, which can't stand in a URL: {cure}")
+    texts = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in extra.items()}
+    query = "?" + urlencode(texts, quote_via=quote) if texts else ""
+    if kind == "sqlite":  # a file has no host: its path is the schema, or, as Airflow has it, the host
+        return f"{dialect}:///{quote(schema or host or '', safe='/:')}{query}"
+    return f"{dialect}://{_credentials(login, password)}{_place(host, port, schema)}{query}"
+
+
 def _credentials(login: str | None, password: str | None) -> str:
     name = quote(login or "", safe="")
     if password is not None:

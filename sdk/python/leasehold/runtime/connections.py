@@ -95,6 +95,32 @@ class Connection:
             extra=self.extra,
         )
 
+    def get_uri(self) -> str:
+        """Return ``uri``, by the name that Airflow gives it."""
+        return self.uri
+
+    def sqlalchemy_url(self, driver: str | None = None) -> str:
+        """Return the connection as SQLAlchemy writes it: ``postgresql+psycopg://reader:secret@db:5432/sensors``.
+
+        Args:
+            driver: SQLAlchemy's name of the driver (``psycopg``, ``pymysql``, …); without it SQLAlchemy takes its own.
+
+        Raises:
+            ValueError: if a part of ``extra`` is no text, number or truth value: it can't stand in a URL.
+        """
+        from leasehold.runtime.connection_uris import write_sqlalchemy
+
+        return write_sqlalchemy(
+            conn_type=self.conn_type,
+            host=self.host,
+            login=self.login,
+            password=self.password,
+            port=self.port,
+            schema=self.schema,
+            extra=self.extra,
+            driver=driver,
+        )
+
     @classmethod
     def _from_answer(cls, name: str, fields: Mapping[str, Any]) -> Self:
         return cls(

@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import os
 
-from leasehold.errors import (
-    LeaseholdError,
-    NotFoundError,
-    NotGrantedError,
-    RefusedError,
-    UnavailableError,
-    UndeclaredError,
-)
+from leasehold.errors import RefusedError, UnavailableError
+from leasehold.runtime import reach
+from leasehold.runtime.answers import READ_WAIT_S, WRITE_TIMEOUT_S, error_of, json_of
 from leasehold.runtime.wire import Wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import timedelta
+    from io import RawIOBase
     from types import TracebackType
     from typing import Protocol
 
@@ -34,33 +30,31 @@ if TYPE_CHECKING:
             """Send one request and return (status, body)."""
             ...
 
+        def keep_file(self, read: Callable[[int], bytes], size: int) -> Mapping[str, object]:
+            """See ``Host.send_file``. A ``Wire`` has its own way."""
+            ...
+
+        def open_file(self, sha256: str) -> RawIOBase:
+            """See ``Host.open_file``."""
+            ...
+
         def close(self) -> None:
             """Close what is idle."""
             ...
 
 
-WRITE_TIMEOUT_S = 60.0
-"""A write ends on the host's disk: a minute without an answer means that the disk or the host is gone."""
-
-READ_WAIT_S = 120.0
-"""How long a read that needs the API may wait through an outage, unless the task says otherwise."""
-
 _GRACE_S = 15.0
-
-_BY_CODE: dict[str, type[LeaseholdError]] = {
-    "not_declared": UndeclaredError,
-    "not_granted": NotGrantedError,
-    "not_found": NotFoundError,
-    "unavailable": UnavailableError,
-}
-_BY_STATUS: dict[int, type[LeaseholdError]] = {404: NotFoundError, 503: UnavailableError, 504: UnavailableError}
 
 
 class Host:
-    """The attempt host of this task."""
+    """The attempt host of this task.
 
-    def __init__(self, line: Line) -> None:
-        self._wire = line
+    Attributes:
+        wire: What requests go over.
+    """
+
+    def __init__(self, line: Line | Wire) -> None:
+        self.wire = line
 
     def read(self, path: str, wait: float | str | timedelta | None = None) -> Mapping[str, object]:
         """Return the JSON object at ``path``.
@@ -102,9 +96,34 @@ class Host:
         text = b"" if body is None else json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
         self._call(method, path, text, timeout_s=WRITE_TIMEOUT_S)
 
+    def send_file(self, read: Callable[[int], bytes], size: int) -> Mapping[str, object]:
+        """Send the ``size`` bytes that ``read`` returns piece by piece; return their ``sha256`` and ``size``.
+
+        Raises:
+            ShorterError: ``read`` had fewer.
+            LeaseholdError: the kind says what the task can do about it.
+        """
+        if not isinstance(self.wire, Wire):
+            return self.wire.keep_file(read, size)
+        from leasehold.runtime.file_wire import send
+
+        return send(self.wire, read, size)
+
+    def open_file(self, sha256: str) -> RawIOBase:
+        """Return the bytes of a file as a stream.
+
+        Raises:
+            LeaseholdError: the kind says what the task can do about it.
+        """
+        if not isinstance(self.wire, Wire):
+            return self.wire.open_file(sha256)
+        from leasehold.runtime.file_wire import Stream
+
+        return Stream(self.wire, sha256)
+
     def close(self) -> None:
         """Close the connections that are idle; the next call opens one again."""
-        self._wire.close()
+        self.wire.close()
 
     def _ask(self, method: str, path: str, body: bytes, wait: float | str | timedelta | None) -> Mapping[str, object]:
         wait_s = READ_WAIT_S if wait is None else _seconds(wait)
@@ -115,15 +134,15 @@ class Host:
 
     def _call(self, method: str, path: str, body: bytes, *, timeout_s: float, wait_s: float | None = None) -> object:
         try:
-            status, answer = self._wire.request(method, path, body, timeout_s=timeout_s, wait_s=wait_s)
+            status, answer = self.wire.request(method, path, body, timeout_s=timeout_s, wait_s=wait_s)
         except TimeoutError:
             why = f"{method} {path}: no answer within {timeout_s:.0f} s. The API may be out of the site's reach"
             raise UnavailableError(why) from None
         except OSError as problem:
             raise UnavailableError(f"{method} {path}: the attempt host can't be reached ({problem})") from problem
         if status >= 400:
-            raise _error(method, path, status, _json(answer))
-        return _json(answer)
+            raise error_of(f"{method} {path}", status, json_of(answer))
+        return json_of(answer)
 
 
 def current_host() -> Host | None:
@@ -184,23 +203,10 @@ _in_memory: list[InMemory] = []
 _outside: list[Host] = []  # one at most
 
 
-def _json(text: bytes) -> object:
-    import json
-
-    try:
-        return json.loads(text) if text else None
-    except ValueError:
-        return None
-
-
-def _error(method: str, path: str, status: int, problem: object) -> LeaseholdError:
-    told = problem if isinstance(problem, dict) else {}
-    text = told.get("detail") or told.get("title") or f"{method} {path} was answered with status {status}"
-    kind = _BY_CODE.get(str(told.get("code"))) or _BY_STATUS.get(status) or RefusedError
-    return kind(str(text))
-
-
 def _seconds(wait: float | str | timedelta) -> float:
     from leasehold.durations import seconds
 
     return seconds(wait)
+
+
+reach.host = host_or_outside

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+_MOST_BYTES = 48 * 1024 * 1024 - 4096
+"""As base64 they fill the longest value that is taken, 64 MiB."""
+
+
 def to_text(value: object) -> tuple[str, str] | None:
     """Return (tag, text) of a value that is one of the types here, or None."""
     for ancestor in type(value).__mro__[:-1]:
@@ -41,6 +45,8 @@ def _write_timedelta(value: dt.timedelta) -> str:
 def _write_bytes(value: bytes | bytearray) -> str:
     from binascii import b2a_base64
 
+    if len(value) > _MOST_BYTES:
+        raise ValueError(f"has {len(value)} bytes, too many for a value: write them to a file and push it, File(path)")
     return b2a_base64(value, newline=False).decode()
 
 

@@ -1,9 +1,10 @@
 """Values between tasks: JSON first, a small tagged form for what JSON lacks, never pickle.
 
 ``{"$type": "date", "value": "2026-11-22"}`` stands for a date. The other tags are ``datetime``, ``time``, ``timedelta``
-(seconds as text), ``decimal``, ``uuid``, ``path``, ``bytes`` (base64), ``tuple``, ``set`` and ``frozenset`` (lists). A
-dictionary of the user's own that has a key ``$type`` travels as ``{"$type": "dict", "value": {…}}``. Dataclasses travel
-as dictionaries and stay dictionaries on the other side: the reader may not have the class.
+(seconds as text), ``decimal``, ``uuid``, ``path``, ``bytes`` (base64), ``tuple``, ``set`` and ``frozenset`` (lists) and
+``file`` (see ``files``). A dictionary of the user's own that has a key ``$type`` travels wrapped, as
+``{"$type": "dict", "value": {…}}``. Dataclasses travel as dictionaries and enums as their values, and stay so on the
+other side, for the reader may not have the class: ``xcom.pull(…, into=Row)`` makes them anew.
 """
 
 from __future__ import annotations
@@ -69,6 +70,10 @@ def decode(value: object) -> object:
 def _decode_tagged(tag: str, inner: object) -> object:
     try:
         match tag, inner:
+            case "file", dict():
+                from leasehold.runtime.files import File
+
+                return File.received(inner)
             case "dict", dict():
                 return {key: decode(item) for key, item in inner.items()}
             case "tuple" | "set" | "frozenset", list():
@@ -106,13 +111,19 @@ def _encode(value: object, wrap: _Wrap, inside: set[int]) -> object:
     """Encode one value. ``inside`` holds the ids of the containers around it, so that a cycle is seen."""
     if value is None or isinstance(value, bool):
         return value
+    if hasattr(type(value), "__members__"):  # an enum's member; IntEnum's and StrEnum's are numbers and texts as well
+        return _encode(value.value, wrap, inside)  # type: ignore[attr-defined]
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, int):
         return _integer(value)
     if isinstance(value, float):
         return _number(value)
-    if scalar := scalars.to_text(value):
+    try:
+        scalar = scalars.to_text(value)
+    except ValueError as problem:
+        raise ValueNotSupportedError("", str(problem)) from None
+    if scalar:
         return wrap(*scalar)
     if id(value) in inside:
         raise ValueNotSupportedError("", "contains itself: a value that travels must be a tree")
@@ -134,13 +145,33 @@ def _container(value: object, wrap: _Wrap, inside: set[int]) -> object:
         case Mapping():
             return _mapping(value, wrap, inside)
         case _ if fields := getattr(type(value), "__dataclass_fields__", None):
-            return _mapping({field: getattr(value, field) for field in fields}, wrap, inside)
+            return _attributes({field: getattr(value, field) for field in fields}, wrap, inside)
         case _:
-            raise ValueNotSupportedError(
-                "",
-                f"is a {type(value).__module__}.{type(value).__qualname__}, which can't travel between tasks: "
-                "turn it into numbers, text, lists and dictionaries, or write it to a file",
-            )
+            return _foreign(value, wrap, inside)
+
+
+def _foreign(value: object, wrap: _Wrap, inside: set[int]) -> object:
+    """Encode a file, or a number of a library; nothing is imported for that."""
+    kind, library = type(value), type(value).__module__.partition(".")[0]
+    if kind.__module__ == "leasehold.runtime.files":
+        try:
+            return wrap("file", value.pushed())  # type: ignore[attr-defined]  # it is a File
+        except ValueError as problem:
+            raise ValueNotSupportedError("", f"can't be pushed: {problem}") from None
+    if library == "numpy" and getattr(value, "shape", None) == ():
+        return _encode(value.item(), wrap, inside)  # type: ignore[attr-defined]  # one number of numpy's
+    cure = _CURES.get(library, "turn it into numbers, text, lists and dictionaries, or write it to a file")
+    raise ValueNotSupportedError(
+        "", f"is a {kind.__module__}.{kind.__qualname__}, which can't travel between tasks: {cure}"
+    )
+
+
+_CURES = {
+    "numpy": "send a small one with .tolist(); write a large one with numpy.save and push that file, File(…)",
+    "pandas": "write it with .to_parquet(path) and push that file, File(path); small ones with .to_dict('records')",
+    "polars": "write it with .write_parquet(path) and push that file, File(path); small ones with .to_dicts()",
+    "pyarrow": "write it with pyarrow.parquet.write_table and push that file, File(path)",
+}
 
 
 def _items(values: Iterable[object], wrap: _Wrap, inside: set[int]) -> list[object]:
@@ -164,6 +195,16 @@ def _mapping(value: Mapping[object, object], wrap: _Wrap, inside: set[int]) -> o
         except ValueNotSupportedError as problem:
             raise ValueNotSupportedError(f"[{_quoted(key)}]{problem.path}", problem.why) from None
     return wrap("dict", encoded) if TAG in encoded else encoded
+
+
+def _attributes(values: Mapping[str, object], wrap: _Wrap, inside: set[int]) -> object:
+    encoded: dict[str, object] = {}
+    for name, value in values.items():
+        try:
+            encoded[name] = _encode(value, wrap, inside)
+        except ValueNotSupportedError as problem:
+            raise ValueNotSupportedError(f".{name}{problem.path}", problem.why) from None
+    return encoded
 
 
 def _text(value: str) -> str:

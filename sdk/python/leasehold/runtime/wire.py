@@ -50,7 +50,7 @@ class Wire:
         Raises:
             OSError: if the host can't be reached, does not answer in time, or breaks off.
         """
-        message = self._head(method, path, len(body), wait_s) + body
+        message = self.head(method, path, len(body), wait_s) + body
         if connection := self._reusable():
             try:
                 return self._exchange(connection, message, timeout_s)
@@ -58,20 +58,21 @@ class Wire:
                 raise
             except OSError:
                 pass  # the host closed a connection that had been idle: a new one decides
-        return self._exchange(self._connect(timeout_s), message, timeout_s)
+        return self._exchange(self.connect(timeout_s), message, timeout_s)
 
     def close(self) -> None:
         """Close the connections that are idle."""
         while self._idle:
             self._idle.pop().close()
 
-    def _head(self, method: str, path: str, length: int, wait_s: float | None) -> bytes:
+    def head(self, method: str, path: str, length: int, wait_s: float | None = None, *more: str) -> bytes:
+        """Return the head of a request; ``more`` are further header lines."""
         lines = [f"{method} {path} HTTP/1.1", "Host: task", f"Authorization: Bearer {self._secret}", _PROTOCOL]
         if length or method in ("PUT", "POST"):
-            lines += ["Content-Type: application/json", f"Content-Length: {length}"]
+            lines += [f"Content-Length: {length}", *(() if more else ("Content-Type: application/json",))]
         if wait_s is not None:
             lines.append(f"Leasehold-Wait: {wait_s:g}")
-        return "\r\n".join([*lines, "", ""]).encode("ascii")
+        return "\r\n".join([*lines, *more, "", ""]).encode("ascii")
 
     def _reusable(self) -> Socket | None:
         if self._pid != os.getpid():
@@ -82,7 +83,12 @@ class Wire:
         except IndexError:
             return None
 
-    def _connect(self, timeout_s: float) -> Socket:
+    def connect(self, timeout_s: float) -> Socket:
+        """Return a new connection.
+
+        Raises:
+            OSError: if the host can't be reached.
+        """
         if not isinstance(self._address, str):
             import socket
 
@@ -160,6 +166,14 @@ _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012
 
 def _read_answer(connection: Socket) -> tuple[int, bool, bytes]:
     """Return (status, whether the connection may be used again, body)."""
+    status, keep, length, body = read_head(connection)
+    if length is None:
+        return status, False, _read_to_end(connection, body)
+    return status, keep, _read_exactly(connection, body, length)
+
+
+def read_head(connection: Socket) -> tuple[int, bool, int | None, bytes]:
+    """Return (status, whether the connection may be used again, the body's length, what came of it already)."""
     received = b""
     while b"\r\n\r\n" not in received:
         # Compared before reading on: what was received last may have a long body behind a short head.
@@ -176,8 +190,8 @@ def _read_answer(connection: Socket) -> tuple[int, bool, bytes]:
     if "transfer-encoding" in headers:
         raise WireError("the answer has no plain length: it is not the attempt host's")
     if "content-length" not in headers and int(status) not in (204, 304):
-        return int(status), False, _read_to_end(connection, body)
-    return int(status), keep, _read_exactly(connection, body, int(headers.get("content-length", 0)))
+        return int(status), False, None, body
+    return int(status), keep, int(headers.get("content-length", 0)), body
 
 
 def _read_exactly(connection: Socket, start: bytes, length: int) -> bytes:

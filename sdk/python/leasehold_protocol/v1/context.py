@@ -6,10 +6,16 @@ from typing import Annotated
 
 from pydantic import Field
 
-from leasehold_protocol.v1.message import Json, Key, Message, Name, Sha256
+from leasehold_protocol.v1.message import Json, Key, Message, Name, Page, Sha256
 
 XCOM_INLINE_BYTES = 256 * 1024
 """The longest JSON text of an XCom that travels inside a message; a longer one goes through an upload."""
+
+MOST_FILES = 10_000
+"""Files that one value may name."""
+
+XCOM_SLICE = 64
+"""The most mapped instances whose values are read in one request."""
 
 
 class ConnectionFields(Message):
@@ -53,6 +59,21 @@ class VariableWrite(Message):
     """The body that sets a variable."""
 
     value: Json
+    description: Annotated[str, Field(max_length=1000)] | None = None
+    """What it is for; none: as it was."""
+
+
+class VariableKeys(Page):
+    """``GET /v1/task/variables``: the keys of the variables there are, of those that the task declared."""
+
+    items: list[Key]
+
+
+class FileRef(Message):
+    """A file that a value names: its content by its SHA-256."""
+
+    sha256: Sha256
+    size: Annotated[int, Field(ge=0)]
 
 
 class XComWrite(Message):
@@ -61,6 +82,8 @@ class XComWrite(Message):
     value: Json = None
     upload: Sha256 | None = None
     size: Annotated[int, Field(ge=0)] | None = None
+    files: Annotated[list[FileRef], Field(max_length=MOST_FILES)] = Field(default_factory=list[FileRef])
+    """The files that the value names. Their bytes were brought here before."""
 
 
 class UploadRequest(Message):
@@ -75,6 +98,17 @@ class UploadAnswer(Message):
 
     url: str | None = None
     """On the API itself, or presigned by an object store. Relative to the API's address when it begins with ``/``."""
+    offset: int | None = None
+    """Where to go on: send the bytes from there, in parts, each with ``PATCH``. Without it: ``PUT`` the whole."""
+    part_bytes: int | None = None
+    """The longest part that the API wishes for."""
+
+
+class UploadPart(Message):
+    """The answer to ``PATCH /v1/attempts/{id}/uploads/{sha256}``: where the upload stands now."""
+
+    offset: int
+    complete: bool = False
 
 
 class XComValue(Message):
@@ -87,3 +121,15 @@ class XComValue(Message):
     value: Json = None
     inline: bool = True
     """False: read the JSON text at ``…/xcoms/{task}/{key}/content``."""
+    sha256: Sha256 | None = None
+    """Of that JSON text."""
+    run: str | None = None
+    """The run it is of."""
+
+
+class XComSlice(Message):
+    """``GET /v1/task/mapped-xcoms/{task}/{key}``: some of a mapped task's values, in the order of their map index."""
+
+    items: list[XComValue]
+    count: int
+    """How many instances have such a value, in all."""

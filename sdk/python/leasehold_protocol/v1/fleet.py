@@ -239,6 +239,7 @@ class VariableSummary(Message):
     value: Json = None
     updated_at: Instant
     updated_by: str
+    description: str | None = None
 
 
 class AgentList(Page):

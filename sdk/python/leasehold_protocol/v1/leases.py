@@ -87,6 +87,8 @@ class Lease(Message):
     """The tasks that depend on this one directly. None: the API is too old to skip them."""
     given: Given | None = Field(default=None, repr=False)
     """At a trusted site: the connections and variables that the task declared. What is missing is asked for."""
+    most_file_bytes: Annotated[int, Field(ge=0)] | None = None
+    """The largest file that the task may push; none: whoever gave this lease takes none, or does not say."""
 
 
 class Control(Message):

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from leasehold_protocol.v1.message import Audience, Json, Key, Message, Name, Seconds, Sha256
+from leasehold_protocol.v1.message import Audience, Json, Key, KeyPattern, Message, Name, Seconds, Sha256
 
 MANIFEST_VERSION: Final = 1
 RESULT_KEY = "return_value"
@@ -131,7 +131,7 @@ class TaskEntry(Message):
     upstream: list[Name] = Field(default_factory=list[Name])
     trigger_rule: TriggerRule = TriggerRule.ALL_SUCCESS
     needs: Needs = Needs()
-    variables: list[Key] = Field(default_factory=list[Key])
+    variables: list[KeyPattern] = Field(default_factory=list[KeyPattern])
     id_tokens: list[Audience] = Field(default_factory=list[Audience])
     """Audiences that the task may ask identity tokens for."""
     dags: list[Name] = Field(default_factory=list[Name])

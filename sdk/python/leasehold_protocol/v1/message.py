@@ -21,6 +21,9 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]{0
 Key = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-/:]{0,249}$")]
 """A key of a variable or an XCom: like a name, and may have ``/`` and ``:`` inside."""
 
+KeyPattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-/:]{0,249}\*?$")]
+"""A key, or with ``*`` at its end all keys that begin so."""
+
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 """An id that the API made. Opaque to everybody else."""
 

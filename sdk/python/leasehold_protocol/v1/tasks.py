@@ -12,7 +12,7 @@ from pydantic import Field
 
 from leasehold_protocol.v1.leases import RunFacts
 from leasehold_protocol.v1.manifest import Work
-from leasehold_protocol.v1.message import Audience, Instant, Json, Key, Message, Name, Seconds
+from leasehold_protocol.v1.message import Audience, Instant, Json, Key, KeyPattern, Message, Name, Seconds, Sha256
 from leasehold_protocol.v1.waiting import SettledWait, Wait
 
 
@@ -29,7 +29,7 @@ class TaskContext(Message):
     inputs: dict[str, Json] = Field(default_factory=dict[str, Json])
     """``<task>/<key>`` → value, for every upstream result that the arguments name (large ones fetched first)."""
     connections: list[Name] = Field(default_factory=list[Name])
-    variables: list[Key] = Field(default_factory=list[Key])
+    variables: list[KeyPattern] = Field(default_factory=list[KeyPattern])
     work_dir: str
     bundle_dir: str | None = None
     rescheduled: int = 0
@@ -49,6 +49,13 @@ class ResultWrite(Message):
     """``PUT /v1/result`` and ``PUT /v1/xcoms/{key}``."""
 
     value: Json
+
+
+class FileKept(Message):
+    """``PUT /v1/files``: the host has the bytes; a value names them by this hash."""
+
+    sha256: Sha256
+    size: Annotated[int, Field(ge=0)]
 
 
 class EndingWrite(Message):

@@ -15,7 +15,6 @@ depends_on = None
 def upgrade() -> None:
     op.add_column("runs", sa.Column("caused_by", sa.Text()))
     op.add_column("runs", sa.Column("depth", sa.Integer(), nullable=False, server_default=sa.text("0")))
-    op.create_index("ix_runs_dag_id_logical_date", "runs", ["dag_id", "logical_date"])
     op.add_column("attempts", sa.Column("label", sa.Text()))
     op.add_column("attempts", sa.Column("rendered", sa.Text()))
     op.add_column("metric_points", sa.Column("export_batch", sa.Text()))
@@ -37,6 +36,5 @@ def downgrade() -> None:
     op.drop_column("metric_points", "export_batch")
     for column in ("rendered", "label"):
         op.drop_column("attempts", column)
-    op.drop_index("ix_runs_dag_id_logical_date", "runs")
     for column in ("depth", "caused_by"):
         op.drop_column("runs", column)

@@ -6,9 +6,11 @@ import json
 import threading
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from io import RawIOBase
 from urllib.parse import parse_qsl, unquote
 
 from leasehold.errors import LeaseholdError, UndeclaredError
+from leasehold.runtime.in_memory.files import KEPT
 from leasehold.runtime.in_memory.given import FIELDS, Given, refusal
 from leasehold.runtime.in_memory.told import LogRecord, Metric, Told
 from leasehold.runtime.rules import asking, checks, telling
@@ -101,6 +103,14 @@ class LocalHost:
         except LeaseholdError as problem:
             return _problem(refusal(problem, asking.READ_WAIT_S if wait_s is None else wait_s))
         return (204, b"") if answer is None else (200, json.dumps(answer, ensure_ascii=False).encode())
+
+    def keep_file(self, read: Callable[[int], bytes], size: int) -> Mapping[str, object]:
+        """Keep a file that the task pushes."""
+        return KEPT.keep(read, size)
+
+    def open_file(self, sha256: str) -> RawIOBase:
+        """Return the bytes of a file that a task pushed."""
+        return KEPT.open(sha256)
 
     def close(self) -> None:
         """Nothing is open."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
+from collections.abc import Iterable
 
 from leasehold.runtime.rules import checks
 from leasehold.runtime.rules.refusals import RefusedRequestError, invalid
+from leasehold.runtime.rules.written_values import written_value
 
 READ_WAIT_S = 60.0
 """How long a read waits for the API when the task does not say (``Leasehold-Wait``)."""
@@ -55,6 +58,22 @@ def map_index(text: str | None) -> int | None:
         return int(text)
     except ValueError:
         raise invalid(f"map_index must be a whole number, not {text[:40]!r}") from None
+
+
+def declares(declared: Iterable[str], key: str) -> bool:
+    """Say whether a key is one that was declared, or begins as one says that has ``*`` at its end."""
+    return any(key.startswith(one[:-1]) if one.endswith("*") else key == one for one in declared)
+
+
+def variable_write(body: bytes) -> checks.Object:
+    """Return a ``VariableWrite``.
+
+    Raises:
+        RefusedRequestError: if the body is none.
+    """
+    value = written_value(body)
+    description = checks.maybe_text(checks.json_object(body), "description")
+    return {"value": json.loads(value), **({} if description is None else {"description": description})}
 
 
 def undeclared(task: str, kind: str, name: str) -> RefusedRequestError:

@@ -23,7 +23,7 @@ def json_value(body: bytes) -> object:
         RefusedRequestError: 400, if it is not JSON (``NaN`` and half characters are not).
     """
     try:
-        value: object = json.loads(body, parse_constant=_no_constant)
+        value: object = json.loads(body, parse_constant=no_constant)
     except RecursionError:
         raise RefusedRequestError(400, "not_json", "the body is nested too deeply") from None
     except ValueError as problem:
@@ -124,5 +124,6 @@ def shown(value: object) -> str:
     return repr(value)[:80]
 
 
-def _no_constant(name: str) -> object:
+def no_constant(name: str) -> object:
+    """Refuse ``NaN`` and the infinities, which Python's JSON reads."""
     raise invalid(f"{name} is no JSON number: send null, or leave it out")

@@ -16,7 +16,6 @@ def longest_body(method: str, path: str) -> int:
 
 def too_large(limit: int) -> RefusedRequestError:
     """Return the refusal of a body of more than ``limit`` bytes."""
-    cure = "split it, or write it to a file that whoever needs it can reach"
-    return RefusedRequestError(
-        413, "body_too_large", f"the body is larger than {limit // 2**20} MiB: {cure}", closes=True
-    )
+    shown = f"{limit // 2**20} MiB" if limit >= 2**20 else f"{limit} bytes"
+    cure = "split it, or push it as a file (PUT /v1/files)"
+    return RefusedRequestError(413, "body_too_large", f"the body is larger than {shown}: {cure}", closes=True)

@@ -17,6 +17,15 @@ def written_value(body: bytes) -> bytes:
     """Return the JSON text of a ``ResultWrite``'s value.
 
     Raises:
+        RefusedRequestError: as ``written``.
+    """
+    return checks.json_text(written(body))
+
+
+def written(body: bytes) -> object:
+    """Return the value of a ``ResultWrite``.
+
+    Raises:
         RefusedRequestError: if the body is none, or has a whole number of more than 64 bits in it.
     """
     if _MANY_DIGITS.search(body):  # rarely: looking at each number of a large body takes as long as reading it
@@ -24,14 +33,20 @@ def written_value(body: bytes) -> bytes:
     fields = checks.json_object(body)
     if "value" not in fields:
         raise invalid('the body must be {"value": …}')
-    return checks.json_text(fields["value"])
+    return fields["value"]
 
 
 def _refuse_huge_numbers(body: bytes) -> None:
-    def whole(digits: str) -> int:
-        if len(digits) > 20 or not _SMALLEST <= int(digits) <= _LARGEST:
-            raise invalid(f"{digits[:24]}… is a whole number of more than 64 bits: send it as text")
-        return int(digits)
-
     with contextlib.suppress(ValueError, RecursionError):  # what is wrong otherwise is said by who reads it next
-        json.loads(body, parse_int=whole)
+        json.loads(body, parse_int=whole_number)
+
+
+def whole_number(digits: str) -> int:
+    """Return a whole number of JSON.
+
+    Raises:
+        RefusedRequestError: 422, if it has more than 64 bits.
+    """
+    if len(digits) > 20 or not _SMALLEST <= int(digits) <= _LARGEST:
+        raise invalid(f"{digits[:24]}… is a whole number of more than 64 bits: send it as text")
+    return int(digits)
