@@ -5,22 +5,30 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 import pytest
 
 from leasehold import errors
 from leasehold.runtime.endings import Ending
 from leasehold.runtime.host import InMemory
+from leasehold.runtime.in_memory.calls import Query
 from leasehold.runtime.in_memory.given import GivenObjects
 from leasehold.runtime.in_memory.host import LocalHost
+from leasehold.runtime.in_memory.kept import Kept
+from leasehold.runtime.in_memory.runs import Reader
 from leasehold.runtime.reports import report
 from leasehold.runtime.values import encode
 from tests.conformance import runner_python
 from tests.conformance.bindings import SUITE
 
 EFFECTS = SUITE["effects"]
-KINDS = {"not_granted": errors.NotGrantedError, "not_found": errors.NotFoundError}
+KINDS = {
+    "not_declared": errors.UndeclaredError,
+    "not_granted": errors.NotGrantedError,
+    "not_found": errors.NotFoundError,
+}
+AT = "2026-11-22T06:00:00Z"
 CONTEXT = {
     "attempt": "ti-1.1",
     "task": "read_sensors",
@@ -40,8 +48,58 @@ CONTEXT = {
     "inputs": {},
     "work_dir": "/",
     "bundle_dir": None,
+    "downstream": ["report"],
+    "waits": {
+        f"event:{event}:1": {
+            "key": f"event:{event}:1",
+            "verdict": verdict,
+            "value": value,
+            "at": "2026-11-22T06:00:00Z",
+        }
+        for event, verdict, value in (("opened", "came", {"tons": 3}), ("never", "timed_out", None))
+    },
     **SUITE["declared"],
 }
+
+
+class Answers:
+    """The suite's API, asked about runs. What ``GivenRuns`` makes of a test's objects is tested elsewhere."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[Any]] = []
+
+    def run(self, _: Reader, run: str) -> Any:
+        return self._get(f"/v1/runs/{run}")
+
+    def previous_run(self, reader: Reader, asked: Query) -> Any:
+        reader.require_readable(asked.get("dag", reader.dag))
+        return self._get("/v1/runs/previous", asked)["previous"]
+
+    def count_runs(self, _: Reader, asked: Query) -> Any:
+        return self._get("/v1/runs/count", asked)["count"]
+
+    def task_instances(self, _: Reader, asked: Query) -> Any:
+        return self._get("/v1/task-instances", asked)["items"]
+
+    def count_task_instances(self, _: Reader, asked: Query) -> Any:
+        return self._get("/v1/task-instances/count", asked)["count"]
+
+    def previous_task_instance(self, _: Reader, asked: Query) -> Any:
+        return self._get("/v1/task-instances/previous", asked)["previous"]
+
+    def dag(self, _: Reader, dag: str) -> Any:
+        return self._get(f"/v1/dags/{dag}")
+
+    def trigger(self, reader: Reader, asked: Any) -> Any:
+        reader.require_startable(asked["dag"])
+        self.asked.append(["POST /v1/runs", asked])
+        return SUITE["api"]["POST /v1/runs"][1]
+
+    def _get(self, path: str, asked: Query | None = None) -> Any:
+        status, body = SUITE["api"]["GET " + path + ("?" + urlencode(asked) if asked else "")]
+        if status >= 400:
+            raise KINDS[body["code"]](body["detail"])
+        return body
 
 
 def given() -> GivenObjects:
@@ -68,7 +126,7 @@ def given() -> GivenObjects:
                 tokens[body["audience"]] = body["token"]
             case _:
                 pass
-    return GivenObjects(connections=connections, variables=variables, xcoms=xcoms, id_tokens=tokens)
+    return GivenObjects(connections=connections, variables=variables, xcoms=xcoms, id_tokens=tokens, runs=Answers())
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +135,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("in_memory")
     (folder / "job.json").write_text(json.dumps({"calls": SUITE["calls"]}))
     api = given()
-    local = LocalHost(api, context=CONTEXT, upstream=["collect"])
+    kept = Kept({"before": [3, "drei"]})
+    local = LocalHost(api, context=CONTEXT, upstream=["collect"], dags=[], triggers=["load_all"], kept=kept)
     with pytest.MonkeyPatch.context() as patch, InMemory(local) as host:
         patch.chdir(folder)
         host.write("PUT", "/v1/result", {"value": encode(runner_python.calls())})
@@ -103,6 +162,8 @@ def test_what_was_told_is_kept_as_at_a_site(made: Any) -> None:
     assert [[metric.name, metric.kind, metric.value, metric.tags] for metric in told.metrics] == EFFECTS["metrics"]
     assert [told.progress, told.note] == EFFECTS["progress"]
     assert [str(record) for record in told.log] == ["WARNING *** is hot ü plant='north'", "INFO one\ntwo"]
+    assert [told.label, told.skip] == ["plant nörd", ("report",)]
+    assert api.runs.asked == [asked for asked in EFFECTS["asked"] if asked[0] == "POST /v1/runs"]
     assert "limits/upper" not in api.variables, "it was set, then deleted"
 
 
@@ -122,5 +183,8 @@ def test_each_ending_is_told_as_at_a_site(
 
     said = local.told.said
     assert said is not None
-    assert (said.kind, said.message, status) == (case["ending"]["kind"], case["message"], case["exit"])
+    assert (said.kind, said.message, status) == (case["ending"]["kind"], case.get("message"), case["exit"])
+    assert (said.again or {}).get("again_after_s") == case["ending"].get("again_after_s")
+    wait: Any = (said.again or {}).get("wait", {})
+    assert wait.get("event") == case.get("event")
     assert said.retry_after_s == case["ending"].get("retry_after_s")

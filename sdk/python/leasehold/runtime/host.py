@@ -61,6 +61,7 @@ class Host:
 
     def __init__(self, line: Line) -> None:
         self._wire = line
+        self._came_to: dict[str, int] = {}
 
     def read(self, path: str, wait: float | str | timedelta | None = None) -> Mapping[str, object]:
         """Return the JSON object at ``path``.
@@ -101,6 +102,11 @@ class Host:
 
         text = b"" if body is None else json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
         self._call(method, path, text, timeout_s=WRITE_TIMEOUT_S)
+
+    def how_manyth(self, subject: str) -> int:
+        """Return how often this attempt has come to a wait for ``subject``: tells a loop's second from its first."""
+        number = self._came_to[subject] = self._came_to.get(subject, 0) + 1
+        return number
 
     def close(self) -> None:
         """Close the connections that are idle; the next call opens one again."""

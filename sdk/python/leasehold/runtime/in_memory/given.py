@@ -7,6 +7,8 @@ from typing import Protocol
 
 from leasehold.errors import LeaseholdError, NotFoundError, NotGrantedError, UnavailableError, UndeclaredError
 from leasehold.runtime.connection_uris import parse
+from leasehold.runtime.in_memory.given_runs import GivenRuns
+from leasehold.runtime.in_memory.runs import Runs
 from leasehold.runtime.rules.asking import api_out_of_reach
 from leasehold.runtime.rules.refusals import RefusedRequestError
 
@@ -24,6 +26,11 @@ _CODES: tuple[tuple[type[LeaseholdError], int, str], ...] = (
 
 class Given(Protocol):
     """What the API would answer. Errors of ``leasehold.errors`` are the API's refusals."""
+
+    @property
+    def runs(self) -> Runs:
+        """What there is to know about runs."""
+        ...
 
     def connection(self, name: str) -> Mapping[str, object]:
         """Return a connection's fields."""
@@ -92,11 +99,13 @@ class GivenObjects:
         variables: MutableMapping[str, object] | None = None,
         xcoms: Mapping[tuple[str, str, int], object] | None = None,
         id_tokens: Mapping[str, str] | None = None,
+        runs: Runs | None = None,
     ) -> None:
         self.connections = {name: _known(name, value) for name, value in (connections or {}).items()}
         self.variables: MutableMapping[str, object] = {} if variables is None else variables
         self.xcoms: Mapping[tuple[str, str, int], object] = xcoms or {}
         self.id_tokens: Mapping[str, str] = id_tokens or {}
+        self.runs: Runs = runs or GivenRuns()
 
     def connection(self, name: str) -> Mapping[str, object]:
         """See ``Given``."""

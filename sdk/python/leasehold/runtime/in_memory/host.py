@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from urllib.parse import parse_qsl, unquote
 
 from leasehold.errors import LeaseholdError, UndeclaredError
+from leasehold.runtime.in_memory.calls import Answer, Calls, Query
 from leasehold.runtime.in_memory.given import FIELDS, Given, refusal
+from leasehold.runtime.in_memory.kept import Kept, StateCalls
+from leasehold.runtime.in_memory.runs import Reader, RunCalls
 from leasehold.runtime.in_memory.told import LogRecord, Metric, Told
 from leasehold.runtime.rules import asking, checks, telling
 from leasehold.runtime.rules.endings import said
@@ -17,13 +20,10 @@ from leasehold.runtime.rules.limits import longest_body, too_large
 from leasehold.runtime.rules.masking import SecretTooShortError
 from leasehold.runtime.rules.refusals import RefusedRequestError
 from leasehold.runtime.rules.secret_answers import secrets_in
+from leasehold.runtime.rules.waiting import skipped
 from leasehold.runtime.rules.written_values import written_value
 
 RESULT_KEY = "return_value"
-
-Query = Mapping[str, str]
-Answer = Mapping[str, object] | None
-"""A JSON object, or nothing: 204."""
 
 
 class LocalHost:
@@ -42,7 +42,10 @@ class LocalHost:
         context: Mapping[str, object] | None,
         upstream: Collection[str] = (),
         id_tokens: Collection[str] | None = None,
+        dags: Collection[str] | None = None,
+        triggers: Collection[str] | None = None,
         told: Told | None = None,
+        kept: Kept | None = None,
     ) -> None:
         """Make a host.
 
@@ -52,7 +55,10 @@ class LocalHost:
                 may ask for anything.
             upstream: The tasks that this one waits for.
             id_tokens: The audiences that it declared; None: any.
+            dags: The other DAGs whose runs it declared to look at; None: any.
+            triggers: The DAGs that it declared to start runs of; None: any.
             told: Where to keep what the task tells.
+            kept: What it keeps across its tries.
         """
         self.told = told or Told()
         self._given = given
@@ -60,18 +66,23 @@ class LocalHost:
         self._upstream = upstream
         self._id_tokens = id_tokens
         self._turn = threading.RLock()
-        self._calls: dict[str, dict[str, Callable[[str, Query, bytes], Answer]]] = {
+        reader = _reader(context or {}, dags, triggers)
+        self._calls: Calls = {
             "/v1/context": {"GET": self._who_it_is},
             "/v1/connections/": {"GET": self._connection},
             "/v1/variables/": {"GET": self._variable, "PUT": self._set_variable, "DELETE": self._delete_variable},
             "/v1/id-token": {"POST": self._id_token},
             "/v1/result": {"PUT": self._result},
             "/v1/xcoms/": {"GET": self._read_xcom, "PUT": self._write_xcom},
+            **StateCalls(self.task, Kept() if kept is None else kept).calls(),
+            **RunCalls(reader, given.runs).calls(),
             "/v1/heartbeat": {"POST": self._heartbeat},
+            "/v1/label": {"POST": self._label},
             "/v1/metrics": {"POST": self._metrics},
             "/v1/log": {"POST": self._log},
             "/v1/mask": {"POST": self._mask},
             "/v1/ending": {"PUT": self._ending},
+            "/v1/skip-downstream": {"POST": self._skip_downstream},
         }
 
     @property
@@ -181,6 +192,10 @@ class LocalHost:
         self.told.note = None if note is None else self.told.secrets.mask(note)
         return None
 
+    def _label(self, _: str, __: Query, body: bytes) -> Answer:
+        self.told.label = self.told.secrets.mask(telling.label(body))[: telling.LONGEST_LABEL]
+        return None
+
     def _metrics(self, _: str, __: Query, body: bytes) -> Answer:
         points = [telling.metric(value) for value in telling.one_or_more(body)]
         for point in points:
@@ -204,6 +219,15 @@ class LocalHost:
         self.told.said = said(body, runs_for_s=0.0)
         return None
 
+    def _skip_downstream(self, _: str, __: Query, body: bytes) -> Answer:
+        if self._context is None:
+            detail = "no task is running here, so that there is nothing downstream to skip"
+            raise RefusedRequestError(422, "invalid_request", detail)
+        downstream = self._context.get("downstream")
+        names = downstream if isinstance(downstream, list | tuple) else ()
+        self.told.skip = skipped(body, task=self.task, downstream=[str(name) for name in names])
+        return None
+
     def _mask_secrets_of(self, path: str, answer: Answer) -> None:
         for secret in secrets_in(path, answer):
             with suppress(SecretTooShortError, UnicodeEncodeError):
@@ -219,3 +243,19 @@ class LocalHost:
 
 def _problem(refused: RefusedRequestError) -> tuple[int, bytes]:
     return refused.status, json.dumps(refused.problem()).encode()
+
+
+def _reader(context: Mapping[str, object], dags: Collection[str] | None, triggers: Collection[str] | None) -> Reader:
+    found = context.get("run")
+    run: Mapping[str, object] = found if isinstance(found, Mapping) else {}
+    index = context.get("map_index")
+    return Reader(
+        task=str(context.get("task", "")),
+        task_instance=str(context.get("task_instance", "")),
+        run=str(run.get("run", "")),
+        dag=str(run.get("dag", "")),
+        logical_date=str(run.get("logical_date", "")),
+        map_index=index if isinstance(index, int) else -1,
+        dags=dags,
+        triggers=triggers,
+    )

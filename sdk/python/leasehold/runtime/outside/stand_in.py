@@ -7,8 +7,10 @@ import os
 from leasehold.errors import LeaseholdError, NotFoundError, RefusedError
 from leasehold.runtime.in_memory.given import connection_fields
 from leasehold.runtime.in_memory.host import RESULT_KEY, LocalHost
+from leasehold.runtime.in_memory.runs import Runs
 from leasehold.runtime.in_memory.told import Metric, Told
 from leasehold.runtime.outside.local_file import LocalFile, find_local_file
+from leasehold.runtime.outside.no_runs import NoRuns
 from leasehold.runtime.values import ValueNotSupportedError, decode, encode
 
 TYPE_CHECKING = False
@@ -27,12 +29,14 @@ class Surroundings:
 
     Attributes:
         changed: Variables that were set (encoded), or deleted (None).
+        runs: None: no task is running.
     """
 
     def __init__(self, told: Told | None = None) -> None:
         self._told = told or Told()
         self._file: LocalFile | None = None
         self.changed: dict[str, list[object]] = {}
+        self.runs: Runs = NoRuns()
 
     def connection(self, name: str) -> Mapping[str, object]:
         """See ``Given``."""
