@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 from leasehold.runtime.in_memory.kept import Kept
 from leasehold.testing.clock import Clock
@@ -20,6 +21,7 @@ class Standing:
         rescheduled: How often it asked to be started again later.
         resumed: What the next attempt goes on from: ``reschedule``, ``defer``, ``input``; None: from nothing.
         waits: What came of its waits, by their keys.
+        place: Where the last attempt worked.
     """
 
     clock: Clock
@@ -28,6 +30,7 @@ class Standing:
     rescheduled: int = 0
     resumed: str | None = None
     waits: dict[str, dict[str, object]] = field(default_factory=dict[str, dict[str, object]])
+    place: Path | None = None
     _began: tuple[datetime, float] | None = None
 
     def __post_init__(self) -> None:
@@ -50,6 +53,13 @@ class Standing:
             "running_for_s": running_for_s,
             "waits": dict(self.waits),
         }
+
+    def fresh_place(self, folder: Path) -> Path:
+        """Return an empty directory for an attempt: below ``folder``, or the last one's if it left nothing there."""
+        if self.place is None or any(self.place.iterdir()):
+            self.place = folder / f"{self.attempts}"
+            self.place.mkdir(parents=True)
+        return self.place
 
     def forget_in_vain(self) -> None:
         """Wait anew, at the next try, for what timed out or never could come."""

@@ -113,8 +113,7 @@ class WholeRun:
         __tracebackhide__ = True
         earlier, means = standing.earlier(), self._means
         attempt = f"test.{node.id}.{standing.attempts}"
-        place = self._folder / attempt
-        place.mkdir()
+        place = standing.fresh_place(self._folder / node.id)
         context = self._context(node, attempt=attempt, try_number=found.tries + 1, work_dir=place) | earlier
         host = LocalHost(
             means.given,

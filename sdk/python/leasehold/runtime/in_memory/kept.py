@@ -31,8 +31,8 @@ class Kept:
     @property
     def values(self) -> dict[str, object]:
         """What there is, by key, in order."""
-        now = self._now()
-        return {key: self._kept[key][0] for key in sorted(self._kept) if (self._kept[key][1] or now + 1) > now}
+        now, kept = self._now(), {key: self._kept[key] for key in sorted(self._kept)}
+        return {key: value for key, (value, ends) in kept.items() if ends is None or now < ends}
 
     def set(self, key: str, value: object, *, expires_after_s: float | None) -> None:
         """Keep a value."""

@@ -66,35 +66,35 @@ class Reader:
 class Runs(Protocol):
     """What the API would answer about runs. Errors of ``leasehold.errors`` are its refusals."""
 
-    def run(self, reader: Reader, run: str) -> Facts:
+    def run(self, reader: Reader, run: str, /) -> Facts:
         """Return a run with its parameters, encoded."""
         ...
 
-    def previous_run(self, reader: Reader, asked: Query) -> Facts | None:
+    def previous_run(self, reader: Reader, asked: Query, /) -> Facts | None:
         """Return the newest run by logical date before a moment."""
         ...
 
-    def count_runs(self, reader: Reader, asked: Query) -> int:
+    def count_runs(self, reader: Reader, asked: Query, /) -> int:
         """Return how many runs there are."""
         ...
 
-    def task_instances(self, reader: Reader, asked: Query) -> Sequence[Facts]:
+    def task_instances(self, reader: Reader, asked: Query, /) -> Sequence[Facts]:
         """Return task instances."""
         ...
 
-    def count_task_instances(self, reader: Reader, asked: Query) -> int:
+    def count_task_instances(self, reader: Reader, asked: Query, /) -> int:
         """Return how many task instances there are."""
         ...
 
-    def previous_task_instance(self, reader: Reader, asked: Query) -> Facts | None:
+    def previous_task_instance(self, reader: Reader, asked: Query, /) -> Facts | None:
         """Return the same task's instance in the newest run before a moment."""
         ...
 
-    def dag(self, reader: Reader, dag: str) -> Facts:
+    def dag(self, reader: Reader, dag: str, /) -> Facts:
         """Return a DAG's newest version."""
         ...
 
-    def trigger(self, reader: Reader, asked: Mapping[str, object]) -> Facts:
+    def trigger(self, reader: Reader, asked: Mapping[str, object], /) -> Facts:
         """Make a run, or return the one that the task made under the same key: a ``TriggeredRun``."""
         ...
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class NoRuns:
     """Answers every question of ``Runs`` with the refusal that says why."""
 
-    def refuse(self, _: Reader, __: object) -> NoReturn:
+    def refuse(self, _: Reader, __: object, /) -> NoReturn:
         """Refuse.
 
         Raises:
