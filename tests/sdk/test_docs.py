@@ -41,11 +41,13 @@ def test_the_tests_in_the_documents_pass(tmp_path: Path) -> None:
     dag_file, *tests = re.findall(r"```python\n(.*?)```", tutorial, re.DOTALL)
     (tmp_path / "weather.py").write_text(dag_file)
     (tmp_path / "test_tutorial.py").write_text(tests[0])
-    (tmp_path / "test_howto.py").write_text(re.findall(r"```python\n(.*?)```", howto, re.DOTALL)[0])
+    examples = re.findall(r"```python\n(.*?)```", howto, re.DOTALL)
+    (tmp_path / "test_howto.py").write_text(examples[0])
+    (tmp_path / "test_waiting.py").write_text(next(text for text in examples if "WaitTimedOut" in text))
 
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "--disable-plugin-autoload", "-p", "leasehold", "-p", "no:cacheprovider"],
         cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
 
-    assert "4 passed" in done.stdout, done.stdout
+    assert "6 passed" in done.stdout, done.stdout

@@ -9,7 +9,23 @@ from pathlib import Path
 
 import pytest
 
-from leasehold import Connection, Variable, errors, heartbeat, id_token, log, mask, metrics, task, xcom
+from leasehold import (
+    Connection,
+    Reschedule,
+    Variable,
+    defer,
+    errors,
+    heartbeat,
+    id_token,
+    log,
+    mask,
+    metrics,
+    set_label,
+    skip_downstream,
+    state,
+    task,
+    xcom,
+)
 from leasehold.runtime.host import hang_up, host_or_outside
 
 SCRIPT = """
@@ -156,6 +172,95 @@ def test_what_a_site_would_refuse_is_refused_by_hand() -> None:
         xcom.push("no spaces", 1)
     with pytest.raises(errors.RefusedError, match="can't be masked"):
         mask("abc")
+
+
+def test_state_stays_in_memory_by_the_rules_of_a_site() -> None:
+    state.set("at/row", {"row": (1, 2)})
+    state.set("gone", 1, expires_after=0)
+
+    assert (state.get("at/row"), state.get("gone", "none"), state.keys("at")) == ({"row": (1, 2)}, "none", ["at/row"])
+    with pytest.raises(errors.RefusedError, match="can't be a key"):
+        state.set("no spaces", 1)
+    with pytest.raises(errors.RefusedError, match="too many for a task's state"):
+        state.set("large", "x" * 70_000)
+    state.clear()
+    assert state.keys() == []
+
+
+def test_what_only_a_run_has_is_refused_by_hand() -> None:
+    with pytest.raises(errors.RefusedError, match="no task is running here, so that there is nothing downstream"):
+        skip_downstream("report")
+    with pytest.raises(errors.RefusedError, match="no task is running here, so that defer would wait for ever"):
+        defer(event="opened")
+    with pytest.raises(errors.RefusedError, match="one line of 1 to 250 characters"):
+        set_label("two\nlines")
+    set_label("plant north")
+
+
+@task.sensor(poke_every="1s")
+def there(found: str) -> str:
+    return found
+
+
+def test_a_sensor_that_is_called_looks_once() -> None:
+    assert there("report.csv") == "report.csv"
+    with pytest.raises(Reschedule, match="found nothing yet"):
+        there("")
+
+
+WAITING = """
+from pathlib import Path
+from leasehold import dag, defer, runs, task
+
+@task.sensor(poke_every=0.05)
+def arrived():
+    there = Path(__file__).with_name("there")
+    seen = there.exists()
+    there.touch()
+    return seen
+
+@task(triggers=["load"])
+def after(what):
+    defer(after=0.05)
+    print(runs.previous())
+    if what == "trigger":
+        runs.trigger("load")
+    if what == "event":
+        defer(event="opened")
+
+@dag
+def waiting(what: str = "nothing"):
+    arrived() >> after(what)
+
+if __name__ == "__main__":
+    import sys
+    waiting.run_here(what=sys.argv[1])
+"""
+
+
+def waiting(folder: Path, what: str) -> subprocess.CompletedProcess[str]:
+    (folder / "waiting.py").write_text(WAITING)
+    env = {name: value for name, value in os.environ.items() if not name.startswith("LEASEHOLD_")}
+    return subprocess.run(
+        [sys.executable, str(folder / "waiting.py"), what],
+        env=env, capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+
+
+def test_a_dag_that_runs_here_really_waits_and_says_so(tmp_path: Path) -> None:
+    done = waiting(tmp_path, "nothing")
+
+    assert (done.returncode, done.stdout) == (0, "None\n"), done.stderr
+    assert "arrived: found nothing yet, after 1 looks: goes on in 0.05 s\n" in done.stderr
+    assert "after waits for a time: goes on in 0.0" in done.stderr
+
+
+def test_what_never_comes_to_a_dag_that_runs_here_is_said(tmp_path: Path) -> None:
+    trigger, event = waiting(tmp_path, "trigger"), waiting(tmp_path, "event")
+
+    assert (trigger.returncode, event.returncode) == (1, 1)
+    assert "there is no API here that could start a run of 'load'" in trigger.stderr
+    assert "waits for the event 'opened': nobody can give it to a script run by hand" in event.stderr
 
 
 def test_the_rest_goes_to_standard_error_or_nowhere(capsys: pytest.CaptureFixture[str]) -> None:

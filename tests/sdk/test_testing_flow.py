@@ -6,13 +6,15 @@ from itertools import product
 
 import pytest
 
+from leasehold.runtime.in_memory import run_objects
 from leasehold.runtime.rules.endings import ENDING_KINDS, Ending
-from leasehold.testing import flow
-from leasehold_api.runs.endings import Effort, judge
+from leasehold.testing import flow, waits
+from leasehold_api.runs.endings import Again, Effort, judge
 from leasehold_api.runs.flow import UNSUCCESSFUL, final_run_state, state_after_upstream
+from leasehold_api.runs.waiting import MOST_WAITS
 from leasehold_protocol.v1.leases import EndingKind
 from leasehold_protocol.v1.manifest import TriggerRule
-from leasehold_protocol.v1.runs import TaskState
+from leasehold_protocol.v1.runs import RunState, TaskState
 
 FINAL = ("success", "failed", "skipped", "upstream_failed")
 
@@ -36,6 +38,28 @@ def test_an_ending_means_what_it_means_to_the_api(kind: str, tries: int) -> None
     expected = judge(EndingKind(kind), message=None, retry_after_s=None, effort=effort, cancel_reason=None, now=0.0)
 
     assert flow.state_after(Ending(kind=kind), tries=tries, retries=2) == expected.state.value
+
+
+@pytest.mark.parametrize(("kind", "resumed"), [("rescheduled", "reschedule"), ("deferred", "defer")])
+def test_what_goes_on_later_spends_no_try(kind: str, resumed: str) -> None:
+    effort = Effort(tries=2, losses=0, retries=2, retry_delay_s=30.0)
+    again = Again(due_at=60.0, resumed=resumed)
+
+    expected = judge(
+        EndingKind(kind), message=None, retry_after_s=None, effort=effort, cancel_reason=None, now=0.0, again=again
+    )
+
+    assert expected.tries == 2
+    assert flow.state_after(Ending(kind=kind, again={}), tries=2, retries=2) == expected.state.value
+
+
+def test_a_task_waits_for_as_many_things_as_the_api_allows() -> None:
+    assert waits.MOST_WAITS == MOST_WAITS
+
+
+def test_runs_and_tasks_have_the_states_of_the_protocol() -> None:
+    assert set(run_objects.RUN_STATES) == set(RunState)
+    assert set(run_objects.TASK_STATES) == set(TaskState)
 
 
 @pytest.mark.parametrize("states", list(product(FINAL, repeat=2)))

@@ -7,18 +7,14 @@ from dataclasses import dataclass, replace
 from typing import cast
 from urllib.parse import quote, urlencode
 
-from leasehold.runtime.rules.waiting import maybe_seconds
-from leasehold.runtime.rules.written_values import written_value
+from leasehold.runtime.rules import kept_state
 from leasehold_agent.host import checks
-from leasehold_agent.host.http_wire import Answer, RefusedRequestError, Request
+from leasehold_agent.host.http_wire import Answer, Request
 from leasehold_agent.host.lease import HostLease
 from leasehold_agent.host.spool import Spool
 from leasehold_agent.host.task_calls.calls import Calls
 from leasehold_agent.host.task_calls.forwarding import forward
 from leasehold_agent.host.task_calls.notes import Notes
-
-MOST_KEYS = 1000
-VALUE_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +37,13 @@ class StateCalls:
         if state.has(key):
             return Answer.json({"key": key, "value": state.value(key)})
         if state.knows(key) or not self._kept_before:
-            raise RefusedRequestError(404, "not_found", f"task {self.lease.task} keeps nothing under {key!r}")
+            raise kept_state.nothing_kept(self.lease.task, key)
         return await forward(self.notes, request, f"/v1/state/{quote(key, safe='')}")
 
     async def _write(self, name: str, request: Request) -> Answer:
         self._require_new_api()
-        key, text = checks.key(name), written_value(request.body)
-        if len(text) > VALUE_BYTES:
-            cure = "keep less, or put it into a store and keep its place"
-            raise RefusedRequestError(
-                413, "body_too_large", f"{key}: {len(text)} bytes are too many for a task's state (64 KiB): {cure}"
-            )
-        expires_after_s = maybe_seconds(checks.json_object(request.body).get("expires_after_s"), "expires_after_s")
+        key = checks.key(name)
+        text, expires_after_s = kept_state.kept(key, request.body)
         await self._require_room(key, request)
         self.spool.state.set(key, json.loads(text), expires_after_s=expires_after_s)
         self.spool.touch()
@@ -71,9 +62,7 @@ class StateCalls:
         return Answer()
 
     async def _keys(self, _: str, request: Request) -> Answer:
-        prefix = request.query.get("prefix", "")
-        if len(prefix) > 250:
-            raise checks.invalid("prefix has at most 250 characters")
+        prefix = kept_state.prefix(request.query.get("prefix", ""))
         if self._kept_before and not self.spool.state.is_cleared:
             answer = await forward(self.notes, request, f"/v1/state?{urlencode({'prefix': prefix})}")
             if answer.status != 200:
@@ -92,7 +81,7 @@ class StateCalls:
     async def _require_room(self, key: str, request: Request) -> None:
         """Refuse one key too many. The API is asked only where the limit may be near."""
         state = self.spool.state
-        if state.has(key) or self._kept_before + state.count() < MOST_KEYS:
+        if state.has(key) or self._kept_before + state.count() < kept_state.MOST_KEYS:
             return
         keys: list[str] = []
         if self._kept_before and not state.is_cleared:
@@ -100,8 +89,8 @@ class StateCalls:
             found: object = json.loads(answer.body).get("keys") if answer.status == 200 else None
             keys = [str(one) for one in cast("list[object]", found)] if isinstance(found, list) else []
         now = state.keys(keys)
-        if key not in now and len(now) >= MOST_KEYS:
-            raise checks.invalid(f"{key}: a task keeps {MOST_KEYS} keys at most: remove some with state.delete")
+        if key not in now and len(now) >= kept_state.MOST_KEYS:
+            raise kept_state.one_too_many(key)
 
     def _require_new_api(self) -> None:
         if self.lease.earlier is None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from leasehold.errors import RefusedError
-from leasehold.runtime.host import current_host
+from leasehold.runtime.host import host_or_outside
 
 
 def skip_downstream(*tasks: str) -> None:
@@ -12,7 +11,4 @@ def skip_downstream(*tasks: str) -> None:
     Raises:
         RefusedError: if one of them is not directly downstream (the message says what is), or no task is running here.
     """
-    host = current_host()
-    if host is None:
-        raise RefusedError("no task is running here, so that there is nothing downstream to skip")
-    host.write("POST", "/v1/skip-downstream", {"tasks": list(tasks)})
+    host_or_outside().write("POST", "/v1/skip-downstream", {"tasks": list(tasks)})

@@ -55,6 +55,7 @@ class Host:
 
     def __init__(self, line: Line | Wire) -> None:
         self.wire = line
+        self._came_to: dict[str, int] = {}
 
     def read(self, path: str, wait: float | str | timedelta | None = None) -> Mapping[str, object]:
         """Return the JSON object at ``path``.
@@ -120,6 +121,11 @@ class Host:
         from leasehold.runtime.file_wire import Stream
 
         return Stream(self.wire, sha256)
+
+    def how_manyth(self, subject: str) -> int:
+        """Return how often this attempt has come to a wait for ``subject``: tells a loop's second from its first."""
+        number = self._came_to[subject] = self._came_to.get(subject, 0) + 1
+        return number
 
     def close(self) -> None:
         """Close the connections that are idle; the next call opens one again."""

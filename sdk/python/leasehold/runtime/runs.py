@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 
 from leasehold.errors import RefusedError, UnavailableError
-from leasehold.runtime.host import Host, current_host
+from leasehold.runtime.host import host_or_outside
 from leasehold.runtime.run_facts import DagFacts, Run, TaskInstance
 from leasehold.runtime.values import encode
 from leasehold.runtime.wire import quote
@@ -36,7 +36,7 @@ def get(run: str) -> Run:
         NotFoundError: if there is none.
         UndeclaredError: if it is of a DAG that the task did not declare.
     """
-    return Run(_host().read(f"/v1/runs/{quote(run)}"))
+    return Run(host_or_outside().read(f"/v1/runs/{quote(run)}"))
 
 
 def previous(
@@ -52,7 +52,7 @@ def previous(
     Raises:
         UndeclaredError: if the task did not declare the DAG.
     """
-    found = _host().read(_path("/v1/runs/previous", dag=dag, before=before, state=state)).get("previous")
+    found = host_or_outside().read(_path("/v1/runs/previous", dag=dag, before=before, state=state)).get("previous")
     return Run(found) if isinstance(found, dict) else None
 
 
@@ -89,7 +89,7 @@ def tasks(
     narrowed = _path(
         "/v1/task-instances", dag=dag, run=run, logical_date=logical_date, task=task, state=state, map_index=map_index
     )
-    answer = _host().read(narrowed)
+    answer = host_or_outside().read(narrowed)
     if answer.get("more"):
         raise RefusedError("there are more task instances than one answer has: name fewer runs, tasks or states")
     items = answer.get("items")
@@ -130,7 +130,7 @@ def previous_task(
         UndeclaredError: if the task did not declare the DAG.
     """
     path = "/v1/task-instances/previous"
-    found = _host().read(_path(path, dag=dag, task=task, map_index=map_index, before=before, state=state))
+    found = host_or_outside().read(_path(path, dag=dag, task=task, map_index=map_index, before=before, state=state))
     instance = found.get("previous")
     return TaskInstance(instance) if isinstance(instance, dict) else None
 
@@ -142,7 +142,7 @@ def dag(dag: str) -> DagFacts:
         NotFoundError: if it is not deployed.
         UndeclaredError: if the task did not declare it.
     """
-    return DagFacts(_host().read(f"/v1/dags/{quote(dag)}"))
+    return DagFacts(host_or_outside().read(f"/v1/dags/{quote(dag)}"))
 
 
 def trigger(
@@ -177,7 +177,8 @@ def trigger(
         "logical_date": _moment(logical_date),
         "key": key,
     }
-    found = _host().ask("/v1/runs", {name: value for name, value in body.items() if value is not None}).get("run")
+    given = {name: value for name, value in body.items() if value is not None}
+    found = host_or_outside().ask("/v1/runs", given).get("run")
     if not isinstance(found, dict):
         raise RefusedError("the answer names no run: the agent and the SDK are of different kinds")
     started = Run(found)
@@ -199,21 +200,15 @@ def _ended(run: str, timeout: float | str | timedelta | None) -> Run:
     ends_at = None if timeout is None else time.monotonic() + seconds(timeout)
     while True:
         left_s = _LOOK_S if ends_at is None else max(0.0, min(_LOOK_S, ends_at - time.monotonic()))
-        found = Run(_host().read(f"/v1/runs/{quote(run)}?wait_s={left_s:.3f}"))
+        found = Run(host_or_outside().read(f"/v1/runs/{quote(run)}?wait_s={left_s:.3f}"))
         if found.has_ended:
             return found
         if ends_at is not None and time.monotonic() >= ends_at:
             raise UnavailableError(f"the run {run} has not ended in time ({timeout}); it goes on")
 
 
-def _host() -> Host:
-    if host := current_host():
-        return host
-    raise RefusedError("no task is running here, so that there are no runs to ask for")
-
-
 def _number(path: str) -> int:
-    found = _host().read(path).get("count")
+    found = host_or_outside().read(path).get("count")
     return found if isinstance(found, int) else 0
 
 

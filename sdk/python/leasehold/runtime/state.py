@@ -6,7 +6,7 @@ Writes never need the API. In a script run by hand the values live as long as th
 from __future__ import annotations
 
 from leasehold.errors import NotFoundError
-from leasehold.runtime.host import current_host
+from leasehold.runtime.host import host_or_outside
 from leasehold.runtime.values import decode, encode
 from leasehold.runtime.wire import quote
 
@@ -14,8 +14,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import timedelta
     from typing import Any
-
-_by_hand: dict[str, object] = {}
 
 
 def get(key: str, default: Any = None, *, wait: float | str | timedelta | None = None) -> Any:
@@ -30,11 +28,8 @@ def get(key: str, default: Any = None, *, wait: float | str | timedelta | None =
     Raises:
         UnavailableError: if the API stayed out of reach for longer than ``wait``.
     """
-    host = current_host()
-    if host is None:
-        return _by_hand.get(key, default)
     try:
-        return decode(host.read(f"/v1/state/{quote(key)}", wait).get("value"))
+        return decode(host_or_outside().read(f"/v1/state/{quote(key)}", wait).get("value"))
     except NotFoundError:
         return default
 
@@ -49,27 +44,18 @@ def set(key: str, value: object, *, expires_after: float | str | timedelta | Non
     from leasehold.durations import seconds
 
     expires_after_s = None if expires_after is None else seconds(expires_after)
-    encoded = encode(value, f"state {key!r}")
-    if host := current_host():
-        host.write("PUT", f"/v1/state/{quote(key)}", {"value": encoded, "expires_after_s": expires_after_s})
-    else:
-        _by_hand[key] = value
+    entry = {"value": encode(value, f"state {key!r}"), "expires_after_s": expires_after_s}
+    host_or_outside().write("PUT", f"/v1/state/{quote(key)}", entry)
 
 
 def delete(key: str) -> None:
     """Let go of ``key``; nothing happens when nothing is kept there."""
-    if host := current_host():
-        host.write("DELETE", f"/v1/state/{quote(key)}")
-    else:
-        _by_hand.pop(key, None)
+    host_or_outside().write("DELETE", f"/v1/state/{quote(key)}")
 
 
 def clear() -> None:
     """Let go of everything."""
-    if host := current_host():
-        host.write("DELETE", "/v1/state")
-    else:
-        _by_hand.clear()
+    host_or_outside().write("DELETE", "/v1/state")
 
 
 def keys(prefix: str = "", *, wait: float | str | timedelta | None = None) -> list[str]:
@@ -78,7 +64,5 @@ def keys(prefix: str = "", *, wait: float | str | timedelta | None = None) -> li
     Raises:
         UnavailableError: if the API stayed out of reach for longer than ``wait``.
     """
-    if host := current_host():
-        found = host.read(f"/v1/state?prefix={quote(prefix)}", wait).get("keys")
-        return [str(key) for key in found] if isinstance(found, list) else []
-    return sorted(key for key in _by_hand if key.startswith(prefix))
+    found = host_or_outside().read(f"/v1/state?prefix={quote(prefix)}", wait).get("keys")
+    return [str(key) for key in found] if isinstance(found, list) else []

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
     Duration = float | str | timedelta
 
-_calls: dict[str, int] = {}
-"""How often this process came to a wait of one kind and subject: tells the second question of a loop from its first."""
-
 
 def reschedule(message: str = "", *, after: Duration | None = None, at: datetime | None = None) -> NoReturn:
     """End this attempt, and start the task again ``after`` a while or ``at`` a time: no slot taken, no try spent.
@@ -99,7 +96,7 @@ def waited(
     host = current_host()
     if host is None:
         raise RefusedError(f"no task is running here, so that {what} would wait for ever: run it in a DAG")
-    name = key or _numbered(subject)
+    name = key or f"{subject[:200]}:{host.how_manyth(subject)}"
     waits = host.read("/v1/context").get("waits")
     settled = waits.get(name) if isinstance(waits, dict) else None
     if settled is None:
@@ -110,8 +107,3 @@ def waited(
     if settled["verdict"] != "came":
         raise RefusedError(f"{what}: {settled.get('message') or 'it can never happen'}")
     return dict(settled)
-
-
-def _numbered(subject: str) -> str:
-    number = _calls[subject] = _calls.get(subject, 0) + 1
-    return f"{subject[:200]}:{number}"

@@ -12,15 +12,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from leasehold.runtime.in_memory.given import GivenObjects
     from leasehold.runtime.in_memory.host import LocalHost
+    from leasehold.runtime.in_memory.run_objects import GivenDag, GivenRun
     from leasehold.runtime.in_memory.told import LogRecord, Metric
+    from leasehold.testing.by_hand import run_here
     from leasehold.testing.failures import RunFailedError
     from leasehold.testing.fake_task import FakeTask
     from leasehold.testing.results import RunResult, TaskResult
-    from leasehold.testing.running import run, run_here, run_task
+    from leasehold.testing.running import run, run_task
 
 __all__ = [
     "FakeTask",
+    "GivenDag",
     "GivenObjects",
+    "GivenRun",
     "LocalHost",
     "LogRecord",
     "Metric",
@@ -34,7 +38,9 @@ __all__ = [
 
 _HOMES = {
     "FakeTask": "leasehold.testing.fake_task",
+    "GivenDag": "leasehold.runtime.in_memory.run_objects",
     "GivenObjects": "leasehold.runtime.in_memory.given",
+    "GivenRun": "leasehold.runtime.in_memory.run_objects",
     "LocalHost": "leasehold.runtime.in_memory.host",
     "LogRecord": "leasehold.runtime.in_memory.told",
     "Metric": "leasehold.runtime.in_memory.told",
@@ -42,7 +48,7 @@ _HOMES = {
     "RunResult": "leasehold.testing.results",
     "TaskResult": "leasehold.testing.results",
     "run": "leasehold.testing.running",
-    "run_here": "leasehold.testing.running",
+    "run_here": "leasehold.testing.by_hand",
     "run_task": "leasehold.testing.running",
 }
 

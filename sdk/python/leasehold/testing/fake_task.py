@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -10,7 +10,11 @@ from typing import Any, Self
 
 from leasehold.runtime.host import InMemory
 from leasehold.runtime.in_memory.given import GivenObjects
+from leasehold.runtime.in_memory.given_runs import GivenRuns
 from leasehold.runtime.in_memory.host import LocalHost
+from leasehold.runtime.in_memory.kept import Kept
+from leasehold.runtime.in_memory.run_objects import GivenDag, GivenRun
+from leasehold.runtime.run_facts import Run
 from leasehold.runtime.values import decode, encode
 from leasehold.testing.results import Log
 from leasehold.testing.whole_run import run_facts
@@ -38,6 +42,9 @@ class FakeTask:
         try_number: int = 1,
         logical_date: datetime | None = None,
         work_dir: Path | None = None,
+        runs: Sequence[GivenRun] = (),
+        dags: Mapping[str, GivenDag] | None = None,
+        downstream: Sequence[str] = (),
     ) -> None:
         """Make one.
 
@@ -51,9 +58,15 @@ class FakeTask:
             try_number: From 1.
             logical_date: The moment that its run stands for (default: now).
             work_dir: Its working directory as ``context()`` says it (default: the current one).
+            runs: Earlier runs, for ``leasehold.runs``.
+            dags: Other DAGs.
+            downstream: The tasks that depend on it directly.
         """
         self._variables: MutableMapping[str, object] = {}
-        self._given = GivenObjects(connections={}, variables=self._variables, xcoms={}, id_tokens=id_tokens)
+        self._runs = GivenRuns(runs, dags)
+        self._given = GivenObjects(
+            connections={}, variables=self._variables, xcoms={}, id_tokens=id_tokens, runs=self._runs
+        )
         self._context: dict[str, Any] = {
             "attempt": f"test.{task}.{try_number}",
             "task": task,
@@ -67,10 +80,15 @@ class FakeTask:
             "variables": [],
             "work_dir": str(work_dir or Path.cwd()),
             "bundle_dir": None,
+            "downstream": list(downstream),
         }
+        self._runs.begin(self._context["run"], lambda: {task: {"state": "running"}})
+        self._kept = Kept()
         self._upstream: list[str] = []
         audiences = None if id_tokens is None else list(id_tokens)
-        self._host = LocalHost(self._given, context=self._context, upstream=self._upstream, id_tokens=audiences)
+        self._host = LocalHost(
+            self._given, context=self._context, upstream=self._upstream, id_tokens=audiences, kept=self._kept
+        )
         self._installed: list[InMemory] = []
         self.give(connections=connections, variables=variables, xcoms=xcoms)
 
@@ -88,7 +106,7 @@ class FakeTask:
             self._variables[key] = value if isinstance(value, Exception) else encode(value, f'variables["{key}"]')
         for task, left in (xcoms or {}).items():
             found = {(task, key, -1): encode(value, key) for key, value in left.items()}
-            self._given.xcoms = {**self._given.xcoms, **found}
+            self._given.left.values = {**self._given.left.values, **found}
         self._upstream += xcoms or {}
         self._context["connections"] += connections or {}
         self._context["variables"] += variables or {}
@@ -124,6 +142,26 @@ class FakeTask:
     def note(self) -> str | None:
         """What the last heartbeat said."""
         return self._host.told.note
+
+    @property
+    def label(self) -> str | None:
+        """What it called itself."""
+        return self._host.told.label
+
+    @property
+    def state_kept(self) -> dict[str, Any]:
+        """What it keeps, by key."""
+        return {key: decode(value) for key, value in self._kept.values.items()}
+
+    @property
+    def skipped(self) -> list[str]:
+        """The tasks that it skips if it succeeds."""
+        return list(self._host.told.skip)
+
+    @property
+    def triggered(self) -> list[Run]:
+        """The runs that it started."""
+        return [Run(facts) for facts in self._runs.started.values()]
 
     def __enter__(self) -> Self:
         self._installed.append(InMemory(self._host))

@@ -41,14 +41,33 @@ def state_before(trigger_rule: str, upstream: Collection[str]) -> str:
 
 
 def state_after(ending: Ending, *, tries: int, retries: int) -> str:
-    """Return what a task's state is after its try number ``tries`` (from 1) has ended; ``up_for_retry``: try again."""
+    """Return what a task's state is after its try number ``tries`` (from 1) has ended; ``up_for_retry``: try again.
+
+    With ``up_for_reschedule`` and ``deferred`` it goes on later, and has spent no try.
+    """
     match ending.kind:
+        case "rescheduled" | "deferred" if ending.again is None:
+            return "failed"  # it can't wait like this, and would say the same at every try
+        case "rescheduled":
+            return "up_for_reschedule"
+        case "deferred":
+            return "deferred"
         case "success" | "skipped":
             return ending.kind
         case "failed_for_good":
             return "failed"
         case _:
             return "failed" if tries > retries else "up_for_retry"
+
+
+def downstream_of(task: str, upstream: Mapping[str, Collection[str]]) -> list[str]:
+    """Return the tasks that wait directly for ``task``."""
+    return [later for later, waited_for in upstream.items() if task in waited_for]
+
+
+def may_be_skipped(state: str) -> bool:
+    """Return whether a task before it can still skip one that stands so: what an upstream failure decided stays."""
+    return state != "upstream_failed"
 
 
 def run_state(upstream: Mapping[str, Collection[str]], states: Mapping[str, str]) -> str:

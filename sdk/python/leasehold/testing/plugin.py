@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from leasehold.testing.results import RunResult
 
 _MARKER = "leasehold(connections=None, variables=None, …): what leasehold_run and task_context give to tasks"
-_OF_A_RUN = ("connections", "variables", "id_tokens", "logical_date")
-_OF_A_TASK = (*_OF_A_RUN, "xcoms", "params", "task", "try_number", "work_dir")
+_OF_BOTH = ("connections", "variables", "id_tokens", "logical_date", "runs", "dags")
+_OF_A_RUN = (*_OF_BOTH, "events", "answers")
+_OF_A_TASK = (*_OF_BOTH, "xcoms", "params", "task", "try_number", "work_dir", "downstream")
+_OF_THE_MARKER = tuple(dict.fromkeys((*_OF_A_RUN, *_OF_A_TASK)))
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -55,7 +57,7 @@ def task_context(request: pytest.FixtureRequest) -> Iterator[FakeTask]:
     """A running task: the SDK's calls reach it while the test runs."""
     from leasehold.testing.fake_task import FakeTask
 
-    with FakeTask(**_marked(request)) as task:
+    with FakeTask(**{name: value for name, value in _marked(request).items() if name in _OF_A_TASK}) as task:
         yield task
 
 
@@ -63,10 +65,10 @@ def _marked(request: pytest.FixtureRequest) -> dict[str, Any]:
     """Return what the markers give; the nearest wins, name by name."""
     marked: dict[str, Any] = {}
     for marker in reversed([*request.node.iter_markers("leasehold")]):
-        unknown = [name for name in marker.kwargs if name not in _OF_A_TASK]
+        unknown = [name for name in marker.kwargs if name not in _OF_THE_MARKER]
         if marker.args or unknown:
             what = f"has no {unknown[0]!r}" if unknown else "takes names only, like connections={…}"
-            raise pytest.UsageError(f"the marker leasehold {what}; it has: {', '.join(_OF_A_TASK)}")
+            raise pytest.UsageError(f"the marker leasehold {what}; it has: {', '.join(_OF_THE_MARKER)}")
         marked = _merged(marked, marker.kwargs)
     return marked
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from leasehold.runtime.in_memory.told import LogRecord, Metric
+from leasehold.runtime.run_facts import Run
 
 
 class Log(list[LogRecord]):
@@ -38,7 +39,10 @@ class TaskResult:
         exception: What it raised, at its last try.
         progress: Its last heartbeat's.
         note: Its last heartbeat's.
-        waited_s: How long a site would have waited between its tries. Here nobody waits.
+        label: What it called itself (``set_label``).
+        rescheduled: How often it asked to be started again later.
+        state_kept: What it kept (``leasehold.state``) when it ended, by key.
+        waited_s: How long a site would have waited between its attempts. Here nobody waits.
     """
 
     id: str
@@ -52,6 +56,9 @@ class TaskResult:
     exception: BaseException | None = None
     progress: float | None = None
     note: str | None = None
+    label: str | None = None
+    rescheduled: int = 0
+    state_kept: dict[str, Any] = field(default_factory=dict[str, Any])
     waited_s: float = 0.0
 
     def measured(self, name: str, **tags: str) -> list[float]:
@@ -73,12 +80,14 @@ class RunResult:
         state: ``success`` or ``failed``.
         tasks: Its tasks by id, in the order in which they ended.
         variables: The variables as the run left them.
+        triggered: The runs that its tasks started, in order: ``dag``, ``params``, ``logical_date``, …
     """
 
     dag: str
     state: str
     tasks: dict[str, TaskResult] = field(default_factory=dict[str, TaskResult])
     variables: dict[str, Any] = field(default_factory=dict[str, Any])
+    triggered: list[Run] = field(default_factory=list[Run])
 
     @property
     def log(self) -> Log:

@@ -35,6 +35,7 @@ class TaskServer:
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="lh-test-")  # a socket's path may have 107 bytes
         self._path = str(Path(self._folder.name) / "task.sock")
+        self._bindings = _bindings()
         self._server = _Server(self._path, _Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
@@ -44,7 +45,7 @@ class TaskServer:
         self._server.secret = secrets.token_urlsafe(16)
         self._server.host = host
         return {
-            **_bindings(),
+            **self._bindings,
             "LEASEHOLD_ATTEMPT": attempt,
             "LEASEHOLD_TASK_PROTOCOL": str(TASK_PROTOCOL),
             "LEASEHOLD_TASK_SOCKET": self._path,

@@ -1,49 +1,68 @@
-"""One run of one DAG in this process: task after task, try after try."""
+"""One run of one DAG in this process: task after task, attempt after attempt."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from leasehold.authoring.graph import Graph, Node
 from leasehold.runtime.in_memory.given import Given
+from leasehold.runtime.in_memory.given_runs import GivenRuns
 from leasehold.runtime.in_memory.host import RESULT_KEY, LocalHost
 from leasehold.runtime.in_memory.told import Told
 from leasehold.runtime.rules.endings import Ending
+from leasehold.runtime.run_facts import Run
 from leasehold.runtime.values import decode
-from leasehold.testing.flow import in_order, run_state, state_after, state_before
+from leasehold.testing.clock import Clock, VirtualClock
+from leasehold.testing.flow import downstream_of, in_order, may_be_skipped, run_state, state_after, state_before
+from leasehold.testing.going_on import go_on
 from leasehold.testing.results import Log, RunResult, TaskResult
 from leasehold.testing.serving import TaskServer
+from leasehold.testing.standing import Standing
 from leasehold.testing.tries import Place, try_function, try_program
+from leasehold.testing.waits import Coming, WaitsInVainError
 
-DEFAULT_RETRY_DELAY_S = 30.0
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What a run has to work with.
+
+    Attributes:
+        given: What the API would answer.
+        runs: The same, about runs.
+        xcoms: What tasks leave for each other.
+        coming: What comes of waits.
+        clock: What time it is.
+        told: Makes what keeps what one attempt tells.
+    """
+
+    given: Given
+    runs: GivenRuns
+    xcoms: dict[tuple[str, str, int], object]
+    coming: Coming = field(default_factory=Coming)
+    clock: Clock = field(default_factory=VirtualClock)
+    told: Callable[[], Told] = Told
 
 
 class WholeRun:
     """A run, while it runs."""
 
     def __init__(
-        self,
-        graph: Graph,
-        *,
-        given: Given,
-        xcoms: dict[tuple[str, str, int], object],
-        server: TaskServer,
-        folder: Path,
-        facts: Mapping[str, object],
-        told: Callable[[], Told] = Told,
+        self, graph: Graph, *, means: Means, server: TaskServer, folder: Path, facts: Mapping[str, object]
     ) -> None:
         self._graph = graph
-        self._given = given
-        self._xcoms = xcoms
+        self._means = means
         self._server = server
         self._folder = folder
         self._facts = facts
-        self._told = told
         self._tasks: dict[str, TaskResult] = {}
+        self._upstream = {task: tuple(node.upstream) for task, node in graph.nodes.items()}
+        self._skipped_by: dict[str, str] = {}
+        means.runs.begin(facts, self._how_tasks_stand)
 
     def go(self, *, only: Collection[str] | None, results: Mapping[str, Mapping[str, object]]) -> RunResult:
         """Run every task (or ``only`` some) after those it waits for; return how it all ended.
@@ -51,8 +70,7 @@ class WholeRun:
         ``results`` is what tasks leave that don't run: task → key → encoded value.
         """
         __tracebackhide__ = True
-        upstream = {task: tuple(node.upstream) for task, node in self._graph.nodes.items()}
-        for task in in_order(upstream):
+        for task in in_order(self._upstream):
             if task in results:
                 self._tasks[task] = _as_given(task, results[task])
                 self._leave(task, results[task])
@@ -61,54 +79,69 @@ class WholeRun:
             else:
                 self._tasks[task] = self._run(self._graph.nodes[task])
         states = {task: found.state for task, found in self._tasks.items()}
-        return RunResult(dag=self._graph.dag, state=run_state(upstream, states), tasks=self._tasks)
+        triggered = [Run(facts) for facts in self._means.runs.started.values()]
+        state = run_state(self._upstream, states)
+        return RunResult(dag=self._graph.dag, state=state, tasks=self._tasks, triggered=triggered)
 
     def _run(self, node: Node) -> TaskResult:
         __tracebackhide__ = True
-        entry = node.options.entry
-        state = state_before(
-            str(entry.get("trigger_rule", "all_success")), [self._tasks[task].state for task in node.upstream]
-        )
-        found, told = TaskResult(id=node.id, state=state), Told()
-        while found.state in ("queued", "up_for_retry"):
-            found.tries += 1
-            ending, told = self._try(node, found)
-            _add(found, told, ending)
+        if by := self._skipped_by.get(node.id):
+            return TaskResult(id=node.id, state="skipped", error=f"skipped by {by}")
+        entry, standing = node.options.entry, Standing(clock=self._means.clock)
+        found, told = TaskResult(id=node.id, state=self._state_before(node)), Told()
+        while found.state in ("queued", "up_for_retry", "up_for_reschedule", "deferred"):
+            ending, told = self._attempt(node, found, standing)
+            found.tries += ending.again is None
             found.state = state_after(ending, tries=found.tries, retries=_whole(entry.get("retries", 0)))
-            if found.state == "up_for_retry":
-                usual = _seconds(entry.get("retry_delay_s", DEFAULT_RETRY_DELAY_S))
-                found.waited_s += usual if ending.retry_after_s is None else ending.retry_after_s
+            _add(found, told, ending)
+            try:
+                found.waited_s += go_on(node.id, found.state, ending, standing, entry, self._settle)
+            except WaitsInVainError as problem:
+                found.tries += 1
+                found.state, found.error, found.exception = "failed", str(problem), None
+        found.rescheduled = standing.rescheduled
+        found.state_kept = {key: decode(value) for key, value in standing.kept.values.items()}
         if found.state == "success":
             values = {key: json.loads(text) for key, text in told.xcoms.items()}
             self._leave(node.id, values)
             found.xcoms = {key: decode(value) for key, value in values.items()}
             found.result = found.xcoms.get(RESULT_KEY)
+            self._skip(told.skip, by=node.id)
         return found
 
-    def _try(self, node: Node, found: TaskResult) -> tuple[Ending, Told]:
+    def _attempt(self, node: Node, found: TaskResult, standing: Standing) -> tuple[Ending, Told]:
         __tracebackhide__ = True
-        attempt = f"test.{node.id}.{found.tries}"
-        place = self._folder / attempt
-        place.mkdir()
-        context = self._context(node, attempt=attempt, try_number=found.tries, work_dir=place)
-        audiences = node.options.entry.get("id_tokens")
+        earlier, means = standing.earlier(), self._means
+        attempt = f"test.{node.id}.{standing.attempts}"
+        place = standing.fresh_place(self._folder / node.id)
+        context = self._context(node, attempt=attempt, try_number=found.tries + 1, work_dir=place) | earlier
         host = LocalHost(
-            self._given,
+            means.given,
             context=context,
             upstream=node.upstream,
-            id_tokens=audiences if isinstance(audiences, list) else [],
-            told=self._told(),
+            id_tokens=_names(node, "id_tokens"),
+            dags=_names(node, "dags"),
+            triggers=_names(node, "triggers"),
+            told=means.told(),
+            kept=standing.kept,
         )
         variables, timeout = self._server.lead_to(host, attempt), node.options.entry.get("timeout_s")
-        at = Place(work_dir=place, variables=variables, timeout_s=None if timeout is None else _seconds(timeout))
+        timeout_s = float(timeout) if isinstance(timeout, int | float) else None
+        at = Place(work_dir=place, variables=variables, timeout_s=timeout_s)
         if node.task is None:
             ending, found.exception = try_program(context, host, at), None
         else:
-            ending, found.exception = try_function(node.task.function, context, host, at)
+            ending, found.exception = try_function(node.task.at_the_site, context, host, at)
         return ending, host.told
 
+    def _settle(self, wait: Mapping[str, Any], task: str) -> dict[str, object]:
+        means = self._means
+        run = means.runs.known(str(wait.get("run")))
+        return means.coming.of(wait, run=run, own_run=str(self._facts["run"]), clock=means.clock, task=task)
+
     def _context(self, node: Node, *, attempt: str, try_number: int, work_dir: Path) -> dict[str, Any]:
-        """Return the ``TaskContext``."""
+        """Return the ``TaskContext``, less what came before."""
+        xcoms = self._means.xcoms
         file = node.task.function.__code__.co_filename if node.task else node.place[0]
         return {
             "attempt": attempt,
@@ -118,18 +151,36 @@ class WholeRun:
             "try_number": try_number,
             "run": self._facts,
             "work": node.work,
-            "inputs": {f"{task}/{key}": self._xcoms[task, key, -1] for task, key in self._left_by(node.upstream)},
+            "inputs": {f"{task}/{key}": value for (task, key, _), value in xcoms.items() if task in node.upstream},
             "connections": node.options.connections,
             "variables": node.options.variables,
             "work_dir": str(work_dir),
             "bundle_dir": str(Path(file).resolve().parent),
+            "downstream": downstream_of(node.id, self._upstream),
         }
 
-    def _left_by(self, tasks: Collection[str]) -> list[tuple[str, str]]:
-        return [(task, key) for task, key, _ in self._xcoms if task in tasks]
+    def _state_before(self, node: Node) -> str:
+        ended = [self._tasks[task].state for task in node.upstream if task in self._tasks]
+        return state_before(str(node.options.entry.get("trigger_rule", "all_success")), ended)
+
+    def _skip(self, tasks: Collection[str], *, by: str) -> None:
+        for task in tasks:
+            if may_be_skipped(self._state_before(self._graph.nodes[task])):
+                self._skipped_by.setdefault(task, by)
 
     def _leave(self, task: str, values: Mapping[str, object]) -> None:
-        self._xcoms.update({(task, key, -1): value for key, value in values.items()})
+        self._means.xcoms.update({(task, key, -1): value for key, value in values.items()})
+
+    def _how_tasks_stand(self) -> dict[str, Mapping[str, object]]:
+        """Return what other tasks may know of each task: those that have not ended stand still while one asks."""
+        standing: dict[str, Mapping[str, object]] = {}
+        running = next((task for task in in_order(self._upstream) if task not in self._tasks), None)
+        for task, node in self._graph.nodes.items():
+            found = self._tasks.get(task) or TaskResult(id=task, state="running" if task == running else "none")
+            state = "none" if found.state == "not_run" else found.state
+            kind = "python" if node.task else "program"
+            standing[task] = {"state": state, "kind": kind, "try_number": found.tries, "label": found.label}
+        return standing
 
 
 def run_facts(dag: str, params: Mapping[str, object], logical_date: datetime) -> dict[str, object]:
@@ -153,7 +204,7 @@ def _as_given(task: str, values: Mapping[str, object]) -> TaskResult:
 def _add(found: TaskResult, told: Told, ending: Ending) -> None:
     found.log = Log([*found.log, *told.log])
     found.metrics += told.metrics
-    found.progress, found.note = told.progress, told.note
+    found.progress, found.note, found.label = told.progress, told.note, told.label or found.label
     found.error = ending.message if ending.kind != "success" else None
 
 
@@ -161,5 +212,7 @@ def _whole(value: object) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _seconds(value: object) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0
+def _names(node: Node, option: str) -> list[str]:
+    """Return what the task declared under an option."""
+    declared = node.options.entry.get(option)
+    return cast("list[str]", declared) if isinstance(declared, list) else []

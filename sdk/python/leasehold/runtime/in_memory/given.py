@@ -7,6 +7,9 @@ from typing import Protocol
 
 from leasehold.errors import LeaseholdError, NotFoundError, NotGrantedError, UnavailableError, UndeclaredError
 from leasehold.runtime.connection_uris import parse
+from leasehold.runtime.in_memory.given_runs import GivenRuns
+from leasehold.runtime.in_memory.runs import Runs
+from leasehold.runtime.in_memory.xcoms import GivenXComs, XComs
 from leasehold.runtime.rules.asking import api_out_of_reach
 from leasehold.runtime.rules.refusals import RefusedRequestError
 
@@ -25,6 +28,11 @@ _CODES: tuple[tuple[type[LeaseholdError], int, str], ...] = (
 class Given(Protocol):
     """What the API would answer. Errors of ``leasehold.errors`` are the API's refusals."""
 
+    @property
+    def runs(self) -> Runs:
+        """What there is to know about runs."""
+        ...
+
     def connection(self, name: str) -> Mapping[str, object]:
         """Return a connection's fields."""
         ...
@@ -41,8 +49,13 @@ class Given(Protocol):
         """Forget a variable."""
         ...
 
-    def xcom(self, task: str, key: str, map_index: int) -> object:
-        """Return what another task left, encoded."""
+    def variable_keys(self, prefix: str) -> list[str]:
+        """Return the keys of variables that begin with ``prefix``."""
+        ...
+
+    @property
+    def left(self) -> XComs:
+        """What other tasks left."""
         ...
 
     def id_token(self, audience: str) -> str:
@@ -92,11 +105,14 @@ class GivenObjects:
         variables: MutableMapping[str, object] | None = None,
         xcoms: Mapping[tuple[str, str, int], object] | None = None,
         id_tokens: Mapping[str, str] | None = None,
+        runs: Runs | None = None,
+        earlier: Mapping[tuple[str, str, str, int], object] | None = None,
     ) -> None:
         self.connections = {name: _known(name, value) for name, value in (connections or {}).items()}
         self.variables: MutableMapping[str, object] = {} if variables is None else variables
-        self.xcoms: Mapping[tuple[str, str, int], object] = xcoms or {}
+        self.left = GivenXComs(xcoms, earlier)
         self.id_tokens: Mapping[str, str] = id_tokens or {}
+        self.runs: Runs = runs or GivenRuns()
 
     def connection(self, name: str) -> Mapping[str, object]:
         """See ``Given``."""
@@ -123,11 +139,9 @@ class GivenObjects:
             raise NotFoundError(f"there is no variable {key!r}")
         del self.variables[key]
 
-    def xcom(self, task: str, key: str, map_index: int) -> object:
+    def variable_keys(self, prefix: str) -> list[str]:
         """See ``Given``."""
-        if (task, key, map_index) not in self.xcoms:
-            raise NotFoundError(f"the task {task!r} has left nothing under the key {key!r}")
-        return self.xcoms[task, key, map_index]
+        return sorted(key for key in self.variables if key.startswith(prefix))
 
     def id_token(self, audience: str) -> str:
         """See ``Given``."""

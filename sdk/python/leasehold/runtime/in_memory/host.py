@@ -10,22 +10,21 @@ from io import RawIOBase
 from urllib.parse import parse_qsl, unquote
 
 from leasehold.errors import LeaseholdError, UndeclaredError
+from leasehold.runtime.in_memory.calls import Answer, Calls, Query
 from leasehold.runtime.in_memory.files import KEPT
 from leasehold.runtime.in_memory.given import FIELDS, Given, refusal
+from leasehold.runtime.in_memory.kept import Kept, StateCalls
+from leasehold.runtime.in_memory.runs import Reader, RunCalls
 from leasehold.runtime.in_memory.told import LogRecord, Metric, Told
-from leasehold.runtime.rules import asking, checks, telling
+from leasehold.runtime.in_memory.xcoms import RESULT_KEY as RESULT_KEY
+from leasehold.runtime.in_memory.xcoms import XComCalls
+from leasehold.runtime.rules import asking, telling
 from leasehold.runtime.rules.endings import said
 from leasehold.runtime.rules.limits import longest_body, too_large
 from leasehold.runtime.rules.masking import SecretTooShortError
 from leasehold.runtime.rules.refusals import RefusedRequestError
 from leasehold.runtime.rules.secret_answers import secrets_in
-from leasehold.runtime.rules.written_values import written_value
-
-RESULT_KEY = "return_value"
-
-Query = Mapping[str, str]
-Answer = Mapping[str, object] | None
-"""A JSON object, or nothing: 204."""
+from leasehold.runtime.rules.waiting import skipped
 
 
 class LocalHost:
@@ -44,7 +43,10 @@ class LocalHost:
         context: Mapping[str, object] | None,
         upstream: Collection[str] = (),
         id_tokens: Collection[str] | None = None,
+        dags: Collection[str] | None = None,
+        triggers: Collection[str] | None = None,
         told: Told | None = None,
+        kept: Kept | None = None,
     ) -> None:
         """Make a host.
 
@@ -54,26 +56,33 @@ class LocalHost:
                 may ask for anything.
             upstream: The tasks that this one waits for.
             id_tokens: The audiences that it declared; None: any.
+            dags: The other DAGs whose runs it declared to look at; None: any.
+            triggers: The DAGs that it declared to start runs of; None: any.
             told: Where to keep what the task tells.
+            kept: What it keeps across its tries.
         """
         self.told = told or Told()
         self._given = given
         self._context = context
-        self._upstream = upstream
         self._id_tokens = id_tokens
         self._turn = threading.RLock()
-        self._calls: dict[str, dict[str, Callable[[str, Query, bytes], Answer]]] = {
+        reader = _reader(context or {}, dags, triggers)
+        self._calls: Calls = {
             "/v1/context": {"GET": self._who_it_is},
             "/v1/connections/": {"GET": self._connection},
+            "/v1/variables": {"GET": self._variable_keys},
             "/v1/variables/": {"GET": self._variable, "PUT": self._set_variable, "DELETE": self._delete_variable},
             "/v1/id-token": {"POST": self._id_token},
-            "/v1/result": {"PUT": self._result},
-            "/v1/xcoms/": {"GET": self._read_xcom, "PUT": self._write_xcom},
+            **XComCalls(self.told, given.left, context=context, upstream=upstream).calls(),
+            **StateCalls(self.task, Kept() if kept is None else kept).calls(),
+            **RunCalls(reader, given.runs).calls(),
             "/v1/heartbeat": {"POST": self._heartbeat},
+            "/v1/label": {"POST": self._label},
             "/v1/metrics": {"POST": self._metrics},
             "/v1/log": {"POST": self._log},
             "/v1/mask": {"POST": self._mask},
             "/v1/ending": {"PUT": self._ending},
+            "/v1/skip-downstream": {"POST": self._skip_downstream},
         }
 
     @property
@@ -144,9 +153,16 @@ class LocalHost:
         self._check_declared("variable", key)
         return {"key": key, "value": self._given.variable(key)}
 
+    def _variable_keys(self, _: str, query: Query, __: bytes) -> Answer:
+        prefix, declared = query.get("prefix", ""), (self._context or {"variables": ["*"]}).get("variables")
+        if not isinstance(declared, list | tuple) or not declared:
+            raise asking.undeclared(self.task, "variable", f"{prefix}*")
+        patterns = [str(one) for one in declared]
+        return {"items": [key for key in self._given.variable_keys(prefix) if asking.declares(patterns, key)]}
+
     def _set_variable(self, key: str, _: Query, body: bytes) -> Answer:
         self._check_declared("variable", key)
-        self._given.set_variable(key, json.loads(written_value(body)))
+        self._given.set_variable(key, asking.variable_write(body)["value"])
         return None
 
     def _delete_variable(self, key: str, _: Query, __: bytes) -> Answer:
@@ -163,32 +179,13 @@ class LocalHost:
         token = self._given.id_token(audience)
         return {"token": token, "audience": audience, "expires_at": "2100-01-01T00:00:00Z"}
 
-    def _result(self, _: str, __: Query, body: bytes) -> Answer:
-        self.told.xcoms[RESULT_KEY] = written_value(body)
-        return None
-
-    def _write_xcom(self, key: str, _: Query, body: bytes) -> Answer:
-        self.told.xcoms[checks.key(key)] = written_value(body)
-        return None
-
-    def _read_xcom(self, key: str, query: Query, _: bytes) -> Answer:
-        task, index = query.get("task", self.task), asking.map_index(query.get("map_index"))
-        own = -1 if self._context is None else self._context.get("map_index", -1)
-        if task == self.task and index in (None, own):
-            if checks.key(key) not in self.told.xcoms:
-                raise asking.not_written(key)
-            value: object = json.loads(self.told.xcoms[key])
-        elif self._context is not None and task != self.task and task not in self._upstream:
-            raise asking.not_upstream(task, self.task)
-        else:
-            value = self._given.xcom(task, key, -1 if index is None else index)
-        size = len(checks.json_text(value))
-        index = -1 if index is None else index
-        return {"task": task, "map_index": index, "key": key, "size": size, "value": value, "inline": True}
-
     def _heartbeat(self, _: str, __: Query, body: bytes) -> Answer:
         self.told.progress, note = telling.heartbeat(body)
         self.told.note = None if note is None else self.told.secrets.mask(note)
+        return None
+
+    def _label(self, _: str, __: Query, body: bytes) -> Answer:
+        self.told.label = self.told.secrets.mask(telling.label(body))[: telling.LONGEST_LABEL]
         return None
 
     def _metrics(self, _: str, __: Query, body: bytes) -> Answer:
@@ -214,6 +211,15 @@ class LocalHost:
         self.told.said = said(body, runs_for_s=0.0)
         return None
 
+    def _skip_downstream(self, _: str, __: Query, body: bytes) -> Answer:
+        if self._context is None:
+            detail = "no task is running here, so that there is nothing downstream to skip"
+            raise RefusedRequestError(422, "invalid_request", detail)
+        downstream = self._context.get("downstream")
+        names = downstream if isinstance(downstream, list | tuple) else ()
+        self.told.skip = skipped(body, task=self.task, downstream=[str(name) for name in names])
+        return None
+
     def _mask_secrets_of(self, path: str, answer: Answer) -> None:
         for secret in secrets_in(path, answer):
             with suppress(SecretTooShortError, UnicodeEncodeError):
@@ -223,9 +229,25 @@ class LocalHost:
         if self._context is None:
             return
         declared = self._context.get(f"{kind}s")
-        if not isinstance(declared, list | tuple) or name not in declared:
+        if not isinstance(declared, list | tuple) or not asking.declares([str(one) for one in declared], name):
             raise asking.undeclared(self.task, kind, name)
 
 
 def _problem(refused: RefusedRequestError) -> tuple[int, bytes]:
     return refused.status, json.dumps(refused.problem()).encode()
+
+
+def _reader(context: Mapping[str, object], dags: Collection[str] | None, triggers: Collection[str] | None) -> Reader:
+    found = context.get("run")
+    run: Mapping[str, object] = found if isinstance(found, Mapping) else {}
+    index = context.get("map_index")
+    return Reader(
+        task=str(context.get("task", "")),
+        task_instance=str(context.get("task_instance", "")),
+        run=str(run.get("run", "")),
+        dag=str(run.get("dag", "")),
+        logical_date=str(run.get("logical_date", "")),
+        map_index=index if isinstance(index, int) else -1,
+        dags=dags,
+        triggers=triggers,
+    )

@@ -58,5 +58,8 @@ class Told:
     """Key → the last value's JSON text."""
     progress: float | None = None
     note: str | None = None
+    label: str | None = None
+    skip: tuple[str, ...] = ()
+    """Tasks that are skipped if this one succeeds."""
     said: Said | None = None
     secrets: Secrets = field(default_factory=Secrets, repr=False)

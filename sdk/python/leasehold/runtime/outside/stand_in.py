@@ -7,8 +7,11 @@ import os
 from leasehold.errors import LeaseholdError, NotFoundError, RefusedError
 from leasehold.runtime.in_memory.given import connection_fields
 from leasehold.runtime.in_memory.host import RESULT_KEY, LocalHost
+from leasehold.runtime.in_memory.runs import Runs
 from leasehold.runtime.in_memory.told import Metric, Told
+from leasehold.runtime.in_memory.xcoms import XComs
 from leasehold.runtime.outside.local_file import LocalFile, find_local_file
+from leasehold.runtime.outside.no_runs import NoRuns
 from leasehold.runtime.values import ValueNotSupportedError, decode, encode
 
 TYPE_CHECKING = False
@@ -27,12 +30,15 @@ class Surroundings:
 
     Attributes:
         changed: Variables that were set (encoded), or deleted (None).
+        runs: None: no task is running.
+        left: What the script itself pushed.
     """
 
     def __init__(self, told: Told | None = None) -> None:
-        self._told = told or Told()
+        self.left: XComs = _Pushed(told or Told())
         self._file: LocalFile | None = None
         self.changed: dict[str, list[object]] = {}
+        self.runs: Runs = NoRuns()
 
     def connection(self, name: str) -> Mapping[str, object]:
         """See ``Given``."""
@@ -72,13 +78,12 @@ class Surroundings:
         self.variable(key)
         self.changed[key] = []
 
-    def xcom(self, task: str, key: str, map_index: int) -> object:
-        """See ``Given``: no task has a name here, so that what any of them pushed is found by its key."""
-        del map_index
-        if key != RESULT_KEY and key in self._told.xcoms:
-            return _json(self._told.xcoms[key].decode())
-        cure = "pass it as an argument, or run the DAG whole with .run_here()"
-        raise NotFoundError(f"no task is running here, and nothing was pushed under {key!r} for {task!r}: {cure}")
+    def variable_keys(self, prefix: str) -> list[str]:
+        """See ``Given``. The environment says them in small letters, with ``_`` for what its names have no sign for."""
+        begin = f"LEASEHOLD_VAR_{environment_name(prefix)}"
+        named = [name.removeprefix("LEASEHOLD_VAR_").lower() for name in os.environ if name.startswith(begin)]
+        written = [*self._local_file().variables, *(key for key, value in self.changed.items() if value)]
+        return sorted({*named, *(key for key in written if key.startswith(prefix))})
 
     def id_token(self, audience: str) -> str:
         """See ``Given``: nobody can."""
@@ -88,6 +93,31 @@ class Surroundings:
         if self._file is None:
             self._file = find_local_file()
         return self._file
+
+
+class _Pushed:
+    """What was pushed: no task has a name here, so that what any of them pushed is found by its key."""
+
+    def __init__(self, told: Told) -> None:
+        self._told = told
+
+    def xcom(self, task: str, key: str, map_index: int) -> object:
+        """See ``XComs``."""
+        del map_index
+        if key != RESULT_KEY and key in self._told.xcoms:
+            return _json(self._told.xcoms[key].decode())
+        cure = "pass it as an argument, or run the DAG whole with .run_here()"
+        raise NotFoundError(f"no task is running here, and nothing was pushed under {key!r} for {task!r}: {cure}")
+
+    def xcom_of(self, run: str, task: str, key: str, map_index: int) -> object:
+        """See ``XComs``: there are no other runs."""
+        if run == "prior":
+            return self.xcom(task, key, map_index)
+        raise NotFoundError(f"no task is running here, so that there is no run {run!r} with a value of {task!r}")
+
+    def mapped(self, task: str, key: str) -> list[tuple[int, object]]:
+        """See ``XComs``."""
+        return [(-1, self.xcom(task, key, -1))] if key in self._told.xcoms else []
 
 
 class _Unheard(list[Metric]):
