@@ -33,6 +33,7 @@ class Offers:
             task_token_expires_in_s=expires_in_s,
             earlier=claimed.earlier,
             downstream=claimed.downstream,
+            inactive_assets=claimed.inactive_assets,
         )
 
     def task_token(self, holder: AgentCaller, claimed: Claimed, *, now: float) -> tuple[str, float]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from leasehold.runtime.rules.assets import AssetNamed
 from leasehold_agent.host.allowed import ProgramRule
 
 Object = Mapping[str, object]
@@ -64,6 +65,12 @@ class HostLease:
     """What came before this attempt; none: the API is too old to start a task again after it waited."""
     downstream: tuple[str, ...] | None = None
     """The tasks that depend on this one directly; none: the API is too old to skip them."""
+    inlets: tuple[AssetNamed, ...] = ()
+    outlets: tuple[AssetNamed, ...] = ()
+    inlet_aliases: tuple[str, ...] = ()
+    outlet_aliases: tuple[str, ...] = ()
+    inactive_assets: str | None = None
+    """Why the task must not start: an inlet or outlet of it is not active."""
 
 
 def read_lease(path: Path) -> HostLease:
@@ -109,6 +116,11 @@ def _lease(lease: _Reader) -> HostLease:
         policy=limits.maybe_text("policy"),
         earlier=lease.nested("earlier").fields if lease.has("earlier") else None,
         downstream=lease.texts("downstream") if lease.has("downstream") else None,
+        inlets=tuple(_asset(item) for item in task.objects("inlets")),
+        outlets=tuple(_asset(item) for item in task.objects("outlets")),
+        inlet_aliases=task.texts("inlet_aliases"),
+        outlet_aliases=task.texts("outlet_aliases"),
+        inactive_assets=lease.maybe_text("inactive_assets"),
     )
 
 
@@ -119,6 +131,10 @@ def _shortest(wish: float | None, limit: float | None) -> float | None:
 def _program(item: _Reader) -> ProgramRule:
     args = tuple(item.lists_of_texts("args")) if item.has("args") else None
     return ProgramRule(path=item.text("path"), args=args, env=item.texts("env"))
+
+
+def _asset(item: _Reader) -> AssetNamed:
+    return AssetNamed(name=item.text("name"), uri=item.text("uri"))
 
 
 def _input(item: _Reader) -> UpstreamInput:

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from leasehold.authoring.assets import AssetBook
 from leasehold.authoring.bundle import Bundle, make_bundle
 from leasehold.authoring.compile import draw, manifest_of
 from leasehold.authoring.dags import Dag, listen
@@ -111,18 +112,19 @@ def _load(path: Path, tree: ast.Module, script: ScriptMetadata, before: set[str]
     dags = [dag for dag in made if dag.function.__module__ == module.__name__]
     problems = _no_dag(path) if not dags else _same_names(dags)
     compiled: list[CompiledDag] = []
+    assets = AssetBook()
     for dag in dags:
-        found = _compile(dag, loaded)
+        found = _compile(dag, loaded, assets)
         compiled += [found] if isinstance(found, CompiledDag) else []
         problems += found if isinstance(found, list) else []
     problems = list(dict.fromkeys(problems))  # two DAGs of one file may share a mistake
     return _failed(path, problems) if problems else LoadedFile(path=path, dags=tuple(compiled))
 
 
-def _compile(dag: Dag[...], loaded: _File) -> CompiledDag | list[Problem]:
+def _compile(dag: Dag[...], loaded: _File, assets: AssetBook) -> CompiledDag | list[Problem]:
     try:
         graph, schema = draw(dag)
-        mistakes = [*graph.mistakes, *_undeclared(graph, loaded)]
+        mistakes = [*graph.mistakes, *assets.contradictions(graph), *_undeclared(graph, loaded)]
         if any(node.task for node in graph.nodes.values()):
             mistakes += imports_from_outside(loaded.tree(str(loaded.path)), loaded.path)
         if mistakes:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from leasehold_protocol.v1.assets import MOST_OUTLET_EVENTS, AssetEventSaid
 from leasehold_protocol.v1.context import Given
 from leasehold_protocol.v1.grants import StreamGrant
 from leasehold_protocol.v1.health import AgentHealth
@@ -87,6 +88,8 @@ class Lease(Message):
     """The tasks that depend on this one directly. None: the API is too old to skip them."""
     given: Given | None = Field(default=None, repr=False)
     """At a trusted site: the connections and variables that the task declared. What is missing is asked for."""
+    inactive_assets: str | None = None
+    """Why the task must not start: an inlet or outlet of it is not active."""
 
 
 class Control(Message):
@@ -238,6 +241,10 @@ class Ending(Message):
     """With ``deferred``."""
     skip: list[Name] = Field(default_factory=list[Name])
     """With ``success``: direct downstream tasks that are skipped."""
+    asset_events: Annotated[list[AssetEventSaid], Field(max_length=MOST_OUTLET_EVENTS)] = Field(
+        default_factory=list[AssetEventSaid]
+    )
+    """With ``success``: what the events of the task's outlets say."""
 
 
 class RenderedField(Message):
