@@ -6,4 +6,5 @@ export * as errors from "./src/errors.js";
 export { Connection, Variable, context, idToken, xcom } from "./src/asking.js";
 export { Reschedule, awaitInput, defer, skipDownstream, state } from "./src/waiting.js";
 export { runs } from "./src/runs.js";
+export { assets } from "./src/assets.js";
 export { heartbeat, log, mask, metrics, result, setLabel } from "./src/telling.js";

@@ -161,6 +161,4 @@ def asset_not_declared(reader: TaskCaller, asset: Named) -> ApiError:
 
 def no_such_asset(name: str) -> NotFoundError:
     """Return the answer for a name that the team does not know."""
-    return NotFoundError(
-        f"there is no asset {name!r} in this team: a DAG whose task has it as inlet or outlet makes it"
-    )
+    return NotFoundError(f"there is no asset {name!r} in this team: deploy a DAG that has it as inlet or outlet")
