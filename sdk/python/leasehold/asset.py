@@ -38,21 +38,12 @@ class Asset:
         """
         self.name = _name(uri if name is None else name, "an asset")
         self.uri = _uri(self.name if uri is None else uri)
-        if not isinstance(group, str) or not 0 < len(group) <= 128 or not (_LETTERS - {"/", ":"}).issuperset(group):
-            raise ValueError(f"{group!r} can't be a group: use up to 128 of A-Z a-z 0-9 _ . -")
-        self.group = group
+        self.group = _group(group)
         self.extra = dict(extra or {})
 
     def declared(self) -> dict[str, object]:
-        """Return it as the manifest and the task protocol say it.
-
-        Raises:
-            ValueError: if its ``extra`` can't be JSON.
-        """
-        from leasehold.runtime.values import encode
-
-        extra = encode(self.extra, f"the extra of {self.name!r}") if self.extra else {}
-        return {"name": self.name, "uri": self.uri, "group": self.group, "extra": extra}
+        """Return it as the manifest and the task protocol say it; values of its ``extra`` are as they were given."""
+        return {"name": self.name, "uri": self.uri, "group": self.group, "extra": self.extra}
 
     def __repr__(self) -> str:
         uri = "" if self.uri == self.name else f", uri={self.uri!r}"
@@ -99,6 +90,14 @@ def _name(value: object, what: str) -> str:
         )
     if value[0] in ".-/:" or ".." in value.split("/"):
         raise ValueError(f"{value[:80]!r} can't name {what}: begin with a letter or digit, and leave '..' out")
+    return value
+
+
+def _group(value: object) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= 128 or not (_LETTERS - {"/", ":"}).issuperset(value):
+        raise ValueError(f"{str(value)[:80]!r} can't be a group: use up to 128 of A-Z a-z 0-9 _ . -")
+    if value[0] in ".-":
+        raise ValueError(f"{value!r} can't be a group: begin with a letter, a digit or _")
     return value
 
 

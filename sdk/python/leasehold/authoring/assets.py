@@ -6,10 +6,11 @@ import json
 
 from leasehold.asset import Asset, AssetAlias
 from leasehold.authoring.mistakes import AuthoringError
+from leasehold.runtime.values import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from leasehold.authoring.graph import Graph
+    from collections.abc import Iterable, Mapping
 
 _MOST = 100
 _EXTRA_BYTES = 16 * 1024
@@ -30,7 +31,7 @@ def assets_or_aliases(value: object) -> list[Asset | AssetAlias]:
         if not isinstance(each, Asset | AssetAlias | str):
             raise ValueError(f'{each!r} is no asset: write Asset("…"), AssetAlias("…") or a name')
         found.append(Asset(each) if isinstance(each, str) else each)
-        if isinstance(each, Asset) and len(json.dumps(each.declared()["extra"], ensure_ascii=False)) > _EXTRA_BYTES:
+        if isinstance(each, Asset) and len(json.dumps(_declared(each)["extra"], ensure_ascii=False)) > _EXTRA_BYTES:
             raise ValueError(f"the extra of {each.name!r} has more than 16 KiB of JSON")
     return list(dict.fromkeys(found))
 
@@ -39,10 +40,14 @@ def said_of(kind: str, given: object) -> dict[str, object]:
     """Return the fields of the manifest's task entry for ``inlets`` or ``outlets``; empty ones are left out."""
     found = given if isinstance(given, list) else []
     fields: dict[str, object] = {
-        kind: [each.declared() for each in found if isinstance(each, Asset)],
+        kind: [_declared(each) for each in found if isinstance(each, Asset)],
         f"{kind.removesuffix('s')}_aliases": [each.name for each in found if isinstance(each, AssetAlias)],
     }
     return {name: value for name, value in fields.items() if value}
+
+
+def _declared(asset: Asset) -> dict[str, object]:
+    return {**asset.declared(), "extra": encode(asset.extra, f"the extra of {asset.name!r}")}
 
 
 class AssetBook:
@@ -52,16 +57,22 @@ class AssetBook:
         self._uris: dict[str, tuple[str, str]] = {}
         self._names: dict[str, tuple[str, str]] = {}
 
-    def contradictions(self, graph: Graph) -> list[AuthoringError]:
-        """Return a mistake for every task that gives an asset another URI, or another name, than a task before it."""
+    def contradictions(
+        self, tasks: Iterable[tuple[str, Mapping[str, object], tuple[str, int]]]
+    ) -> list[AuthoringError]:
+        """Return a mistake for every task that gives an asset another URI, or another name, than a task before it.
+
+        Args:
+            tasks: Of each its id, its entry in the manifest, and where the author wrote it.
+        """
         mistakes: list[AuthoringError] = []
-        for node in graph.nodes.values():
+        for task, entry, place in tasks:
             for kind in ("inlets", "outlets"):
-                declared = node.options.entry.get(kind)
+                declared = entry.get(kind)
                 for asset in declared if isinstance(declared, list) else ():
-                    if problem := self._problem(node.id, str(asset["name"]), str(asset["uri"])):
+                    if problem := self._problem(task, str(asset["name"]), str(asset["uri"])):
                         message, cure = problem
-                        mistakes.append(AuthoringError(message, cure, place=node.options.place))
+                        mistakes.append(AuthoringError(message, cure, place=place))
         return mistakes
 
     def _problem(self, task: str, name: str, uri: str) -> tuple[str, str] | None:

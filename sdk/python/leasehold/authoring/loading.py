@@ -7,7 +7,7 @@ import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,7 +124,7 @@ def _load(path: Path, tree: ast.Module, script: ScriptMetadata, before: set[str]
 def _compile(dag: Dag[...], loaded: _File, assets: AssetBook) -> CompiledDag | list[Problem]:
     try:
         graph, schema = draw(dag)
-        mistakes = [*graph.mistakes, *assets.contradictions(graph), *_undeclared(graph, loaded)]
+        mistakes = [*graph.mistakes, *assets.contradictions(_assets_of(graph)), *_undeclared(graph, loaded)]
         if any(node.task for node in graph.nodes.values()):
             mistakes += imports_from_outside(loaded.tree(str(loaded.path)), loaded.path)
         if mistakes:
@@ -139,6 +139,10 @@ def _compile(dag: Dag[...], loaded: _File, assets: AssetBook) -> CompiledDag | l
         return [_raised(problem, loaded.path, f"the body of the DAG {dag.name!r}")]
     manifest["bundle"] = bundle and bundle.sha256
     return CompiledDag(name=dag.name, manifest=manifest, bundle=bundle)
+
+
+def _assets_of(graph: Graph) -> Iterator[tuple[str, Mapping[str, object], tuple[str, int]]]:
+    return ((node.id, node.options.entry, node.options.place) for node in graph.nodes.values())
 
 
 def _undeclared(graph: Graph, loaded: _File) -> Iterator[AuthoringError]:

@@ -74,7 +74,8 @@ class OutletEvent:
         if "alias" not in self._subject:
             raise TypeError("only an alias stands for other assets: outlet_events[AssetAlias(…)].add(Asset(…))")
         added = asset if isinstance(asset, Asset) else Asset(asset)
-        _tell({**self._subject, "asset": added.declared()}, dict(extra or {}))
+        declared = {**added.declared(), "extra": encode(added.extra, f"the extra of {added.name!r}")}
+        _tell({**self._subject, "asset": declared}, dict(extra or {}))
 
     def tell(self, extra: Mapping[str, object]) -> None:
         """Tell the host what the event says.
