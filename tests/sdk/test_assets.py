@@ -85,7 +85,7 @@ def test_what_can_be_no_asset_says_what_to_write(given: dict[str, str], says: st
     assert "secret" not in str(problem.value)
 
 
-@pytest.mark.parametrize("outlets", ['"report"', "[3]", '{"a": 1}'])
+@pytest.mark.parametrize("outlets", ['"report"', "[3]", '{"a": 1}', '[Asset("a", extra={"x": object()})]'])
 def test_outlets_that_are_no_list_of_assets_are_a_mistake(tmp_path: Path, outlets: str) -> None:
     body = f'@dag\ndef x():\n    shell("true", id="one", outlets={outlets})\n'
 

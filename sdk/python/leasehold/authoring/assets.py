@@ -47,7 +47,11 @@ def said_of(kind: str, given: object) -> dict[str, object]:
 
 
 def _declared(asset: Asset) -> dict[str, object]:
-    return {**asset.declared(), "extra": encode(asset.extra, f"the extra of {asset.name!r}")}
+    try:
+        extra = encode(asset.extra, f"the extra of {asset.name!r}")
+    except TypeError as problem:
+        raise ValueError(str(problem)) from None
+    return {**asset.declared(), "extra": extra}
 
 
 class AssetBook:
