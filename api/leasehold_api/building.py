@@ -52,6 +52,9 @@ from leasehold_api.storage.notifications import Notifications
 from leasehold_api.storage.plans import Plans
 from leasehold_api.storage.sql_agent_keys import SqlAgentKeys
 from leasehold_api.storage.sql_agents import SqlAgents
+from leasehold_api.storage.sql_asset_catalog import SqlAssetCatalog
+from leasehold_api.storage.sql_asset_facts import SqlAssetFacts
+from leasehold_api.storage.sql_asset_state import SqlAssetState
 from leasehold_api.storage.sql_attempts import SqlAttempts
 from leasehold_api.storage.sql_bootstrap import SqlBootstrap
 from leasehold_api.storage.sql_callers import SqlCallers
@@ -236,6 +239,9 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
         dags=SqlDags(database),
         runs=SqlRuns(database, plans),
         run_facts=SqlTaskRuns(database, plans),
+        assets=SqlAssetCatalog(database),
+        asset_facts=SqlAssetFacts(database),
+        asset_state=SqlAssetState(database),
         questions=SqlQuestions(database),
         events=SqlEvents(database),
         leases=leases,

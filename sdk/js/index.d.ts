@@ -181,6 +181,62 @@ export const runs: {
   wait(run: string, timeout?: Duration): Promise<Run>;
 };
 
+export interface AssetInfo {
+  readonly name: string;
+  readonly uri: string;
+  readonly group: string;
+  readonly extra: Readonly<Record<string, Received>>;
+  readonly active: boolean;
+  readonly inactiveBecause: string | null;
+}
+
+/** A task succeeded, and an outlet of it was thereby written. */
+export interface AssetEvent {
+  readonly event: string;
+  readonly asset: string;
+  readonly uri: string;
+  readonly alias: string | null;
+  readonly at: Date;
+  readonly extra: Readonly<Record<string, Received>>;
+  readonly dag: string;
+  readonly run: string;
+  readonly task: string;
+  readonly mapIndex: number;
+  readonly tryNumber: number;
+}
+
+/** An inlet or outlet of the task: its name, or its URI. */
+export type AssetName = string | { readonly name: string } | { readonly uri: string };
+export type AssetAlias = { readonly alias: string };
+
+/** Inlets and outlets of the task. */
+export const assets: {
+  get(asset: AssetName, options?: ReadOptions): Promise<AssetInfo>;
+  /** Return the assets that an alias has stood for. */
+  byAlias(alias: string, options?: ReadOptions): Promise<AssetInfo[]>;
+  /** Return events, oldest first; 1000 at most. */
+  events(
+    asset: AssetName | AssetAlias,
+    chosen?: ReadOptions & { after?: Date | string; before?: Date | string; limit?: number; ascending?: boolean },
+  ): Promise<AssetEvent[]>;
+  /** What is kept with an asset, across runs; outlets only are written. */
+  state(asset: AssetName): {
+    get(key: string, options?: ReadOptions & { default?: unknown }): Promise<Received>;
+    set(key: string, value: Value): Promise<void>;
+    delete(key: string): Promise<void>;
+    clear(): Promise<void>;
+    keys(prefix?: string, options?: ReadOptions): Promise<string[]>;
+  };
+  /** Say what the event of an outlet says, if the task succeeds; of an alias, which `asset` it stands for. */
+  outletEvent(
+    outlet: AssetName | AssetAlias,
+    extra?: { readonly [key: string]: Value },
+    options?: {
+      asset?: string | { name: string; uri?: string; group?: string; extra?: { readonly [key: string]: Value } };
+    },
+  ): Promise<void>;
+};
+
 export interface Context {
   readonly dag: string;
   readonly dagVersion: number;

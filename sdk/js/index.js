@@ -7,4 +7,5 @@ export { Connection, Variable, context, idToken, xcom } from "./src/asking.js";
 export { File } from "./src/files.js";
 export { Reschedule, awaitInput, defer, skipDownstream, state } from "./src/waiting.js";
 export { runs } from "./src/runs.js";
+export { assets } from "./src/assets.js";
 export { heartbeat, log, mask, metrics, result, setLabel } from "./src/telling.js";

@@ -135,6 +135,21 @@ def _call(name: str, args: dict[str, Any]) -> Any:  # noqa: C901 - one branch pe
         case _ if name.startswith("runs."):
             path, part = RUNS[name]
             return _request("GET", f"{path}?{urlencode(args)}")[part]
+        case "asset.get":
+            return of_asset(_request("GET", f"/v1/asset?name={quote(args['asset'], safe='')}"))
+        case "asset.by_alias":
+            return [of_asset(each) for each in _request("GET", f"/v1/assets?alias={args['alias']}")["assets"]]
+        case "asset.events":
+            whose = {"alias": args["alias"]} if "alias" in args else {"name": args["asset"]}
+            rest = {"limit": args["limit"], "ascending": "false"} if "limit" in args else {}
+            found = _request("GET", f"/v1/asset-events?{urlencode(whose | rest)}")["events"]
+            return [{name: each[name] for name in ("asset", "dag", "run", "task", "extra")} for each in found]
+        case _ if name.startswith("asset.state."):
+            return _asset_state(name.removeprefix("asset.state."), args)
+        case "outlet_event":
+            whose = {"alias": args["outlet"], "asset": args["stands_for"]} if "stands_for" in args else {}
+            whose = whose or {"name": args["outlet"]}
+            return _request("POST", "/v1/outlet-events", json.dumps({**whose, "extra": args["extra"]}))
         case "state.get":
             return _request("GET", f"/v1/state/{quote(args['key'], safe='')}")["value"]
         case "state.set":
@@ -153,6 +168,25 @@ def _call(name: str, args: dict[str, Any]) -> Any:  # noqa: C901 - one branch pe
             return _request("POST", "/v1/id-token", json.dumps(args))["token"]
         case _:
             return _request("POST", f"/v1/{name}", json.dumps(args))
+
+
+def of_asset(told: Any) -> Any:
+    """Return of an asset what the suite compares."""
+    return {name: told[name] for name in ("name", "uri", "group", "extra", "active")}
+
+
+def _asset_state(act: str, args: dict[str, Any]) -> Any:
+    whose = f"name={quote(args['asset'], safe='')}"
+    match act:
+        case "keys":
+            return _request("GET", f"/v1/asset-state?{whose}&prefix={args['prefix']}")["keys"]
+        case "clear":
+            return _request("DELETE", f"/v1/asset-state?{whose}")
+        case _:
+            path = f"/v1/asset-state/{quote(args['key'], safe='')}?{whose}"
+            body = _written(args["value"]) if act == "set" else None
+            told = _request({"get": "GET", "set": "PUT", "delete": "DELETE"}[act], path, body)
+            return told["value"] if act == "get" else told
 
 
 def _written(value: Any) -> str:

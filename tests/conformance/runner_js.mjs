@@ -9,6 +9,8 @@ const value = (given) => (given?.$special ? special[given.$special]() : given);
 
 const aRun = (one) => one && { run: one.run, dag: one.dag, state: one.state, params: one.params };
 const aTask = ({ run, task, state, kind, label }) => ({ run, task, state, kind, label });
+const anAsset = ({ name, uri, group, extra, active }) => ({ name, uri, group, extra, active });
+const anEvent = ({ asset, dag, run, task, extra }) => ({ asset, dag, run, task, extra });
 const narrowed = ({ logical_date: logicalDate, ...rest }) => ({ ...rest, logicalDate });
 
 const doing = {
@@ -20,6 +22,16 @@ const doing = {
   "runs.previous_task": async (args) => aTask(await js.runs.previousTask(args)),
   "runs.dag": async ({ dag }) => (({ dag, version, tasks }) => ({ dag, version, tasks }))(await js.runs.dag(dag)),
   "runs.trigger": async ({ dag, params, key }) => (await js.runs.trigger(dag, params, { key })).run,
+  "asset.get": async ({ asset }) => anAsset(await js.assets.get(asset)),
+  "asset.by_alias": async ({ alias }) => (await js.assets.byAlias(alias)).map(anAsset),
+  "asset.events": async ({ asset, alias, ...rest }) => (await js.assets.events(asset ?? { alias }, rest)).map(anEvent),
+  "asset.state.get": ({ asset, key, ...rest }) => js.assets.state(asset).get(key, rest),
+  "asset.state.set": (args) => js.assets.state(args.asset).set(args.key, value(args.value)),
+  "asset.state.delete": ({ asset, key }) => js.assets.state(asset).delete(key),
+  "asset.state.clear": ({ asset }) => js.assets.state(asset).clear(),
+  "asset.state.keys": ({ asset, prefix }) => js.assets.state(asset).keys(prefix),
+  outlet_event: ({ outlet, extra, stands_for: asset }) =>
+    js.assets.outletEvent(asset ? { alias: outlet } : outlet, extra, { asset }),
   context: async () => {
     const found = await js.context();
     const { run, dag, task, params, variables } = found;

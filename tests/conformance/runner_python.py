@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from leasehold import (
+    Asset,
+    AssetAlias,
     Connection,
     Fail,
     File,
@@ -14,6 +16,7 @@ from leasehold import (
     Retry,
     Skip,
     Variable,
+    assets,
     context,
     defer,
     errors,
@@ -22,6 +25,7 @@ from leasehold import (
     log,
     mask,
     metrics,
+    outlet_events,
     runs,
     set_label,
     skip_downstream,
@@ -124,6 +128,21 @@ def _call(name: str, args: dict[str, Any]) -> Any:  # noqa: C901 - one branch pe
             return getattr(log, args["level"])(args["message"], **args["fields"])
         case _ if name.startswith("runs."):
             return _shown(getattr(runs, name.removeprefix("runs."))(**args))
+        case "asset.get":
+            return _of_asset(assets.get(args["asset"]))
+        case "asset.by_alias":
+            return [_of_asset(each) for each in assets.by_alias(args["alias"])]
+        case "asset.events":
+            whose = AssetAlias(args.pop("alias")) if "alias" in args else args.pop("asset")
+            names = ("asset", "dag", "run", "task", "extra")
+            return [{name: getattr(each, name) for name in names} for each in assets.events(whose, **args)]
+        case _ if name.startswith("asset.state."):
+            return getattr(assets.state(args.pop("asset")), name.removeprefix("asset.state."))(**args)
+        case "outlet_event" if "stands_for" in args:
+            return outlet_events[AssetAlias(args["outlet"])].add(Asset(**args["stands_for"]), extra=args["extra"])
+        case "outlet_event":
+            outlet_events[args["outlet"]].extra = args["extra"]
+            return None
         case "state.get" | "state.set" | "state.delete" | "state.clear" | "state.keys":
             return getattr(state, name.removeprefix("state."))(**args)
         case "skip_downstream":
@@ -134,6 +153,10 @@ def _call(name: str, args: dict[str, Any]) -> Any:  # noqa: C901 - one branch pe
             return id_token(**args)
         case _:
             raise AssertionError(f"{name} is no call: {current_host()}")
+
+
+def _of_asset(found: Any) -> Any:
+    return {name: getattr(found, name) for name in ("name", "uri", "group", "extra", "active")}
 
 
 def _shown(found: Any) -> Any:

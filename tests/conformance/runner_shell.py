@@ -20,6 +20,9 @@ SHOWN = {
     "runs.tasks": TASK,
     "runs.previous_task": TASK,
     "runs.dag": ("dag", "version", "tasks"),
+    "asset.get": ("name", "uri", "group", "extra", "active"),
+    "asset.by_alias": ("name", "uri", "group", "extra", "active"),
+    "asset.events": ("asset", "dag", "run", "task", "extra"),
 }
 
 
@@ -145,6 +148,34 @@ def _command(call: str, args: dict[str, Any]) -> tuple[list[str], str | None]:  
         case "log":
             fields = [part for name, text in args["fields"].items() for part in ("--field", f"{name}={text}")]
             return ["log", "--level", args["level"], *fields, args["message"]], None
+        case "asset.get":
+            return ["asset", "get", args["asset"]], None
+        case "asset.by_alias":
+            return ["asset", "by-alias", args["alias"]], None
+        case "asset.events":
+            whose = [args["alias"], "--alias"] if "alias" in args else [args["asset"]]
+            rest = ["--limit", str(args["limit"]), "--newest-first"] if "limit" in args else []
+            return ["asset", "events", *whose, *rest], None
+        case "outlet_event":
+            stands_for = args.get("stands_for", {})
+            added = ["--stands-for", stands_for["name"], "--uri", stands_for["uri"]] if stands_for else []
+            return ["asset", "event", args["outlet"], "--extra", json.dumps(args["extra"]), *added], None
+        case "asset.state.set":
+            return ["asset", "state-set", args["asset"], args["key"], "--json"], _text(args["value"])
+        case "asset.state.keys":
+            return ["asset", "state-keys", args["asset"], "--prefix", args["prefix"]], None
+        case _ if call.startswith("asset.state."):
+            default = ["--default", args["default"]] if "default" in args else []
+            key = [args["key"]] if "key" in args else []
+            json_too = ["--json"] if call.endswith(".get") else []
+            return [
+                "asset",
+                f"state-{call.removeprefix('asset.state.')}",
+                args["asset"],
+                *key,
+                *json_too,
+                *default,
+            ], None
         case "state.get":
             default = ["--default", args["default"]] if "default" in args else []
             return ["state", "get", args["key"], "--json", *default], None

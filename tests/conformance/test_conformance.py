@@ -67,6 +67,7 @@ def test_what_is_skipped_goes_with_the_ending_and_what_was_kept_is_on_the_disk(m
     kept = [(line.get("key"), line.get("value"), line.get("removed")) for line in made.attempt.lines("state.ndjson")]
 
     assert made.ending["skip"] == ["report"]
+    assert made.ending["asset_events"] == EFFECTS["asset_events"]
     assert kept == [("at/row", {"row": 7}, None), ("at/row", None, True), (None, None, True)]
 
 

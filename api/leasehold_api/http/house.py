@@ -8,6 +8,7 @@ from typing import cast
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from fastapi import Request
 
+from leasehold_api.assets.asking import AssetCatalog, AssetFacts, AssetStateStore
 from leasehold_api.audit.sealer import AuditSealer
 from leasehold_api.audit.trail import Trail
 from leasehold_api.config import Settings
@@ -73,6 +74,9 @@ class House:
     dags: DagStore
     runs: RunStore
     run_facts: RunFactsStore
+    assets: AssetCatalog
+    asset_facts: AssetFacts
+    asset_state: AssetStateStore
     questions: QuestionStore
     events: EventStore
     leases: LeaseStore

@@ -31,6 +31,8 @@ class Claimed:
     downstream: list[str] = field(default_factory=list[str])
     is_trusted: bool = False
     """Its site is trusted: what the task declared goes along."""
+    inactive_assets: str | None = None
+    """Why it must not start."""
 
     @property
     def attempt(self) -> str:

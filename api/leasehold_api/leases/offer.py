@@ -35,6 +35,7 @@ class Offers:
             earlier=claimed.earlier,
             downstream=claimed.downstream,
             most_file_bytes=self._most_file_bytes,
+            inactive_assets=claimed.inactive_assets,
         )
 
     def task_token(self, holder: AgentCaller, claimed: Claimed, *, now: float) -> tuple[str, float]:

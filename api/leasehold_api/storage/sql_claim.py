@@ -16,6 +16,7 @@ from leasehold_api.fleet.orders import most_slots
 from leasehold_api.leases.claimed import Claimed
 from leasehold_api.signals import Signal, Topic
 from leasehold_api.storage.plans import Plans
+from leasehold_api.storage.sql_assets import start_problems
 from leasehold_api.storage.sql_earlier import earlier_than
 from leasehold_api.storage.sql_orders import orders_at
 from leasehold_api.storage.sql_policies import NOT_REFUSED, refuses_something
@@ -150,8 +151,10 @@ def _describe(
             tx.run(_BEGIN_RUN, {"run": run.id, "now": now})
     tx.signal(Signal(Topic.TIMER, ""))
     inputs = _inputs(tx, plans, rows, budget=TRUSTED_INPUT_BYTES if is_trusted else INLINE_INPUT_BYTES)
+    entries = [plans.get(tx.connection, row.dag_version_id).entries[row.task] for row in rows]
+    problems = start_problems(tx, holder.team_id, entries)
     claimed: list[Claimed] = []
-    for row in rows:
+    for row, entry, problem in zip(rows, entries, problems, strict=True):
         plan, run = plans.get(tx.connection, row.dag_version_id), runs[row.run_id]
         claimed.append(
             Claimed(
@@ -169,13 +172,14 @@ def _describe(
                     logical_date=instant(run.logical_date),
                     trigger=run.trigger,
                 ),
-                entry=plan.entries[row.task],
+                entry=entry,
                 bundle=plan.manifest.bundle,
                 signed=plan.signed(row.task),
                 inputs=inputs.get(row.id, []),
                 earlier=earlier_than(tx, row, now=now),
                 downstream=plan.downstream.get(row.task, []),
                 is_trusted=is_trusted,
+                inactive_assets=problem,
             )
         )
     return claimed

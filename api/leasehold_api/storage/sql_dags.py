@@ -11,7 +11,7 @@ from leasehold_api.clock import instant
 from leasehold_api.dags.catalog import NewVersion
 from leasehold_api.dags.signatures import signature_facts
 from leasehold_api.errors import ConflictError, NotFoundError
-from leasehold_api.storage import sql_audit
+from leasehold_api.storage import sql_assets, sql_audit
 from leasehold_api.storage.conditional import insert_unless_there
 from leasehold_api.storage.database import Database
 from leasehold_api.storage.tables import bundles, dag_versions, dags
@@ -151,6 +151,7 @@ def _deploy(tx: Transaction, new: NewVersion, now: float) -> DeployedDag:
         )
     )
     tx.run(_SET_VERSION, {"id": dag_id, "version": current + 1})
+    sql_assets.declare(tx, team_id=new.team_id, dag_id=dag_id, manifest=manifest, now=now)
     sql_audit.record(
         tx,
         at=now,

@@ -15,12 +15,21 @@ from leasehold_api.runs.waiting import began_at, reason_of, resumes_at, until
 from leasehold_api.signals import Signal, Topic
 from leasehold_api.storage import sql_waits
 from leasehold_api.storage.plans import Plans
+from leasehold_api.storage.sql_assets import record_events
 from leasehold_api.storage.sql_flow import queue, settle, skip_downstream
 from leasehold_api.storage.sql_kept_state import apply_changes
 from leasehold_api.storage.sql_policies import remember
 from leasehold_api.storage.sql_telemetry import insert_metrics, last_metric_seq, put_xcom
 from leasehold_api.storage.writer import Transaction
-from leasehold_protocol.v1.leases import Ending, EndingKind, Outcome, OutcomeAck, OutcomeVerdict, parse_attempt_id
+from leasehold_protocol.v1.leases import (
+    Ending,
+    EndingKind,
+    Outcome,
+    OutcomeAck,
+    OutcomeVerdict,
+    attempt_id,
+    parse_attempt_id,
+)
 from leasehold_protocol.v1.runs import TaskState
 from leasehold_protocol.v1.waiting import WaitKind
 
@@ -28,8 +37,8 @@ from leasehold_protocol.v1.waiting import WaitKind
 # that meet wait for each other in one order (SQLite has one writer and needs no locks).
 _STANDING = """
     SELECT t.id, t.run_id, t.task, t.dag_version_id, t.state, t.epoch, t.tries, t.losses, t.cancel_reason,
-           t.placement_id, t.team_id, t.resumed, a.epoch AS attempt_epoch, a.agent_id, a.site_id, a.ending, a.assumed,
-           a.leased_at
+           t.placement_id, t.team_id, t.map_index, t.resumed, a.epoch AS attempt_epoch, a.agent_id, a.site_id,
+           a.ending, a.assumed, a.leased_at
       FROM task_instances t JOIN attempts a ON a.task_instance_id = t.id
      WHERE t.id = :id AND a.epoch = :epoch {lock}
 """
@@ -183,10 +192,27 @@ def _take_effect(tx: Transaction, plans: Plans, standing: Row[Any], outcome: Out
     message = problem or ending.message
     verdict = _judge(plans, tx, standing, ending.kind, message, ending.retry_after_s, now=now, again=again)
     _move_on(tx, plans, standing, verdict, now=now, skip=ending.skip)
-    if verdict.state is TaskState.DEFERRED and ending.wait is not None:
+    if verdict.state is TaskState.SUCCESS:
+        _record_asset_events(tx, plans, standing, ending, try_number=verdict.tries, now=now)
+    elif verdict.state is TaskState.DEFERRED and ending.wait is not None:
         sql_waits.begin(tx, standing, ending.wait, now=now)
     elif verdict.state is TaskState.UP_FOR_RESCHEDULE:
         sql_waits.prune_attempts(tx, standing.id, standing.epoch)
+
+
+def _record_asset_events(
+    tx: Transaction, plans: Plans, standing: Row[Any], ending: Ending, *, try_number: int, now: float
+) -> None:
+    plan = plans.get(tx.connection, standing.dag_version_id)
+    source = {"team_id": standing.team_id, "dag": plan.dag, "run_id": standing.run_id, "task": standing.task}
+    record_events(
+        tx,
+        plan.entries[standing.task],
+        ending.asset_events,
+        {**source, "map_index": standing.map_index, "try_number": try_number},
+        attempt=attempt_id(standing.id, standing.attempt_epoch),
+        now=now,
+    )
 
 
 def _again(tx: Transaction, standing: Row[Any], ending: Ending, *, now: float) -> tuple[Again | None, str | None]:

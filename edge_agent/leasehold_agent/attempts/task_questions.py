@@ -84,6 +84,9 @@ _QUESTIONS = (
     _Question(
         re.compile(r"/v1/(runs/[^?#/]+|task-instances(/count|/previous)?|dags/[^?#/]+)(\?[^#]*)?"), ("GET",), _as_it_is
     ),
+    _Question(re.compile(r"/v1/(asset|assets|asset-events)\?[^#]*"), ("GET",), _as_it_is),
+    _Question(re.compile(r"/v1/asset-state/[^?#]+\?[^#]*"), ("GET", "PUT", "DELETE"), _as_it_is),
+    _Question(re.compile(r"/v1/asset-state\?[^#]*"), ("GET", "DELETE"), _as_it_is),
     _Question(re.compile(r"/v1/state/[^?#]+"), ("GET",), _as_it_is),
     _Question(re.compile(r"/v1/state\?prefix=[^#&]*"), ("GET",), _as_it_is),
 )

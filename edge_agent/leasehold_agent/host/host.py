@@ -30,6 +30,7 @@ from leasehold_agent.host.printed_result import keep_printed
 from leasehold_agent.host.rendering import rendered
 from leasehold_agent.host.spool import Spool
 from leasehold_agent.host.task_api import TaskApi
+from leasehold_agent.host.task_calls.if_it_succeeds import IfItSucceeds
 from leasehold_agent.host.task_context import inputs_to_fetch, task_context
 from leasehold_agent.host.task_process import TaskProcess, warmth
 from leasehold_agent.host.task_socket import TaskSocket
@@ -66,7 +67,7 @@ class Host:
         self._fetched: dict[str, object] = {}
         self._sign_of_life: Object = {"progress": None, "note": None, "label": None}
         self._started_at: str | None = None
-        self._skips: tuple[str, ...] = ()
+        self._if_it_succeeds = IfItSucceeds()
         self._begun = self._loop.time()
         self._ended = False
         self._deadline = Deadline(lambda left_s: self.stop("lease_expired", _LEASE_EXPIRED, grace_s=left_s))
@@ -89,6 +90,7 @@ class Host:
             files=self._files,
             secrets=self._secrets,
             notes=self,
+            if_it_succeeds=self._if_it_succeeds,
         )
         self._secrets.add(secret)
         server = TaskSocket(secret=secret, answer=api.answer)
@@ -136,10 +138,6 @@ class Host:
         """See ``Notes``."""
         self._said = said
 
-    def skip_downstream(self, tasks: tuple[str, ...]) -> None:
-        """See ``Notes``."""
-        self._skips = tuple(dict.fromkeys([*self._skips, *tasks]))
-
     def runs_for_s(self) -> float:
         """See ``Notes``."""
         return self._loop.time() - self._begun
@@ -165,6 +163,8 @@ class Host:
                 await self._fetch_inputs()
             if self._stop is not None:
                 return Ending(kind=self._stop.kind, message=self._stop.reason)
+            if self._lease.inactive_assets is not None:
+                return self._not_started("failed_for_good", self._lease.inactive_assets)
             launch = permitted(prepared(self._lease, self._context(), self._directory), self._lease)
             capture = ResultCapture(launch.result)
             await self._start(launch, secret, capture)
@@ -248,7 +248,7 @@ class Host:
             "retry_after_s": ending.retry_after_s,
             "refusal": ending.refusal,
             **self._again(ending),
-            "skip": self._skips if ending.kind == "success" and self._skips else None,
+            **(self._if_it_succeeds.said(self._secrets.mask_json) if ending.kind == "success" else {}),
             "started_at": self._started_at,
             "ended_at": instants.now(),
             "usage": self._process.usage() if self._started_at else None,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from leasehold.runtime.rules.assets import AssetNamed
 from leasehold_agent.host.allowed import ProgramRule
 
 Object = Mapping[str, object]
@@ -66,6 +67,12 @@ class HostLease:
     """The tasks that depend on this one directly; none: the API is too old to skip them."""
     file_bytes: int | None = None
     """The largest file that the task may push; none: the API takes none."""
+    inlets: tuple[AssetNamed, ...] = ()
+    outlets: tuple[AssetNamed, ...] = ()
+    inlet_aliases: tuple[str, ...] = ()
+    outlet_aliases: tuple[str, ...] = ()
+    inactive_assets: str | None = None
+    """Why the task must not start: an inlet or outlet of it is not active."""
 
 
 def read_lease(path: Path) -> HostLease:
@@ -112,6 +119,11 @@ def _lease(lease: _Reader) -> HostLease:
         earlier=lease.nested("earlier").fields if lease.has("earlier") else None,
         downstream=lease.texts("downstream") if lease.has("downstream") else None,
         file_bytes=_file_bytes(lease.maybe_whole("most_file_bytes"), limits.maybe_whole("file_bytes")),
+        inlets=tuple(_asset(item) for item in task.objects("inlets")),
+        outlets=tuple(_asset(item) for item in task.objects("outlets")),
+        inlet_aliases=task.texts("inlet_aliases"),
+        outlet_aliases=task.texts("outlet_aliases"),
+        inactive_assets=lease.maybe_text("inactive_assets"),
     )
 
 
@@ -127,6 +139,10 @@ def _file_bytes(api: int | None, site: int | None) -> int | None:
 def _program(item: _Reader) -> ProgramRule:
     args = tuple(item.lists_of_texts("args")) if item.has("args") else None
     return ProgramRule(path=item.text("path"), args=args, env=item.texts("env"))
+
+
+def _asset(item: _Reader) -> AssetNamed:
+    return AssetNamed(name=item.text("name"), uri=item.text("uri"))
 
 
 def _input(item: _Reader) -> UpstreamInput:

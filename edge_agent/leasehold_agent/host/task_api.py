@@ -13,10 +13,12 @@ from leasehold_agent.host.http_wire import Answer, RefusedRequestError, Request
 from leasehold_agent.host.lease import HostLease
 from leasehold_agent.host.numbered import DiskFullError
 from leasehold_agent.host.spool import Spool
+from leasehold_agent.host.task_calls.assets import AssetCalls
 from leasehold_agent.host.task_calls.calls import Calls
 from leasehold_agent.host.task_calls.context import ContextCalls
 from leasehold_agent.host.task_calls.ending import EndingCalls
 from leasehold_agent.host.task_calls.files import FileCalls
+from leasehold_agent.host.task_calls.if_it_succeeds import IfItSucceeds
 from leasehold_agent.host.task_calls.notes import Notes
 from leasehold_agent.host.task_calls.runs import RunCalls
 from leasehold_agent.host.task_calls.state import StateCalls
@@ -36,6 +38,7 @@ class TaskApi:
         files: Files,
         secrets: Secrets,
         notes: Notes,
+        if_it_succeeds: IfItSucceeds,
     ) -> None:
         self._context = context
         self._calls: Calls = {
@@ -46,7 +49,8 @@ class TaskApi:
             **RunCalls(lease, notes).calls(),
             **TellingCalls(spool, secrets, notes).calls(),
             **StateCalls(lease, spool, notes).calls(),
-            **EndingCalls(lease, notes).calls(),
+            **EndingCalls(lease, notes, if_it_succeeds).calls(),
+            **AssetCalls(lease, notes, if_it_succeeds).calls(),
         }
 
     async def answer(self, request: Request) -> Answer:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from leasehold_agent.task_commands import asking, telling, waiting
+from leasehold_agent.task_commands.assets import add_assets
 from leasehold_agent.task_commands.runs import add_runs
 
 _EXAMPLES = """\
@@ -16,6 +17,7 @@ examples, in a shell task (the agent puts its own path into LEASEHOLD_EDGE_AGENT
   "$LEASEHOLD_EDGE_AGENT" task file put report.csv; "$LEASEHOLD_EDGE_AGENT" task file get make_report
   "$LEASEHOLD_EDGE_AGENT" task metric count rows 128 --tag plant=north
   since=$("$LEASEHOLD_EDGE_AGENT" task runs previous --state success --field logical_date)
+  "$LEASEHOLD_EDGE_AGENT" task asset event plant_north/readings --extra '{"rows": 128}'
   "$LEASEHOLD_EDGE_AGENT" task defer --event plant/opens > opened.json || exit 0
   "$LEASEHOLD_EDGE_AGENT" task retry --after 10m 'the plant is asleep'; exit 1
 
@@ -102,6 +104,7 @@ def _add_asking(commands: Any) -> None:
     _add_value(push)
     _add_files(commands)
     add_runs(_group(commands, "runs", "look at earlier runs and at this one's tasks, or start a run"), _add_read)
+    add_assets(_group(commands, "asset", "look at inlets and outlets, and say what became of them"), _add, _add_read)
     token = _add_read(commands, "id-token", asking.id_token, "print a token that proves which task this is")
     token.add_argument("audience", metavar="AUDIENCE")
 

@@ -10,18 +10,20 @@ __version__ = "0.1.0"
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from leasehold import errors, testing
+    from leasehold.asset import Asset, AssetAlias
     from leasehold.authoring.dags import dag
     from leasehold.authoring.graph import chain
     from leasehold.authoring.programs import program, shell
     from leasehold.authoring.tasks import task
     from leasehold.errors import WaitTimedOut
-    from leasehold.runtime import log, metrics, runs, state, xcom
+    from leasehold.runtime import assets, log, metrics, runs, state, xcom
     from leasehold.runtime.connections import Connection
     from leasehold.runtime.context import Context, context
     from leasehold.runtime.endings import Fail, Reschedule, Retry, Skip
     from leasehold.runtime.files import File
     from leasehold.runtime.flow import skip_downstream
     from leasehold.runtime.identity import id_token
+    from leasehold.runtime.outlets import outlet_events
     from leasehold.runtime.people import Answer, await_input
     from leasehold.runtime.signs import heartbeat, mask, set_label
     from leasehold.runtime.variables import Variable
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answer",
+    "Asset",
+    "AssetAlias",
     "Connection",
     "Context",
     "Fail",
@@ -38,6 +42,7 @@ __all__ = [
     "Skip",
     "Variable",
     "WaitTimedOut",
+    "assets",
     "await_input",
     "chain",
     "context",
@@ -49,6 +54,7 @@ __all__ = [
     "log",
     "mask",
     "metrics",
+    "outlet_events",
     "program",
     "reschedule",
     "runs",
@@ -62,6 +68,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "assets": "leasehold.runtime.assets",
     "errors": "leasehold.errors",
     "log": "leasehold.runtime.log",
     "metrics": "leasehold.runtime.metrics",
@@ -73,6 +80,8 @@ _MODULES = {
 
 _HOMES = {
     "Answer": "leasehold.runtime.people",
+    "Asset": "leasehold.asset",
+    "AssetAlias": "leasehold.asset",
     "Connection": "leasehold.runtime.connections",
     "Context": "leasehold.runtime.context",
     "Fail": "leasehold.runtime.endings",
@@ -90,6 +99,7 @@ _HOMES = {
     "heartbeat": "leasehold.runtime.signs",
     "id_token": "leasehold.runtime.identity",
     "mask": "leasehold.runtime.signs",
+    "outlet_events": "leasehold.runtime.outlets",
     "program": "leasehold.authoring.programs",
     "set_label": "leasehold.runtime.signs",
     "reschedule": "leasehold.runtime.waiting",

@@ -63,6 +63,7 @@ def lease(
     earlier: Earlier | None = EARLIER,
     downstream: list[str] | None = None,
     team: str = "default",
+    **declared: Any,
 ) -> Lease:
     """A lease as the API hands it out."""
     task = TaskEntry(
@@ -72,6 +73,7 @@ def lease(
         needs=Needs(connections=list(connections)),
         variables=list(variables),
         timeout_s=timeout_s,
+        **declared,
     )
     run = RunFacts(
         run="run-1",

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from leasehold_api.assets.asking import alias_scope, asset_scope
 from leasehold_api.oauth.tokens.access_tokens import ACCESS_TOKEN_TYPE, check_issuer_and_audience
 from leasehold_api.oauth.tokens.keys import SignatureError, SigningKeys
 from leasehold_api.oauth.tokens.verified import VerifiedTokens
@@ -44,6 +45,18 @@ def scopes_for(task_entry: TaskEntry, granted_connections: Collection[str]) -> l
         *(f"xcom:{task}:read" for task in sorted(set(task_entry.upstream))),
         *(dag_scope(dag, "read") for dag in sorted({*task_entry.dags, *task_entry.triggers})),
         *(dag_scope(dag, "trigger") for dag in sorted(set(task_entry.triggers))),
+        *_asset_scopes(task_entry),
+    ]
+
+
+def _asset_scopes(task_entry: TaskEntry) -> list[str]:
+    outlets = {asset.name for asset in task_entry.outlets}
+    readable = outlets | {asset.name for asset in task_entry.inlets}
+    aliases = {*task_entry.inlet_aliases, *task_entry.outlet_aliases}
+    return [
+        *(asset_scope(name, "read") for name in sorted(readable)),
+        *(asset_scope(name, "write") for name in sorted(outlets)),
+        *(alias_scope(alias) for alias in sorted(aliases)),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from leasehold_api.storage.tables.assets import asset_aliases, asset_declarations, asset_events, asset_state, assets
 from leasehold_api.storage.tables.audit import audit
 from leasehold_api.storage.tables.context import connection_grants, connections, variables
 from leasehold_api.storage.tables.fleet import (
@@ -49,6 +50,11 @@ from leasehold_api.storage.tables.work import (
 __all__ = [
     "agents",
     "api_tokens",
+    "asset_aliases",
+    "asset_declarations",
+    "asset_events",
+    "asset_state",
+    "assets",
     "attempts",
     "audit",
     "browser_sessions",

@@ -10,6 +10,7 @@ from leasehold_agent.host import checks
 from leasehold_agent.host.http_wire import Answer, Request
 from leasehold_agent.host.lease import HostLease
 from leasehold_agent.host.task_calls.calls import Calls
+from leasehold_agent.host.task_calls.if_it_succeeds import IfItSucceeds
 from leasehold_agent.host.task_calls.notes import Notes
 
 _WAITING = ("rescheduled", "deferred")
@@ -22,6 +23,7 @@ class EndingCalls:
 
     lease: HostLease
     notes: Notes
+    if_it_succeeds: IfItSucceeds
 
     def calls(self) -> Calls:
         """Return the paths of this room."""
@@ -37,5 +39,5 @@ class EndingCalls:
     async def _skip_downstream(self, _: str, request: Request) -> Answer:
         if self.lease.downstream is None:
             raise checks.invalid(_API_TOO_OLD)
-        self.notes.skip_downstream(skipped(request.body, task=self.lease.task, downstream=self.lease.downstream))
+        self.if_it_succeeds.skip(skipped(request.body, task=self.lease.task, downstream=self.lease.downstream))
         return Answer()

@@ -23,10 +23,6 @@ class Notes(Protocol):
         """Remember how the task says it ends."""
         ...
 
-    def skip_downstream(self, tasks: tuple[str, ...]) -> None:
-        """Remember tasks that are skipped if this one succeeds."""
-        ...
-
     def runs_for_s(self) -> float:
         """Return how long this host has run, by a clock that does not jump."""
         ...

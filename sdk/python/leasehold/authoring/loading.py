@@ -7,13 +7,14 @@ import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from leasehold.authoring.assets import AssetBook
 from leasehold.authoring.bundle import Bundle, make_bundle
 from leasehold.authoring.compile import draw, manifest_of
 from leasehold.authoring.dags import Dag, listen
@@ -111,18 +112,19 @@ def _load(path: Path, tree: ast.Module, script: ScriptMetadata, before: set[str]
     dags = [dag for dag in made if dag.function.__module__ == module.__name__]
     problems = _no_dag(path) if not dags else _same_names(dags)
     compiled: list[CompiledDag] = []
+    assets = AssetBook()
     for dag in dags:
-        found = _compile(dag, loaded)
+        found = _compile(dag, loaded, assets)
         compiled += [found] if isinstance(found, CompiledDag) else []
         problems += found if isinstance(found, list) else []
     problems = list(dict.fromkeys(problems))  # two DAGs of one file may share a mistake
     return _failed(path, problems) if problems else LoadedFile(path=path, dags=tuple(compiled))
 
 
-def _compile(dag: Dag[...], loaded: _File) -> CompiledDag | list[Problem]:
+def _compile(dag: Dag[...], loaded: _File, assets: AssetBook) -> CompiledDag | list[Problem]:
     try:
         graph, schema = draw(dag)
-        mistakes = [*graph.mistakes, *_undeclared(graph, loaded)]
+        mistakes = [*graph.mistakes, *assets.contradictions(_assets_of(graph)), *_undeclared(graph, loaded)]
         if any(node.task for node in graph.nodes.values()):
             mistakes += imports_from_outside(loaded.tree(str(loaded.path)), loaded.path)
         if mistakes:
@@ -137,6 +139,10 @@ def _compile(dag: Dag[...], loaded: _File) -> CompiledDag | list[Problem]:
         return [_raised(problem, loaded.path, f"the body of the DAG {dag.name!r}")]
     manifest["bundle"] = bundle and bundle.sha256
     return CompiledDag(name=dag.name, manifest=manifest, bundle=bundle)
+
+
+def _assets_of(graph: Graph) -> Iterator[tuple[str, Mapping[str, object], tuple[str, int]]]:
+    return ((node.id, node.options.entry, node.options.place) for node in graph.nodes.values())
 
 
 def _undeclared(graph: Graph, loaded: _File) -> Iterator[AuthoringError]:

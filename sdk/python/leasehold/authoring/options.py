@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from leasehold.authoring.assets import assets_or_aliases, said_of
 from leasehold.authoring.mistakes import AuthoringError
 from leasehold.durations import seconds
 
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import timedelta
     from typing import Literal, TypedDict
+
+    from leasehold.asset import Asset, AssetAlias
 
     Duration = float | str | timedelta
 
@@ -26,6 +29,10 @@ if TYPE_CHECKING:
         """Other DAGs whose runs the task may look at."""
         triggers: Sequence[str]
         """DAGs that the task may start runs of, and look at."""
+        inlets: Sequence[Asset | AssetAlias | str]
+        """Assets that the task looks at."""
+        outlets: Sequence[Asset | AssetAlias | str]
+        """Assets that the task writes: each has an event when it succeeds."""
         retries: int
         """How often to try again after a failure of the task's own; 0 … 1000."""
         retry_delay: Duration
@@ -78,6 +85,8 @@ class Options:
                 "runtime": entry.pop("runtime", runtime),
             },
             "variables": entry.pop("variables", []),
+            **said_of("inlets", entry.pop("inlets", [])),
+            **said_of("outlets", entry.pop("outlets", [])),
             **{_FIELDS.get(name, name): value for name, value in entry.items()},
         }
 
@@ -220,6 +229,8 @@ _READERS = {
     "id_tokens": _audiences,
     "dags": _names,
     "triggers": _names,
+    "inlets": assets_or_aliases,
+    "outlets": assets_or_aliases,
     "retries": _retries,
     "retry_delay": _retry_delay,
     "timeout": _timeout,

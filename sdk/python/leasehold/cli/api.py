@@ -124,8 +124,8 @@ class Api:
         Raises:
             WrongInputError: if one of the names can't be one.
         """
-        # Keys of variables may have a slash inside; in any other place it would lead to another route.
-        allowed = "/" if kind == "variables" else ""
+        # Keys of variables and assets may have a slash inside; in any other place it would lead to another route.
+        allowed = "/" if kind in ("variables", "assets") else ""
         return "/".join(["/v1/teams", _segment(self.team), kind, *(_segment(name, allowed) for name in names)])
 
     def of_users(self, *names: str) -> str:

@@ -10,6 +10,7 @@ import typer
 from leasehold.cli.commands import (
     agent_orders,
     api_tokens,
+    assets,
     audit,
     authoring,
     connections,
@@ -118,6 +119,7 @@ def _add_commands() -> None:
         ("connections", connections),
         ("variables", variables),
         ("inputs", inputs),
+        ("assets", assets),
         ("events", events),
         ("api-tokens", api_tokens),
         ("service-clients", service_clients),

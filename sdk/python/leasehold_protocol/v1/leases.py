@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from leasehold_protocol.v1.assets import MOST_OUTLET_EVENTS, AssetEventSaid
 from leasehold_protocol.v1.context import Given
 from leasehold_protocol.v1.grants import StreamGrant
 from leasehold_protocol.v1.health import AgentHealth
@@ -89,6 +90,8 @@ class Lease(Message):
     """At a trusted site: the connections and variables that the task declared. What is missing is asked for."""
     most_file_bytes: Annotated[int, Field(ge=0)] | None = None
     """The largest file that the task may push; none: whoever gave this lease takes none, or does not say."""
+    inactive_assets: str | None = None
+    """Why the task must not start: an inlet or outlet of it is not active."""
 
 
 class Control(Message):
@@ -240,6 +243,10 @@ class Ending(Message):
     """With ``deferred``."""
     skip: list[Name] = Field(default_factory=list[Name])
     """With ``success``: direct downstream tasks that are skipped."""
+    asset_events: Annotated[list[AssetEventSaid], Field(max_length=MOST_OUTLET_EVENTS)] = Field(
+        default_factory=list[AssetEventSaid]
+    )
+    """With ``success``: what the events of the task's outlets say."""
 
 
 class RenderedField(Message):

@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
+from leasehold_protocol.v1.assets import MOST_ASSETS, AssetDeclared
 from leasehold_protocol.v1.message import Audience, Json, Key, KeyPattern, Message, Name, Seconds, Sha256
 
 MANIFEST_VERSION: Final = 1
@@ -138,6 +139,13 @@ class TaskEntry(Message):
     """Other DAGs whose runs the task may look at."""
     triggers: list[Name] = Field(default_factory=list[Name])
     """DAGs that the task may start runs of, and look at."""
+    inlets: Annotated[list[AssetDeclared], Field(max_length=MOST_ASSETS)] = Field(default_factory=list[AssetDeclared])
+    """Assets that the task may look at."""
+    outlets: Annotated[list[AssetDeclared], Field(max_length=MOST_ASSETS)] = Field(default_factory=list[AssetDeclared])
+    """Assets that the task writes: each has an event when it succeeds."""
+    inlet_aliases: Annotated[list[Key], Field(max_length=MOST_ASSETS)] = Field(default_factory=list[Key])
+    outlet_aliases: Annotated[list[Key], Field(max_length=MOST_ASSETS)] = Field(default_factory=list[Key])
+    """Names for assets that only the running task knows."""
     retries: Annotated[int, Field(ge=0, le=1000)] = 0
     retry_delay_s: Seconds = 30.0
     timeout_s: Annotated[float, Field(gt=0, le=30 * 86400)] | None = None
