@@ -155,7 +155,7 @@ def bad(gate: str):
 MIB = 2**20
 SAYS = {
     "asks_for_what_it_did_not_declare": "did not declare connection 'payroll_db': add connections=[\"payroll_db\"]",
-    "returns_too_much": "the result was not taken: the body is larger than 64 MiB: split it, or write it to a file",
+    "returns_too_much": "the result was not taken: the body is larger than 64 MiB: split it, or push it as a file",
     "returns_nan": 'result["rows"][1] is nan, which JSON doesn\'t have: use None, or leave it out',
     "returns_a_huge_number": "result[0] is a whole number of more than 64 bits: send it as text",
     "returns_an_object": 'result["file"] is a _io.TextIOWrapper, which can\'t travel between tasks',

@@ -105,6 +105,7 @@ def test_a_lease_written_into_a_dead_stream_is_given_again(streaming: Place, lin
     line.behave(Behaviour(black_hole=True))
     run = streaming.trigger("gated", gate=str(gate))
     until(lambda: streaming.get(f"runs/{run}")["tasks"][0]["state"] == "running", "it is leased")
+    line.drop_all()  # what is still on its way in there must not arrive after all
     line.behave()
     gate.touch()
 

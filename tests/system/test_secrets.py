@@ -187,19 +187,22 @@ def test_no_secret_is_in_a_log_an_error_an_address_an_argument_an_environment_or
 
 def test_the_secret_of_a_tasks_socket_is_in_no_log_and_in_no_other_tasks_environment(seen: Seen) -> None:
     environments = {where: text for where, text in seen.texts.items() if where.startswith("environ")}
-    marked = (b"LEASEHOLD_TASK_SECRET=", b"LEASEHOLD_ATTEMPT=")
-    owners: dict[bytes, set[bytes]] = {}
+    attempts: set[bytes] = set()
+    owners: dict[bytes, set[bytes]] = {}  # a forked task's secret is not to be seen in /proc at all
     for text in environments.values():
-        values = [entry.partition(b"=")[2] for mark in marked for entry in text.split(b"\0") if entry.startswith(mark)]
-        if len(values) == len(marked):
-            owners.setdefault(values[0], set()).add(values[1])
+        values = dict(entry.split(b"=", 1) for entry in text.split(b"\0") if b"=" in entry)
+        if (attempt := values.get(b"LEASEHOLD_ATTEMPT")) is not None:
+            attempts.add(attempt)
+            if (secret := values.get(b"LEASEHOLD_TASK_SECRET")) is not None:
+                owners.setdefault(secret, set()).add(attempt)
 
     elsewhere = [
         where for where, text in seen.texts.items() if where not in environments for one in owners if one in text
     ]
 
-    assert len(owners) == 2
-    assert [attempts for attempts in owners.values() if len(attempts) != 1] == []
+    assert len(attempts) == 2
+    assert owners
+    assert [shared for shared in owners.values() if len(shared) != 1] == []
     assert elsewhere == []
 
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from secrets import token_urlsafe
 from typing import cast
 
-from leasehold.runtime.rules.endings import Ending, Said, Stop, decide, shortened
+from leasehold.runtime.rules.endings import Ending, Said, Stop, decide
 from leasehold.runtime.rules.masking import Secrets, SecretTooShortError
 from leasehold.runtime.rules.program_results import ResultCapture
 from leasehold_agent import fault_points
@@ -20,6 +20,7 @@ from leasehold_agent.host.checks import Object
 from leasehold_agent.host.control import Control
 from leasehold_agent.host.deadline import Deadline
 from leasehold_agent.host.directory import AttemptDirectory
+from leasehold_agent.host.ending_document import ending_document
 from leasehold_agent.host.fetching import fetched
 from leasehold_agent.host.files import Files
 from leasehold_agent.host.given import Given
@@ -235,39 +236,15 @@ class Host:
         return self._loop.call_later(limit_s, lambda: self.stop("timed_out", reason))
 
     def _as_written(self, ending: Ending) -> Object:
-        message = shortened(None if ending.message is None else self._secrets.mask(ending.message))
-        reach = self._spool.written
         if shown := rendered(self._lease.work, self._context(), self._secrets.mask):
             self._directory.write_rendered(shown)
-        written: Object = {
-            "kind": ending.kind,
-            "message": message,
+        beside: Object = {
             "label": self._sign_of_life["label"],
-            "exit_code": ending.exit_code,
-            "signal": ending.signal,
-            "retry_after_s": ending.retry_after_s,
-            "refusal": ending.refusal,
-            **self._again(ending),
             **(self._if_it_succeeds.said(self._secrets.mask_json) if ending.kind == "success" else {}),
             "started_at": self._started_at,
-            "ended_at": instants.now(),
             "usage": self._process.usage() if self._started_at else None,
-            "log_size": reach.log,
-            "log_sha256": self._spool.log.sha256,
-            "metric_seq": reach.metric_seq,
-            "xcom_seq": reach.xcom_seq,
-            "state_seq": reach.state_seq,
         }
-        return {name: value for name, value in written.items() if value is not None}
-
-    def _again(self, ending: Ending) -> Object:
-        """Return when it is started again; what people will read of it has no secrets in it."""
-        again = dict(ending.again or {})
-        wait = again.get("wait")
-        if isinstance(wait, dict) and "question" in wait:
-            asked = cast("Object", wait)
-            again["wait"] = {**asked, "question": self._secrets.mask_json(asked["question"])}
-        return again
+        return ending_document(ending, self._spool, self._secrets, beside=beside)
 
     def _context(self) -> Object:
         return task_context(
