@@ -361,13 +361,18 @@ def until_full(disk: Path) -> None:
 def test_tasks_that_filled_the_disk_together_still_have_their_results(small_disk: Path, zygote: Zygote) -> None:
     """Each has room of its own: waiting for the room that the others leave, they would wait for ever."""
     attempts = [Attempt(small_disk / f"ti-{n}.1", zygote) for n in (1, 2)]
-    gates = [attempt.fifo("full") for attempt in attempts]
+    begun, full, gates = ([attempt.fifo(name) for attempt in attempts] for name in ("begun", "full", "gate"))
     try:
         for attempt in attempts:
-            attempt.start(shell("yes | head -c 1000000 > hog; read go < full; echo $((6 * 7))"))
+            line = "echo > begun; read go < full; yes | head -c 1000000 > hog; read go < gate; echo $((6 * 7))"
+            attempt.start(shell(line))
+        for fd in begun:
+            read_line(fd)  # both hosts have taken their room: only then the disk is filled
+        for fd in full:
+            os.write(fd, b"go\n")
         until_full(small_disk)
-        for gate in gates:
-            os.write(gate, b"go\n")
+        for fd in gates:
+            os.write(fd, b"go\n")
         endings = [attempt.wait() for attempt in attempts]
     finally:
         for attempt in attempts:
