@@ -84,7 +84,13 @@ async def test_the_table_of_routes_says_what_is_open_to_an_agent_that_finishes(a
     closed = {
         route for (_, route), needed in ACCESS.items() if needed.kind is Kind.AGENT and not needed.while_finishing
     }
-    assert closed == {"/v1/agent/leases", "/v1/agent/key", "/v1/agent/handover"}
+    assert closed == {
+        "/v1/agent/leases",
+        "/v1/agent/stream",
+        "/v1/agent/stream/grants",
+        "/v1/agent/key",
+        "/v1/agent/handover",
+    }
 
 
 @pytest.mark.parametrize("what", [AGENT, SITE])

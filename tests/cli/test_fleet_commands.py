@@ -325,7 +325,7 @@ def test_a_variable_is_text_unless_it_is_said_to_be_json(
     ended = author("variables", "set", "a/b", *words, stdin=stdin)
 
     assert ended.code == 0
-    assert json.loads(put.calls.last.request.content) == {"value": value}
+    assert json.loads(put.calls.last.request.content)["value"] == value
 
 
 @pytest.mark.parametrize("words", [(), ("1", "--file", "-"), ("{", "--json"), ("--file", "/does/not/exist")])

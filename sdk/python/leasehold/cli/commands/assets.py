@@ -75,7 +75,9 @@ def show(name: Name, *, team: TeamOption = None, json: JsonOption = False) -> No
 def events(
     name: Annotated[str | None, typer.Argument(help="The asset's name (default: all).", metavar="ASSET")] = None,
     *,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many at most.")] = 100,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", metavar="NUMBER", min=1, max=1000, help="How many at most.")
+    ] = 100,
     team: TeamOption = None,
     json: JsonOption = False,
 ) -> None:
