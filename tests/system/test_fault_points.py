@@ -63,7 +63,7 @@ def crash_at(point: str, laboratory: Laboratory) -> list[str]:
     while not mark.exists():
         if point.startswith(BY_BUNDLES):
             with suppress(AssertionError):  # the API dies while it is asked
-                laboratory.place.deploy(f"new-{mark.name}-{len(runs)}", NEW.format(word=f"{mark.name} {len(runs)}"))
+                laboratory.place.deploy(f"new_{len(runs)}", NEW.format(word=f"{mark.name} {len(runs)}"))
         runs.append(laboratory.trigger("mixed", records, meanwhile=laboratory.repair))
         with suppress(*([GaveUpError] if len(runs) < MOST_RUNS else [])):
             until(is_reached, f"{point} is reached", patience_s=15)
