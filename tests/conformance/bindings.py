@@ -13,13 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import leasehold
 from leasehold_agent.attempts.sdk import expose_sdk, js_binding, own_command
 from leasehold_protocol.v1.leases import Input
 from leasehold_protocol.v1.manifest import LiteralValue, ProgramWork, PythonWork, Work
 from tests.edge_agent.host.harness import Attempt, Zygote
+from tests.support.node import node
 
 HERE = Path(__file__).parent
 SUITE: dict[str, Any] = json.loads((HERE / "cases.json").read_text())
@@ -31,10 +30,7 @@ def work_of(binding: str, job: str) -> Work:
     if binding == "python":
         return PythonWork(module="runner_python", function=job)
     if binding == "js":
-        node = shutil.which("node")
-        if node is None:
-            pytest.skip("node is not on this machine")
-        return program(node, str(HERE / "runner_js.mjs"))
+        return program(node(), str(HERE / "runner_js.mjs"))
     return program(sys.executable, str(HERE / f"runner_{binding}.py"))
 
 

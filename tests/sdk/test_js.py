@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 from zipfile import ZipFile
 
-import pytest
-
 from leasehold_agent.attempts.sdk import js_binding
+from tests.support.node import node
 from tests.support.npm import installed
 
 ROOT = Path(__file__).parents[2]
 JS = ROOT / "sdk/js"
 
 
-def node(*argv: str, cwd: Path = JS) -> subprocess.CompletedProcess[str]:
-    program = shutil.which("node")
-    if program is None:
-        pytest.skip("node is not on this machine")
-    return subprocess.run([program, *argv], cwd=cwd, capture_output=True, text=True, timeout=100, check=False)
+def run_node(*argv: str, cwd: Path = JS) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([node(), *argv], cwd=cwd, capture_output=True, text=True, timeout=100, check=False)
 
 
 def test_its_own_tests_pass() -> None:
-    done = node("--test", "test/")
+    done = run_node("--test", "test/")
 
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -34,7 +29,7 @@ def test_its_own_tests_pass() -> None:
 def test_its_types_fit_how_it_is_used() -> None:
     compiler = installed(ROOT / "tests/support/typescript") / "node_modules/typescript/bin/tsc"
 
-    done = node(str(compiler), "-p", "test/tsconfig.json")
+    done = run_node(str(compiler), "-p", "test/tsconfig.json")
 
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import Any
-
-import pytest
 
 from leasehold import dag, program, shell, task
 from leasehold.testing import run
+from tests.support.node import node
 
 CURL = """
 umask 077
@@ -85,8 +83,7 @@ def test_curl_is_a_client() -> None:
 
 
 def test_node_is_a_client() -> None:
-    if shutil.which("node") is None:
-        pytest.skip("node is not on this machine")
+    node()
 
     found = run(in_node).tasks["node"]
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
-import pytest
-
+from tests.support.node import node
 from tests.system.place import Place
 
 EXAMPLE = Path(__file__).parents[2] / "examples/any_language.py"
@@ -44,8 +42,7 @@ def tasks(run: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_dag_in_three_languages_runs_to_its_end(place: Place) -> None:
-    if shutil.which("node") is None:
-        pytest.skip("node is not on this machine")
+    node()
     place.command("leasehold", "deploy", str(EXAMPLE))
 
     run = place.run_dag("any_language", pumps=5)

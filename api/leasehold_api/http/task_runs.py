@@ -119,19 +119,34 @@ async def get_run(
                 return answer(found)
 
 
-@router.get("/task-instances", response_model=TaskInstanceList)
-async def list_task_instances(
-    request: Request,
-    caller: Caller,
+def _tasks_asked(
     dag: Name | None = None,
     run: Several = None,
     logical_date: Several = None,
     task: Several = None,
     state: Several = None,
     map_index: MapIndex = None,
+) -> TasksAsked:
+    return TasksAsked(
+        dag=dag,
+        runs=_each("run", run, _word),
+        logical_dates=_each("logical_date", logical_date, _INSTANT.validate_python),
+        tasks=_each("task", task, _word),
+        states=_each("state", state, TaskState),
+        map_index=map_index,
+    )
+
+
+ChosenTasks = Annotated[TasksAsked, Depends(_tasks_asked)]
+
+
+@router.get("/task-instances", response_model=TaskInstanceList)
+async def list_task_instances(
+    request: Request,
+    caller: Caller,
+    asked: ChosenTasks,
 ) -> Response:
     """Return task instances: of the task's own run, unless a DAG, runs or logical dates are named."""
-    asked = _tasks_asked(dag, run, logical_date, task, state, map_index)
     return answer(await house(request).run_facts.task_instances(caller, asked))
 
 
@@ -139,15 +154,9 @@ async def list_task_instances(
 async def count_task_instances(
     request: Request,
     caller: Caller,
-    dag: Name | None = None,
-    run: Several = None,
-    logical_date: Several = None,
-    task: Several = None,
-    state: Several = None,
-    map_index: MapIndex = None,
+    asked: ChosenTasks,
 ) -> Response:
     """Count task instances, chosen as in the list."""
-    asked = _tasks_asked(dag, run, logical_date, task, state, map_index)
     return answer(Count(count=await house(request).run_facts.count_task_instances(caller, asked)))
 
 
@@ -175,24 +184,6 @@ async def previous_task_instance(
 async def get_dag(request: Request, caller: Caller, dag: Annotated[Name, Path()]) -> Response:
     """Return a DAG's newest version."""
     return answer(await house(request).run_facts.dag(caller, dag))
-
-
-def _tasks_asked(
-    dag: str | None,
-    run: str | None,
-    logical_date: str | None,
-    task: str | None,
-    state: str | None,
-    map_index: int | None,
-) -> TasksAsked:
-    return TasksAsked(
-        dag=dag,
-        runs=_each("run", run, _word),
-        logical_dates=_each("logical_date", logical_date, _INSTANT.validate_python),
-        tasks=_each("task", task, _word),
-        states=_each("state", state, TaskState),
-        map_index=map_index,
-    )
 
 
 def _each(name: str, given: str | None, read: Callable[[str], T]) -> list[T]:

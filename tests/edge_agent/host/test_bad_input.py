@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 from leasehold_protocol.v1.manifest import PythonWork
 from tests.conformance.bindings import program, runtime
 from tests.edge_agent.host.harness import Attempt, Task
+from tests.support.node import node
 
 MIB = 2**20
 TASKS = """\
@@ -147,12 +147,10 @@ def test_a_thousand_threads_are_all_answered(ended: Any, attempt: Attempt) -> No
 
 
 def test_a_thousand_promises_are_all_answered_and_refusals_say_what_to_do(attempt: Attempt, tmp_path: Path) -> None:
-    if (node := shutil.which("node")) is None:
-        pytest.skip("node is not on this machine")
     script = tmp_path / "bad.mjs"
     script.write_text(NODE)
 
-    attempt.start(program(node, str(script)), runtime=runtime(tmp_path / "state"))
+    attempt.start(program(node(), str(script)), runtime=runtime(tmp_path / "state"))
     ending = attempt.wait()
 
     assert ending["kind"] == "success", attempt.log[-4000:]
