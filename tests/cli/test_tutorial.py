@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import typer.main
@@ -16,15 +18,33 @@ ROOT = Path(__file__).parents[2]
 TUTORIAL = (ROOT / "docs/tutorial/first-dag.md").read_text(encoding="utf-8")
 
 
+DAG, ITS_TEST = re.findall(r"```python\n(.*?)```", TUTORIAL, re.DOTALL)
+
+
 def test_the_tutorials_dag_is_fine(leasehold: Leasehold, tmp_path: Path) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", TUTORIAL, re.DOTALL)
     file = tmp_path / "weather.py"
-    file.write_text(code)
+    file.write_text(DAG)
 
     ended = leasehold("check", str(file))
 
     assert ended.code == 0
     assert "weather is fine (3 tasks)" in ended.out
+
+
+def test_the_tutorials_test_passes(tmp_path: Path) -> None:
+    (tmp_path / "weather.py").write_text(DAG)
+    (tmp_path / "test_weather.py").write_text(ITS_TEST)
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_weather.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_example_is_fine(leasehold: Leasehold) -> None:

@@ -35,7 +35,7 @@ def test_its_types_fit_how_it_is_used() -> None:
 
 
 def test_its_types_name_what_it_exports() -> None:
-    done = node(
+    done = run_node(
         "--input-type=module", "-e", f"console.log(Object.keys(await import({str(JS / 'index.js')!r})).join(' '))"
     )
 
