@@ -20,7 +20,9 @@ class GaveUpError(AssertionError):
     """What was waited for did not happen."""
 
 
-def until(condition: Callable[[], T | None], what: str, *, patience_s: float = PATIENCE_S) -> T:
+def until(
+    condition: Callable[[], T | None], what: str, *, patience_s: float = PATIENCE_S, pause_s: float = POLL_S
+) -> T:
     """Return the first answer of ``condition`` that is true.
 
     Raises:
@@ -30,7 +32,7 @@ def until(condition: Callable[[], T | None], what: str, *, patience_s: float = P
     while not (answer := condition()):
         if time.monotonic() > end:
             raise GaveUpError(f"after {patience_s:.0f} s still not: {what}")
-        time.sleep(POLL_S)
+        time.sleep(pause_s)
     return answer
 
 

@@ -155,7 +155,8 @@ class Spool:
         fault_points.reach("host.spool.before-last-fsync")
         sync(self._open_files())
         self._close_written()
-        sync_directory(self.xcom_dir)
+        if self._index.seq:
+            sync_directory(self.xcom_dir)
         self.durable = self.written
 
     async def settled(self) -> None:

@@ -24,7 +24,7 @@ class Secrets:
 
     def __init__(self) -> None:
         self._patterns: frozenset[bytes] = frozenset()
-        self._search: re.Pattern[bytes] | None = None
+        self._compiled: re.Pattern[bytes] | None = None
         self._by_first: dict[int, list[bytes]] = {}
         self._longest = 0
 
@@ -46,10 +46,7 @@ class Secrets:
         for pattern in sorted(patterns, key=len, reverse=True):
             by_first.setdefault(pattern[0], []).append(pattern)
         self._by_first = by_first
-        # One branch per first byte: of the many patterns only a few are tried at any position. Longest first in each,
-        # so that a longer form is not cut short by one that begins it.
-        branches = (b"|".join(map(re.escape, group)) for group in by_first.values())
-        self._search = re.compile(b"|".join(b"(?:" + branch + b")" for branch in branches))
+        self._compiled = None
 
     def mask(self, text: str) -> str:
         """Return ``text`` with every secret in it replaced."""
@@ -98,7 +95,17 @@ class Secrets:
 
     def mask_all(self, data: bytes) -> bytes:
         """Return ``data`` masked, with nothing held back: no more will come."""
-        return data if self._search is None else self._search.sub(MASK, data)
+        return data if not data or self._search is None else self._search.sub(MASK, data)
+
+    @property
+    def _search(self) -> re.Pattern[bytes] | None:
+        """What finds them all; made when there is something to search, which many a task never says."""
+        if self._compiled is None and self._patterns:
+            # One branch per first byte: of the many patterns only a few are tried at any position. Longest first in
+            # each, so that a longer form is not cut short by one that begins it.
+            branches = (b"|".join(map(re.escape, group)) for group in self._by_first.values())
+            self._compiled = re.compile(b"|".join(b"(?:" + branch + b")" for branch in branches))
+        return self._compiled
 
     def _hold_from(self, data: bytes, start: int) -> int:
         """Return where the longest tail of ``data`` begins that is a proper beginning of some pattern."""
