@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 class Hosts(Protocol):
     """What is needed of ``host.spawn.HostZygote``."""
 
-    async def start_host(self, attempt_dir: Path) -> int: ...
+    async def start_host(self, attempt_dir: Path, *, team: str) -> int: ...
     async def probe(self) -> None: ...
 
 
@@ -61,10 +61,10 @@ class HealthWatch:
         self._next_at = 0.0
         self._looking = asyncio.Lock()
 
-    async def start_host(self, attempt_dir: Path) -> int:
+    async def start_host(self, attempt_dir: Path, *, team: str) -> int:
         """Start the host of an attempt, and remember how that went."""
         try:
-            pid = await self._hosts.start_host(attempt_dir)
+            pid = await self._hosts.start_host(attempt_dir, team=team)
         except HostNotStartedError as error:
             if error.code == "unusable":
                 self._host_failed(str(error))

@@ -27,7 +27,7 @@ class Hosts:
 
     broken = False
 
-    async def start_host(self, attempt_dir: Path) -> int:
+    async def start_host(self, attempt_dir: Path, *, team: str) -> int:
         if self.broken:
             raise HostNotStartedError("unusable", f"no process can be made for {attempt_dir.name}")
         return 1
@@ -98,7 +98,7 @@ async def test_two_hosts_that_do_not_start_keep_work_out_until_one_could(
     world.hosts.broken = True
     for n in range(2):
         with pytest.raises(HostNotStartedError):
-            await world.watch.start_host(Path(f"ti-{n}.1"))
+            await world.watch.start_host(Path(f"ti-{n}.1"), team="plant")
     held = world.names(), world.roster.free
     await world.watch.look()
     still = world.names()

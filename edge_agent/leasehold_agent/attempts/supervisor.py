@@ -34,8 +34,8 @@ logger = logging.getLogger(__name__)
 class HostStarter(Protocol):
     """What is needed of ``host.spawn.HostZygote``."""
 
-    async def start_host(self, attempt_dir: Path) -> int:
-        """Start the host of an attempt and return its pid once it holds its lock."""
+    async def start_host(self, attempt_dir: Path, *, team: str) -> int:
+        """Start the host of a team's attempt and return its pid once it holds its lock."""
         ...
 
 
@@ -196,7 +196,7 @@ class Supervisor:
                 await self._bring_bundle(lease.bundle, held)
             if held.stop is None:
                 reach("agent.lease.durable.before-host")
-                await self._hosts.start_host(held.directory.path)
+                await self._hosts.start_host(held.directory.path, team=lease.run.team)
                 reach("agent.host.started.before-following")
                 self._roster.move(held, Phase.RUNNING)
                 return

@@ -191,3 +191,7 @@ class EndingFile:
         reach("host.ending.before-directory-fsync")
         sync_directory(self._directory.path)
         reach("host.ending.durable")
+
+    def close(self) -> None:
+        """Give the file descriptor back."""
+        os.close(self._fd)

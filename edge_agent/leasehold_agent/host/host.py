@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 import socket
 from dataclasses import asdict, replace
 from secrets import token_urlsafe
@@ -35,6 +34,7 @@ from leasehold_agent.host.task_calls.if_it_succeeds import IfItSucceeds
 from leasehold_agent.host.task_context import inputs_to_fetch, task_context
 from leasehold_agent.host.task_process import TaskProcess, warmth
 from leasehold_agent.host.task_socket import TaskSocket
+from leasehold_agent.host.told_to_go import ToldToGo
 from leasehold_agent.host.version import HOST_VERSION
 from leasehold_agent.host.warm.door import WarmDoor
 from leasehold_agent.runtimes.port import Launch, RuntimeMissingError, WorkRefusedError
@@ -46,6 +46,7 @@ _STOP_KINDS = ("cancelled", "lease_expired", "lost", "refused", "timed_out")
 _LEASE_EXPIRED = (
     "the lease ended before it could be renewed: the API was out of reach for longer than the task's max_offline"
 )
+_SHUTTING_DOWN = "the attempt host was told to end by {name}, as when the machine shuts down"
 _KEEPER_LOST = "the process above the task was killed: nobody knows how the task ended"
 
 
@@ -71,6 +72,7 @@ class Host:
         self._if_it_succeeds = IfItSucceeds()
         self._begun = self._loop.time()
         self._ended = False
+        self._told_to_go = ToldToGo(self._loop, lambda name: self.stop("lost", _SHUTTING_DOWN.format(name=name)))
         self._deadline = Deadline(lambda left_s: self.stop("lease_expired", _LEASE_EXPIRED, grace_s=left_s))
 
     async def run(self, control: socket.socket) -> Object:
@@ -79,22 +81,11 @@ class Host:
         Args:
             control: The listening ``host.sock``.
         """
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(number, self._told_to_go, number)
         await self._control.serve(control)
         self._deadline.set(self._lease.deadline_boottime_s)
         secret = token_urlsafe(32)
-        api = TaskApi(
-            lease=self._lease,
-            context=self._context,
-            spool=self._spool,
-            files=self._files,
-            secrets=self._secrets,
-            notes=self,
-            if_it_succeeds=self._if_it_succeeds,
-        )
         self._secrets.add(secret)
-        server = TaskSocket(secret=secret, answer=api.answer)
+        server = TaskSocket(secret=secret, answer=self._task_api().answer)
         await server.serve(self._directory.listen("task.sock"))
         ending = await self._work(secret)
         server.close()
@@ -103,6 +94,16 @@ class Host:
         self._ended = True
         self._spool.finish()
         return self._as_written(ending)
+
+    @property
+    def knew_secrets(self) -> bool:
+        """Whether one was here, or could have been, beside the one that guards the task's socket."""
+        return bool(self._lease.connections or self._lease.variables) or self._secrets.told > 1
+
+    def close(self) -> None:
+        """Give back files and signals; nothing may be under way any more."""
+        self._told_to_go.close()
+        self._spool.close()
 
     async def tell_end(self) -> None:
         """Tell the agent that ``ending.json`` is there."""
@@ -218,6 +219,17 @@ class Host:
         with contextlib.suppress(OSError):  # a task may have filled the disk already; its work goes on without
             self._directory.write_host(pid=os.getpid(), version=HOST_VERSION, task_pid=pid)
 
+    def _task_api(self) -> TaskApi:
+        return TaskApi(
+            lease=self._lease,
+            context=self._context,
+            spool=self._spool,
+            files=self._files,
+            secrets=self._secrets,
+            notes=self,
+            if_it_succeeds=self._if_it_succeeds,
+        )
+
     def _not_started(self, kind: str, message: str) -> Ending:
         self._say(f"the task was not started: {message}")
         return Ending(kind=kind, message=message)
@@ -290,10 +302,6 @@ class Host:
         if not self._ended:
             self._spool.log.agent(self._secrets.mask(message))
             self._spool.touch()
-
-    def _told_to_go(self, number: int) -> None:
-        name = signal.Signals(number).name
-        self.stop("lost", f"the attempt host was told to end by {name}, as when the machine shuts down")
 
 
 def _text(value: object) -> str | None:

@@ -1,4 +1,4 @@
-"""A host process from its lock to its exit."""
+"""One attempt in a host process, from its lock to its ending."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import os
 import signal
 import socket
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
@@ -24,18 +25,29 @@ from leasehold_agent.host.warm.door import WarmDoor
 _WRITE_TRIES = 600
 _WRITE_PAUSE_S = 1.0
 _KILL_PAUSE_S = 0.01
+_LAST_WORDS_S = 0.1
 
 
-def live(directory: AttemptDirectory, control: socket.socket, warm: WarmDoor | None = None) -> Object | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lived:
+    """What came of an attempt.
+
+    Attributes:
+        ending: What was written; None when it could not be.
+        team: Whose attempt may be served next by the same process; None: nobody's.
+    """
+
+    ending: Object | None
+    team: str | None = None
+
+
+def live(directory: AttemptDirectory, control: socket.socket, warm: WarmDoor | None = None) -> Lived:
     """Be the host of an attempt whose lock this process holds.
 
     Args:
         directory: The attempt directory.
         control: The listening ``host.sock``.
         warm: Where a warm process may be asked for.
-
-    Returns:
-        The ending; None when it could not be written.
     """
     os.umask(0o077)
     os.chdir(directory.path)
@@ -44,10 +56,28 @@ def live(directory: AttemptDirectory, control: socket.socket, warm: WarmDoor | N
     _shut_memory(directory)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    try:
-        return loop.run_until_complete(_live(directory, control, warm))
-    finally:
-        directory.remove_sockets()
+    with ExitStack() as files:
+        try:
+            lived = loop.run_until_complete(_live(directory, control, warm, files))
+        finally:
+            directory.remove_sockets()
+        # Only when nothing runs any more are files closed: a late write must not meet another file of the same number.
+        _wind_up(loop)
+    return lived
+
+
+def _wind_up(loop: asyncio.AbstractEventLoop) -> None:
+    """Let what is still under way end: connections that were closed, of an agent and a task that ask no more."""
+    loop.set_exception_handler(lambda _loop, _context: None)  # nobody could read it
+    if left := asyncio.all_tasks(loop):
+        _, left = loop.run_until_complete(asyncio.wait(left, timeout=_LAST_WORDS_S))
+    if left:
+        for task in left:
+            task.cancel()
+        loop.run_until_complete(asyncio.wait(left))
+    loop.run_until_complete(loop.shutdown_default_executor())
+    asyncio.set_event_loop(None)
+    loop.close()
 
 
 def _shut_memory(directory: AttemptDirectory) -> None:
@@ -59,14 +89,17 @@ def _shut_memory(directory: AttemptDirectory) -> None:
         linux.leave_no_core()
 
 
-async def _live(directory: AttemptDirectory, control: socket.socket, warm: WarmDoor | None) -> Object | None:
+async def _live(directory: AttemptDirectory, control: socket.socket, warm: WarmDoor | None, files: ExitStack) -> Lived:
     file = EndingFile(directory)
+    files.callback(file.close)
     host: Host | None = None
     try:
         directory.prepare()
         directory.write_host(pid=os.getpid(), version=HOST_VERSION)
         reach("host.begun.before-task")
-        host = Host(directory, read_lease(directory.lease), warm)
+        lease = read_lease(directory.lease)
+        host = Host(directory, lease, warm)
+        files.callback(host.close)
         ending = await host.run(control)
     except LeaseUnreadableError as problem:
         ending = _bare(directory, "could_not_start", str(problem))
@@ -78,7 +111,9 @@ async def _live(directory: AttemptDirectory, control: socket.socket, warm: WarmD
     if host is not None and written:
         reach("host.ending.before-telling")
         await host.tell_end()
-    return ending if written else None
+        again = directory.has_short_path() and not host.knew_secrets
+        return Lived(ending=ending, team=str(lease.run.get("team")) if again else None)
+    return Lived(ending=ending if written else None)
 
 
 async def _write(file: EndingFile, ending: Object) -> bool:

@@ -70,20 +70,21 @@ class HostZygote:
         """The zygote's pid, once it was needed."""
         return None if self._running is None else self._running.process.pid
 
-    async def start_host(self, attempt_dir: Path) -> int:
+    async def start_host(self, attempt_dir: Path, *, team: str) -> int:
         """Start the host of a prepared attempt directory and return its pid; it holds ``host.lock`` by then.
 
+        It may have served another attempt of the same ``team``.
         A zygote that died is replaced. If it died after the fork, the host it made is found by its lock.
 
         Raises:
             HostNotStartedError: if there can be no host in this directory (any more).
         """
         async with self._one_at_a_time:
-            answer = await self._ask(attempt_dir)
+            answer = await self._ask(_request(attempt_dir, team))
             if answer is not None:
                 return _pid(answer)
             self._discard()
-            answer = await self._ask(attempt_dir)
+            answer = await self._ask(_request(attempt_dir, team))
             if answer is None:
                 self._discard()
                 raise HostNotStartedError("unusable", "the host zygote ends as soon as it is asked for a host")
@@ -105,7 +106,7 @@ class HostZygote:
         await self.close()
         async with self._one_at_a_time:
             # What it is asked is no request. A zygote that says so is well.
-            if await self._ask(None) is None:
+            if await self._ask(b"{}\n") is None:
                 self._discard()
                 raise HostNotStartedError("unusable", "the host zygote ends as soon as it is asked for a host")
 
@@ -118,11 +119,11 @@ class HostZygote:
                 # It may outlive this process by days; so nobody here waits for it.
                 running.process.returncode = running.process.poll() or 0
 
-    async def _ask(self, attempt_dir: Path | None) -> dict[str, object] | None:
+    async def _ask(self, request: bytes) -> dict[str, object] | None:
         """Return the answer, None when the zygote died over it."""
         running = self._running = self._running or await _start(self._warm)
         try:
-            running.writer.write(_request(attempt_dir))
+            running.writer.write(request)
             await running.writer.drain()
             return await asyncio.wait_for(_answer(running.reader), ANSWER_S)
         except (ConnectionError, TimeoutError):
@@ -174,10 +175,8 @@ async def _answer(reader: asyncio.StreamReader) -> dict[str, object] | None:
     return None
 
 
-def _request(attempt_dir: Path | None) -> bytes:
-    if attempt_dir is None:
-        return b"{}\n"
-    return json.dumps({"attempt_dir": str(attempt_dir.absolute())}).encode() + b"\n"
+def _request(attempt_dir: Path, team: str) -> bytes:
+    return json.dumps({"attempt_dir": str(attempt_dir.absolute()), "team": team}).encode() + b"\n"
 
 
 def _pid(answer: Mapping[str, object]) -> int:

@@ -159,6 +159,13 @@ class Spool:
             sync_directory(self.xcom_dir)
         self.durable = self.written
 
+    def close(self) -> None:
+        """Give the file descriptors back."""
+        self._next.give_back()
+        self._close_written()
+        for fd in (self.log.fd, self.metrics.fd, self._index.fd, self.state.lines.fd):
+            os.close(fd)
+
     async def settled(self) -> None:
         """Wait for a group that is being made durable in the background."""
         if self._syncing is not None:

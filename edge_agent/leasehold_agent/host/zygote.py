@@ -1,4 +1,4 @@
-"""The host zygote: a warm process of one thread that forks an attempt host per request.
+"""The host zygote: a warm process of one thread that finds a host for each attempt: a spare one, or a fork of itself.
 
 Requests and answers are JSON lines (docs/reference/attempt-directory.md). When its input closes it takes no more
 requests, and ends with its last host: until then it is the one that cleans up after a host that was killed.
@@ -22,6 +22,8 @@ from leasehold_agent.host import linux, tree
 from leasehold_agent.host.checks import Object
 from leasehold_agent.host.directory import AttemptDirectory, NotStartedError
 from leasehold_agent.host.life import live
+from leasehold_agent.host.spares import SpareHosts
+from leasehold_agent.host.succession import live_on
 from leasehold_agent.host.warm.pool import WarmPool
 from leasehold_agent.host.warm.settings import WarmSettings, from_arguments
 
@@ -50,7 +52,7 @@ def _foreground(directory: AttemptDirectory) -> int:
     except (NotStartedError, OSError) as problem:
         sys.stderr.write(f"{problem}\n")
         return 1
-    ending = live(directory, control)
+    ending = live(directory, control).ending
     sys.stdout.write(json.dumps(ending, indent=2, ensure_ascii=False) + "\n")
     return 0 if ending is not None and ending["kind"] == "success" else 1
 
@@ -61,6 +63,7 @@ class Zygote:
     def __init__(self, warm: WarmSettings) -> None:
         self._hosts: set[int] = set()
         self._warm = WarmPool(warm, _note)
+        self._spares = SpareHosts()
         self._pending = b""
         self._reads = True
         self._wake, self._woken = socket.socketpair()
@@ -78,14 +81,19 @@ class Zygote:
         gc.freeze()
         while self._reads or self._hosts:
             woken = self._woken.fileno()
-            waited_for: list[int | socket.socket] = [woken, *([_STDIN] if self._reads else []), *self._warm.sockets()]
-            ready, _, _ = select.select(waited_for, [], [], self._warm.wait_s())
+            rooms = [*self._warm.sockets(), *self._spares.sockets()]
+            waited_for: list[int | socket.socket] = [woken, *([_STDIN] if self._reads else []), *rooms]
+            ready, _, _ = select.select(waited_for, [], [], self._wait_s())
             if woken in ready:
                 self._woken.recv(4096)
+            self._spares.attend()
             self._reap()
             if _STDIN in ready:
                 self._read()
         self._warm.close()
+
+    def _wait_s(self) -> float | None:
+        return min((wait_s for one in (self._warm, self._spares) if (wait_s := one.wait_s()) is not None), default=None)
 
     def _watch_children(self) -> None:
         self._wake.setblocking(False)
@@ -95,6 +103,8 @@ class Zygote:
     def _read(self) -> None:
         data = os.read(_STDIN, _READ_BYTES)
         self._reads = bool(data)
+        if not data:
+            self._spares.close()
         *lines, self._pending = (self._pending + data).split(b"\n")
         if len(self._pending) > _LONGEST_REQUEST:
             self._pending = b""
@@ -104,38 +114,47 @@ class Zygote:
 
     def _answer(self, line: bytes) -> Object:
         try:
-            path = json.loads(line)["attempt_dir"]
+            request = json.loads(line)
+            path, team = request["attempt_dir"], request.get("team")
             directory = AttemptDirectory(Path(path))
             if not directory.path.is_absolute() or "\0" in path:
                 raise ValueError("the path must be absolute")
-        except (ValueError, TypeError, KeyError, RecursionError) as problem:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as problem:
             shown = line[:200].decode(errors="replace")
             return {"error": f"not a request for a host ({problem!r}): {shown}", "code": "malformed"}
         try:
-            return {"attempt_dir": path, "pid": self._fork(directory)}
+            return {"attempt_dir": path, "pid": self._host(directory, team)}
         except NotStartedError as problem:
             return {"attempt_dir": path, "error": str(problem), "code": problem.code}
         except OSError as problem:
             return {"attempt_dir": path, "error": f"no host could be made: {problem.strerror}", "code": "unusable"}
 
-    def _fork(self, directory: AttemptDirectory) -> int:
-        # The lock belongs to the open file, which the fork shares: taken here, it is the host's when this copy closes.
+    def _host(self, directory: AttemptDirectory, team: object) -> int:
+        # The lock belongs to the open file, which the host shares: taken here, it is the host's when this copy closes.
         # The same goes for the socket: the agent may connect as soon as it has the answer. So none is needed from the
         # host, and there is no moment in which nobody holds the lock.
         lock = directory.lock()
         try:
             reach("host.zygote.locked.before-fork")
             with directory.listen("host.sock") as control:
-                pid = os.fork()
-                if pid == 0:
-                    self._be_host(directory, control)
+                pid = self._spares.give(directory, team, lock, control) or self._fork(directory, lock, control)
         finally:
             os.close(lock)
-        self._hosts.add(pid)
         reach("host.zygote.forked.before-answer")
         return pid
 
-    def _be_host(self, directory: AttemptDirectory, control: socket.socket) -> None:
+    def _fork(self, directory: AttemptDirectory, lock: int, control: socket.socket) -> int:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            pid = os.fork()
+            if pid == 0:
+                ours.close()
+                self._be_host(directory, lock, control, theirs)
+        self._hosts.add(pid)
+        self._spares.born(pid, ours)
+        return pid
+
+    def _be_host(self, directory: AttemptDirectory, lock: int, control: socket.socket, line: socket.socket) -> None:
         """Never returns."""
         status = 1
         try:
@@ -144,9 +163,10 @@ class Zygote:
             self._wake.close()
             self._woken.close()
             self._warm.leave()
+            self._spares.close()
             os.setsid()
             _leave_pipes()
-            live(directory, control, self._warm.door)
+            live_on(directory, lock, control, line, self._warm.door)
             status = 0
         finally:
             # No clean-up of the interpreter: the files are closed by the kernel, and the end comes sooner.

@@ -105,6 +105,7 @@ class Zygote:
 
     def __init__(self, warm: WarmSettings | None = None) -> None:
         self.notes: list[str] = []
+        self.team = "default"
         self.process = subprocess.Popen(
             zygote_command(warm),
             stdin=subprocess.PIPE,
@@ -131,7 +132,7 @@ class Zygote:
         return answer
 
     def start(self, directory: Path) -> dict[str, Any]:
-        return self.ask(json.dumps({"attempt_dir": str(directory)}).encode())
+        return self.ask(json.dumps({"attempt_dir": str(directory), "team": self.team}).encode())
 
     def close(self) -> None:
         """Let it go; it ends with its last host."""
@@ -208,8 +209,11 @@ class Attempt:
         return Task(unquote(url.removeprefix("http+unix://")), secret, lambda code: os.write(go, b"%d\n" % code))
 
     def wait(self, *, patience_s: float = WAIT_S) -> dict[str, Any]:
-        """Wait for the host's end and return its ending, checked against the protocol."""
-        assert select.select([self._pidfd], [], [], patience_s)[0], "the host does not end"
+        """Wait until the host is done with it and return the ending, checked against the protocol."""
+        end = time.monotonic() + patience_s
+        while not self.lock_is_free():  # a spare host lives on without it
+            assert time.monotonic() < end, "the host does not end"
+            select.select([self._pidfd], [], [], 0.002)
         ending: dict[str, Any] = json.loads((self.path / "ending.json").read_bytes())
         Ending.model_validate(ending)
         return ending

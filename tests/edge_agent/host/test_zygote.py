@@ -138,14 +138,14 @@ async def test_the_client_starts_hosts_and_replaces_a_zygote_that_died(tmp_path:
         attempt.start_host = lambda: None  # type: ignore[method-assign, assignment, return-value]  # only the lease is wanted
         attempt.start(shell("true"))
 
-    pid = await client.start_host(first.path)
+    pid = await client.start_host(first.path, team="plant")
     assert client.pid is not None
     os.kill(client.pid, signal.SIGKILL)
-    other = await client.start_host(second.path)
+    other = await client.start_host(second.path, team="plant")
     wait_dead(pid)
     wait_dead(other)
     with pytest.raises(HostNotStartedError) as refused:
-        await client.start_host(second.path)
+        await client.start_host(second.path, team="plant")
     await client.close()
 
     assert json.loads((first.path / "ending.json").read_text())["kind"] == "success"

@@ -20,9 +20,14 @@ class SecretTooShortError(ValueError):
 
 
 class Secrets:
-    """What must not be seen. Grows while the task runs; every ``MaskedStream`` follows it."""
+    """What must not be seen. Grows while the task runs; every ``MaskedStream`` follows it.
+
+    Attributes:
+        told: How many secrets it was told, those included that can't be masked.
+    """
 
     def __init__(self) -> None:
+        self.told = 0
         self._patterns: frozenset[bytes] = frozenset()
         self._compiled: re.Pattern[bytes] | None = None
         self._by_first: dict[int, list[bytes]] = {}
@@ -35,6 +40,7 @@ class Secrets:
             SecretTooShortError: if it is shorter than four characters.
             UnicodeEncodeError: if it holds half a character.
         """
+        self.told += 1
         if len(secret.strip()) < SHORTEST_SECRET:
             raise SecretTooShortError
         patterns = self._patterns | encodings(secret)
