@@ -96,9 +96,10 @@ class Host:
         return self._as_written(ending)
 
     @property
-    def knew_secrets(self) -> bool:
-        """Whether one was here, or could have been, beside the one that guards the task's socket."""
-        return bool(self._lease.connections or self._lease.variables) or self._secrets.told > 1
+    def team_without_secrets(self) -> str | None:
+        """Whose attempt it is; None when a secret, beside the socket's own, was or could be here."""
+        knew = self._lease.connections or self._lease.variables or self._secrets.told > 1
+        return None if knew else str(self._lease.run.get("team"))
 
     def close(self) -> None:
         """Give back files and signals; nothing may be under way any more."""

@@ -97,8 +97,7 @@ async def _live(directory: AttemptDirectory, control: socket.socket, warm: WarmD
         directory.prepare()
         directory.write_host(pid=os.getpid(), version=HOST_VERSION)
         reach("host.begun.before-task")
-        lease = read_lease(directory.lease)
-        host = Host(directory, lease, warm)
+        host = Host(directory, read_lease(directory.lease), warm)
         files.callback(host.close)
         ending = await host.run(control)
     except LeaseUnreadableError as problem:
@@ -111,8 +110,7 @@ async def _live(directory: AttemptDirectory, control: socket.socket, warm: WarmD
     if host is not None and written:
         reach("host.ending.before-telling")
         await host.tell_end()
-        again = directory.has_short_path() and not host.knew_secrets
-        return Lived(ending=ending, team=str(lease.run.get("team")) if again else None)
+        return Lived(ending=ending, team=host.team_without_secrets if directory.has_short_path() else None)
     return Lived(ending=ending if written else None)
 
 
