@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from tests.system.lab.laboratory import AGENTS, Laboratory, open_laboratory
 from tests.system.programs import GaveUpError, until
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.timeout(300)
 
 
 def points(folder: str) -> list[str]:
@@ -24,11 +25,15 @@ def points(folder: str) -> list[str]:
     return sorted({name for source in sources for name in re.findall(r'reach\("([^"]+)"\)', source)})
 
 
+def groups(points: list[str]) -> list[list[str]]:
+    """Return points in groups: a test crashes at all of one and then waits once, until everything is at rest."""
+    return [points[at : at + GROUP] for at in range(0, len(points), GROUP)]
+
+
+GROUP = 3
 SITE_POINTS, API_POINTS = points("edge_agent"), points("api")
 COSTLY = {"agent.renewal.answered.before-telling": 2}
 """Points that are passed on the way to what they are for: only the nth time is in the middle of an attempt."""
-RENEWED_EVERY = 5
-"""Points of the API after which the agents begin with a history of their link without breaks."""
 BY_BUNDLES = "api.blob."
 """What is passed when a bundle is deployed: tasks' files and values come in parts."""
 IN_FILES = ("api.blob.", "api.log.written.", "api.log.durable.")
@@ -46,14 +51,21 @@ def laboratory(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
         yield laboratory
 
 
-def crash_at(point: str, laboratory: Laboratory) -> list[str]:
-    """Run the tasks with a crash at ``point``, and return what is wrong afterwards."""
-    mark = laboratory.place.home / f"mark-{next(marks)}"
-    armed = {fault_points.VARIABLE: f"{point}:{COSTLY.get(point, 1)}@{mark}"}
-    records = laboratory.place.home / f"records-{mark.name}"
+def crash_at(group: Sequence[str], laboratory: Laboratory) -> list[str]:
+    """Run the tasks with a crash at each point of a group, one after the other; return what is wrong afterwards."""
+    records = laboratory.place.home / f"records-{next(marks)}"
     records.mkdir()
-    _arm(laboratory, point, armed)
     runs: list[str] = []
+    for point in group:
+        _crash(point, laboratory, records, runs)
+    return check(laboratory.rest(runs, records, meanwhile=laboratory.repair))
+
+
+def _crash(point: str, laboratory: Laboratory, records: Path, runs: list[str]) -> None:
+    """Begin runs, until something has died at ``point``."""
+    mark = laboratory.place.home / f"mark-{next(marks)}"
+    _arm(laboratory, point, {fault_points.VARIABLE: f"{point}:{COSTLY.get(point, 1)}@{mark}"})
+    most = len(runs) + MOST_RUNS
 
     def is_reached() -> bool:
         laboratory.repair()
@@ -62,18 +74,18 @@ def crash_at(point: str, laboratory: Laboratory) -> list[str]:
     # Some points are only passed while an attempt lasts; its run may have been over before the second renewal.
     while not mark.exists():
         if point.startswith(BY_BUNDLES):
+            laboratory.place.wait_until_healthy(laboratory.programs["api"], laboratory.place.url)
             with suppress(AssertionError):  # the API dies while it is asked
-                laboratory.place.deploy(f"new_{len(runs)}", NEW.format(word=f"{mark.name} {len(runs)}"))
+                laboratory.place.deploy(f"new_{mark.name[5:]}", NEW.format(word=f"{mark.name} {len(runs)}"))
         runs.append(laboratory.trigger("mixed", records, meanwhile=laboratory.repair))
-        with suppress(*([GaveUpError] if len(runs) < MOST_RUNS else [])):
-            until(is_reached, f"{point} is reached", patience_s=15)
-    return check(laboratory.rest(runs, records, meanwhile=laboratory.repair))
+        with suppress(*([GaveUpError] if len(runs) < most else [])):
+            until(is_reached, f"{point} is reached", patience_s=10)
 
 
 def _arm(laboratory: Laboratory, point: str, armed: dict[str, str]) -> None:
     if point.startswith("api."):
-        if API_POINTS.index(point) % RENEWED_EVERY == RENEWED_EVERY - 1:
-            laboratory.renew_agents()
+        if API_POINTS.index(point) % GROUP == 0:
+            laboratory.renew_agents()  # they begin with a history of their link without breaks
         laboratory.programs["api"].kill()
         laboratory.start_armed_api(armed)
         return
@@ -87,21 +99,22 @@ def _arm(laboratory: Laboratory, point: str, armed: dict[str, str]) -> None:
 class TestTheApiDies:
     """A class of its own: ``--dist loadscope`` gives each class of this long module to another worker."""
 
-    @pytest.mark.parametrize("point", API_POINTS)
-    def test_nothing_is_lost_or_doubled_when_the_api_dies_at(self, point: str, laboratory: Laboratory) -> None:
-        if laboratory.database != "sqlite" and point.startswith(IN_FILES):
-            pytest.skip("what happens in files is the same whatever database the API has")
+    @pytest.mark.parametrize("group", groups(API_POINTS), ids=" ".join)
+    def test_nothing_is_lost_or_doubled_when_the_api_dies_at(self, group: list[str], laboratory: Laboratory) -> None:
+        if laboratory.database != "sqlite":
+            # What happens in files is the same whatever database the API has.
+            group = [point for point in group if not point.startswith(IN_FILES)]
 
-        assert crash_at(point, laboratory) == []
+        assert crash_at(group, laboratory) == []
 
 
 class TestTheSiteDies:
     """What happens at a site is the same whatever database the API has."""
 
     @pytest.mark.parametrize("laboratory", ["sqlite"], indirect=True)
-    @pytest.mark.parametrize("point", SITE_POINTS)
-    def test_nothing_is_lost_or_doubled_when_the_site_dies_at(self, point: str, laboratory: Laboratory) -> None:
-        assert crash_at(point, laboratory) == []
+    @pytest.mark.parametrize("group", groups(SITE_POINTS), ids=" ".join)
+    def test_nothing_is_lost_or_doubled_when_the_site_dies_at(self, group: list[str], laboratory: Laboratory) -> None:
+        assert crash_at(group, laboratory) == []
 
 
 def test_without_the_variable_a_point_does_nothing() -> None:
