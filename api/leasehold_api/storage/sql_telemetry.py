@@ -11,10 +11,11 @@ from leasehold_api.storage.writer import Transaction
 from leasehold_protocol.v1.telemetry import MetricPoint
 
 _PUT_XCOM = text("""
-    INSERT INTO xcoms (task_instance_id, key, epoch, size, value, object)
-    VALUES (:id, :key, :epoch, :size, :value, :object)
+    INSERT INTO xcoms (task_instance_id, key, epoch, size, value, object, length)
+    VALUES (:id, :key, :epoch, :size, :value, :object, :length)
     ON CONFLICT (task_instance_id, key) DO UPDATE
-       SET epoch = excluded.epoch, size = excluded.size, value = excluded.value, object = excluded.object
+       SET epoch = excluded.epoch, size = excluded.size, value = excluded.value, object = excluded.object,
+           length = excluded.length
 """)
 
 _FORGET_FILES = text("DELETE FROM xcom_files WHERE task_instance_id = :id AND key = :key")
@@ -45,12 +46,14 @@ def put_xcom(
     size: int,
     upload: str | None,
     files: Mapping[str, int] | None = None,
+    length: int | None = None,
 ) -> None:
     """Store an XCom, and which files (SHA-256 → size) it names; the caller has compared the epoch in this transaction.
 
     One that names none leaves an older epoch's rows alone: who reads compares the epochs.
     """
-    tx.run(_PUT_XCOM, {"id": instance, "key": key, "epoch": epoch, "size": size, "value": value, "object": upload})
+    stored = {"epoch": epoch, "size": size, "value": value, "object": upload, "length": length}
+    tx.run(_PUT_XCOM, {"id": instance, "key": key, **stored})
     if files:
         named = {"id": instance, "key": key}
         tx.run(_FORGET_FILES, named)
