@@ -107,8 +107,11 @@ def _length(source: Source, lengths: Iterator[int]) -> int:
 def _indices(source: Source, lengths: Iterator[int], index: int | None) -> Iterator[int | None]:
     """Yield for each leaf of a source which item stands for the source's item ``index``."""
     if isinstance(source, ZippedValue):
+        mine = [next(lengths) for _ in _leaves(source)]
+        here = index if index is not None and index < _length(source, iter(mine)) else None
+        left = iter(mine)
         for part in source.parts:
-            yield from _indices(part, lengths, index)
+            yield from _indices(part, left, here)
     elif isinstance(source, ConcatenatedValue):
         for part in source.parts:
             mine = [next(lengths) for _ in _leaves(part)]

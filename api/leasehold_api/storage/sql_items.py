@@ -17,7 +17,7 @@ from leasehold_protocol.v1.manifest import LiteralValue, ResultsValue, ResultVal
 from leasehold_protocol.v1.mapping import ItemPart
 
 MOST_VALUES = 64
-"""How many values of a mapped upstream task travel with a lease; more are read when the task asks, as many at a time."""
+"""How many values of a mapped upstream task travel with a lease; more are read when the task asks."""
 
 _LENGTHS = text("""
     SELECT task, lengths, sparse FROM map_expansions WHERE run_id = :run AND task IN :tasks

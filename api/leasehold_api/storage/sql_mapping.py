@@ -1,4 +1,4 @@
-"""Mapped tasks become as many task instances as what they are mapped over has items, in the transaction that lets them run."""
+"""A mapped task becomes an instance for each item, in the transaction that lets it run."""
 
 from __future__ import annotations
 

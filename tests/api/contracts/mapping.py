@@ -164,7 +164,8 @@ class MappingContract:
 
         assert await world.states(run) == {"find": "success", "load": "failed", "sum": "upstream_failed"}
         reason = (await world.task(run, "load")).reason or ""
-        assert "what find returned" in reason and said in reason
+        assert "what find returned" in reason
+        assert said in reason
 
     async def test_more_instances_than_the_service_allows_are_none(self, world: World) -> None:
         plans = Plans(max_map_length=2)
