@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import text
 
+from leasehold_api.storage.sql_together import Together
 from leasehold_api.storage.writer import Transaction
 from leasehold_protocol.v1.telemetry import MetricPoint
 
@@ -47,13 +48,18 @@ def put_xcom(
     upload: str | None,
     files: Mapping[str, int] | None = None,
     length: int | None = None,
+    together: Together | None = None,
 ) -> None:
     """Store an XCom, and which files (SHA-256 → size) it names; the caller has compared the epoch in this transaction.
 
     One that names none leaves an older epoch's rows alone: who reads compares the epochs.
     """
-    stored = {"epoch": epoch, "size": size, "value": value, "object": upload, "length": length}
-    tx.run(_PUT_XCOM, {"id": instance, "key": key, **stored})
+    stored = {"id": instance, "key": key, "epoch": epoch, "size": size, "value": value, "object": upload}
+    stored["length"] = length
+    if together is not None:
+        together.write(_PUT_XCOM, stored)
+    else:
+        tx.run(_PUT_XCOM, stored)
     if files:
         named = {"id": instance, "key": key}
         tx.run(_FORGET_FILES, named)
