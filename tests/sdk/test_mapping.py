@@ -11,6 +11,9 @@ from leasehold import concat, context, dag, program, set_label, shell, task, tes
 from leasehold.authoring.mistakes import AuthoringError
 from leasehold.runtime.rules import mapped as site_rules
 from leasehold_api.dags import mapping as api_rules
+from leasehold_api.dags.plan import Plan
+from leasehold_protocol.signed.canonical import digest
+from leasehold_protocol.v1.manifest import Manifest
 from leasehold_protocol.v1.mapping import Mapped
 
 
@@ -253,3 +256,16 @@ def test_api_and_site_agree_on_which_item_an_instance_is_for(seed: int) -> None:
 
     assert count == site_rules.instances(mapped, lengths) == len(expected)
     assert found == expected
+
+
+def test_of_a_signed_version_the_item_is_the_one_that_was_signed() -> None:
+    axes = [{"name": "file", "source": {"kind": "literal", "value": ["a", "b"]}}]
+    work = {"kind": "python", "module": "m", "function": "f", "kwargs": {"file": {"kind": "item", "name": "file"}}}
+    manifest = Manifest.model_validate({"dag": "d", "tasks": [{"id": "load", "work": work, "mapped": {"axes": axes}}]})
+    signed, unsigned = (Plan("v", "d", 1, manifest, signature).leased["load"] for signature in ("a JWS", None))
+    lie = [{"index": 1, "given": True, "value": "something else"}]
+
+    assert digest(signed) == digest(manifest.tasks[0]) != digest(unsigned)
+    assert '"a"' not in unsigned.model_dump_json()
+    facts = site_rules.Facts(names={})
+    assert site_rules.item_of(signed.mapped.model_dump(), lie, facts, {}) == {"file": "b"}  # type: ignore[union-attr]

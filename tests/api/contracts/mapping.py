@@ -14,8 +14,9 @@ from leasehold_api.storage.plans import Plans
 from leasehold_api.storage.sql_leases import SqlLeases
 from leasehold_api.storage.sql_runs import SqlRuns
 from leasehold_protocol.v1.leases import EndingKind
+from leasehold_protocol.v1.manifest import RESULT_KEY
 from tests.support.databases import open_database
-from tests.support.world import TEAM, World, program
+from tests.support.world import NORTH, TEAM, World, outcome, program
 
 LITERAL = {"kind": "literal", "value": ["north", "south", "east"]}
 
@@ -225,6 +226,53 @@ class MappingContract:
         detail = await world.look(run)
         assert detail.state == "cancelled"
         assert Counter(task.state.value for task in detail.tasks) == {"cancelled": 6}
+
+    async def test_an_item_of_a_large_list_is_named_by_its_position(self, world: World) -> None:
+        over = {"FILE": result("find"), "LEVEL": {"kind": "literal", "value": [1, 2]}}
+        await world.run(program("find"), mapped("load", "find", over=over))
+        (finding,) = await world.claim()
+        await world.attempts.put_xcom(
+            NORTH.agent_id, finding.attempt, RESULT_KEY, value=None, size=10**9, upload="ab" * 32, length=3
+        )
+        success = outcome(finding, EndingKind.SUCCESS, world.now).model_copy(update={"xcoms": []})
+
+        await world.leases.complete(NORTH, [success], now=world.now)
+        claims = await world.claim(most=8)
+
+        large, small = zip(*((claimed.item or []) for claimed in claims), strict=True)
+        assert [(part.index, part.given) for part in large] == [(n // 2, False) for n in range(6)]
+        assert [part.value for part in small] == [1, 2] * 3
+
+    async def test_more_than_a_few_results_do_not_travel_with_the_lease(self, world: World) -> None:
+        after = program("sum", "load")
+        after["work"]["argv"][1] = result("load", "results")
+        await world.run(mapped("load", over={"N": {"kind": "literal", "value": list(range(65))}}), after)
+        for claimed in [*await world.claim(most=64), *await world.claim(most=64)]:
+            await world.end(claimed, result=claimed.map_index)
+
+        (summing,) = await world.claim(most=8)
+
+        assert [(given.inline, given.mapped, given.value) for given in summing.inputs] == [(False, True, None)]
+
+    async def test_outcomes_that_come_together_take_effect_as_one_by_one(self, world: World) -> None:
+        run = await world.run(
+            mapped("load", over={"SITE": LITERAL}, retries=1), program("sum", "load", trigger_rule="all_done")
+        )
+        first, second, third = await world.claim(most=8)
+        together = [
+            outcome(first, EndingKind.SUCCESS, world.now, 1),
+            outcome(second, EndingKind.FAILED, world.now),
+            outcome(third, EndingKind.SKIPPED, world.now),
+            outcome(first, EndingKind.FAILED, world.now).model_copy(update={"attempt": "ti_unknown.1"}),
+        ]
+
+        said = await world.leases.complete(NORTH, together, now=world.now)
+        again = await world.leases.complete(NORTH, together[:1] * 2, now=world.now)
+
+        assert [ack.verdict.value for ack in said] == ["recorded", "recorded", "recorded", "refused"]
+        assert [ack.verdict.value for ack in again] == ["duplicate", "duplicate"]
+        assert await instances(world, run, "load") == {0: "success", 1: "up_for_retry", 2: "skipped"}
+        assert (await world.states(run))["sum"] == "none"
 
     async def test_thousands_of_instances_are_made_at_once(self, world: World) -> None:
         many = {"kind": "literal", "value": list(range(2500))}
