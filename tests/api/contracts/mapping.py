@@ -247,8 +247,10 @@ class MappingContract:
         after = program("sum", "load")
         after["work"]["argv"][1] = result("load", "results")
         await world.run(mapped("load", over={"N": {"kind": "literal", "value": list(range(65))}}), after)
-        for claimed in [*await world.claim(most=64), *await world.claim(most=64)]:
-            await world.end(claimed, result=claimed.map_index)
+        for most in (64, 1):
+            claims = await world.claim(most=most)
+            ended = [outcome(claimed, EndingKind.SUCCESS, world.now, claimed.map_index) for claimed in claims]
+            await world.leases.complete(NORTH, ended, now=world.now)
 
         (summing,) = await world.claim(most=8)
 
