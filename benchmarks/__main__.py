@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import backlog, calls, floors, identity, links, starting, throughput, wire, writes
+from benchmarks import backlog, calls, floors, identity, links, mapping, starting, throughput, wire, writes
 from benchmarks.figures import Figure
 
 PARTS: dict[str, Callable[..., list[Figure]]] = {
@@ -22,6 +22,7 @@ PARTS: dict[str, Callable[..., list[Figure]]] = {
     "calls": calls.measure,
     "identity": identity.measure,
     "links": links.measure,
+    "mapping": mapping.measure,
     "starting": starting.measure,
     "throughput": throughput.measure,
     "wire": wire.measure,

@@ -175,7 +175,7 @@ def _lay_foundations(settings: Settings, stack: AsyncExitStack) -> _Foundations:
 
 def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOScheduler) -> House:
     settings, database, issuer = foundations.settings, foundations.database, foundations.issuer
-    plans = Plans()
+    plans = Plans(max_map_length=settings.max_map_length)
     presence = SqlPresence(database)
     foundations.signals.listen(Topic.OFFERS, presence.forget)
     exports_metrics = settings.otlp_endpoint is not None

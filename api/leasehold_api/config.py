@@ -148,6 +148,9 @@ class Settings(BaseSettings):
     most_queued: int = Field(
         default=100_000, ge=1, description="Task instances of one team that may wait in the queue."
     )
+    max_map_length: int = Field(
+        default=10_000, ge=1, le=1_000_000, description="How many instances a mapped task may have in one run."
+    )
     most_body_bytes: int = Field(default=4 * 1024 * 1024, ge=65536, description="The largest JSON body taken.")
     most_file_bytes: int = Field(default=5 * 1024**3, ge=65536, description="The largest file that a task may push.")
     upload_part_bytes: int = Field(

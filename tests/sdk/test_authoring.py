@@ -85,6 +85,7 @@ def test_a_task_function_becomes_an_entry_that_says_where_it_was_written(author:
         "args": [{"kind": "literal", "value": "2026-11-22"}],
         "kwargs": {},
         "isolation": "warm",
+        "spread": False,
     }
     assert (entry.file, entry.line) == ("flow.py", 17)
     assert (entry.retries, entry.timeout_s, entry.needs.runtime) == (0, None, "python")
@@ -194,6 +195,7 @@ def test_a_shell_line_is_a_template_and_its_environment_takes_results(author: Au
             "LIMIT": {"kind": "param", "name": "limit"},
         },
         "result": "nothing",
+        "spread": False,
     }
     assert tasks["pack"].needs.model_dump() == {"connections": ["store"], "labels": {}, "runtime": "program"}
     assert (tasks["pack"].upstream, tasks["pack"].timeout_s) == (["read"], 300.0)

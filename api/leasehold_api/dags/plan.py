@@ -9,19 +9,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from leasehold_api.dags.mapping import leaves
 from leasehold_protocol.signed.statement import tree_of
 from leasehold_protocol.signed.tree import Tree
 from leasehold_protocol.v1.manifest import (
     DictValue,
     Expression,
     ListValue,
+    LiteralValue,
     Manifest,
     Needs,
     PythonWork,
+    ResultsValue,
     ResultValue,
     TaskEntry,
 )
+from leasehold_protocol.v1.mapping import ConcatenatedValue, MapAxis, Source, ZippedValue
 from leasehold_protocol.v1.signing import SignedTask
+
+MAX_MAP_LENGTH = 10_000
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,8 @@ class Plan:
     version: int
     manifest: Manifest
     signature: str | None = None
+    max_map_length: int = MAX_MAP_LENGTH
+    """How many instances a mapped task may have."""
 
     @cached_property
     def entries(self) -> dict[str, TaskEntry]:
@@ -58,6 +66,22 @@ class Plan:
         """Task id → the (task, key) pairs its arguments read."""
         return {entry.id: sorted(set(_results_in(entry))) for entry in self.manifest.tasks}
 
+    @cached_property
+    def mapped_inputs(self) -> dict[str, list[tuple[str, str]]]:
+        """Task id → the (task, key) pairs of mapped tasks that its arguments read."""
+        return {entry.id: sorted(set(_results_in(entry, ResultsValue))) for entry in self.manifest.tasks}
+
+    @cached_property
+    def leased(self) -> dict[str, TaskEntry]:
+        """Task id → the entry as it travels with leases.
+
+        Lists that a task is mapped over stay behind, the item goes along instead. Not so in a signed version: there
+        the site takes the item from what was signed.
+        """
+        if self.signature is not None:
+            return self.entries
+        return {entry.id: _without_lists(entry) for entry in self.manifest.tasks}
+
     def signed(self, task: str) -> SignedTask | None:
         """Return what proves to a site that this task is what was signed; none when the version is not signed."""
         if self.signature is None:
@@ -75,20 +99,40 @@ class Plan:
         return {entry.id: index for index, entry in enumerate(self.manifest.tasks)}
 
 
-def _results_in(entry: TaskEntry) -> Iterator[tuple[str, str]]:
+def _results_in(entry: TaskEntry, kind: type[ResultValue | ResultsValue] = ResultValue) -> Iterator[tuple[str, str]]:
     work = entry.work
     roots = [*work.args, *work.kwargs.values()] if isinstance(work, PythonWork) else [*work.argv, *work.env.values()]
-    pending: list[Expression] = list(roots)
+    # What it is mapped over comes item by item, but for what a list in the manifest names.
+    lists = [leaf for leaf in leaves(entry.mapped) if isinstance(leaf, ListValue | DictValue)] if entry.mapped else []
+    pending: list[Expression] = [*roots, *lists]
     while pending:
         match pending.pop():
-            case ResultValue(task=task, key=key):
-                yield task, key
+            case ResultValue() | ResultsValue() as found:
+                if isinstance(found, kind):
+                    yield found.task, found.key
             case ListValue(items=items):
                 pending.extend(items)
             case DictValue(items=named):
                 pending.extend(named.values())
             case _:
                 pass
+
+
+def _without_lists(entry: TaskEntry) -> TaskEntry:
+    if entry.mapped is None:
+        return entry
+    axes = [MapAxis(name=axis.name, source=_shorter(axis.source)) for axis in entry.mapped.axes]
+    return entry.model_copy(update={"mapped": entry.mapped.model_copy(update={"axes": axes})})
+
+
+def _shorter(source: Source) -> Source:
+    match source:
+        case LiteralValue():
+            return LiteralValue(value=None)
+        case ZippedValue() | ConcatenatedValue():
+            return source.model_copy(update={"parts": [_shorter(part) for part in source.parts]})
+        case _:
+            return source
 
 
 def canonical_needs(needs: Needs) -> str:

@@ -9,6 +9,7 @@ from leasehold_api.callers import AgentCaller
 from leasehold_protocol.v1.agents import AttemptInstruction, AttemptOnDisk
 from leasehold_protocol.v1.leases import HeldLease, Input, Outcome, OutcomeAck, Renewal, RunFacts, attempt_id
 from leasehold_protocol.v1.manifest import TaskEntry
+from leasehold_protocol.v1.mapping import ItemPart
 from leasehold_protocol.v1.signing import SignedTask
 from leasehold_protocol.v1.waiting import Earlier
 
@@ -27,6 +28,8 @@ class Claimed:
     bundle: str | None
     signed: SignedTask | None = None
     inputs: list[Input] = field(default_factory=list[Input])
+    item: list[ItemPart] | None = None
+    """Of a mapped task: which item of each of its sources."""
     earlier: Earlier = field(default_factory=Earlier)
     downstream: list[str] = field(default_factory=list[str])
     is_trusted: bool = False

@@ -23,6 +23,7 @@ class Offers:
             task_instance=claimed.task_instance,
             epoch=claimed.epoch,
             map_index=claimed.map_index,
+            item=claimed.item,
             try_number=claimed.try_number,
             length_s=claimed.length_s,
             run=claimed.run,

@@ -7,7 +7,7 @@ from collections import OrderedDict
 
 from sqlalchemy import Connection, select
 
-from leasehold_api.dags.plan import Plan
+from leasehold_api.dags.plan import MAX_MAP_LENGTH, Plan
 from leasehold_api.storage.tables import dag_versions, dags
 from leasehold_protocol.v1.manifest import Manifest
 
@@ -17,7 +17,8 @@ MOST = 256
 class Plans:
     """The plans that were used last. Safe in any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, max_map_length: int = MAX_MAP_LENGTH) -> None:
+        self._max_map_length = max_map_length
         self._plans: OrderedDict[str, Plan] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -33,7 +34,14 @@ class Plans:
             .where(dag_versions.c.id == version_id)
         )
         manifest, version, name, signature = connection.execute(query).one()
-        plan = Plan(version_id, name, version, Manifest.model_validate_json(manifest), signature)
+        plan = Plan(
+            version_id,
+            name,
+            version,
+            Manifest.model_validate_json(manifest),
+            signature,
+            max_map_length=self._max_map_length,
+        )
         with self._lock:
             self._plans[version_id] = plan
             while len(self._plans) > MOST:

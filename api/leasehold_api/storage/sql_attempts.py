@@ -66,13 +66,14 @@ class SqlAttempts:
         size: int,
         upload: str | None,
         files: Mapping[str, int] | None = None,
+        length: int | None = None,
     ) -> None:
         """Store an XCom behind the fence; see the port."""
         instance, epoch = parse_attempt_id(attempt)
 
         def write(tx: Transaction) -> None:
             pass_fence(tx, agent_id, attempt)
-            put_xcom(tx, instance, epoch, key, value=value, size=size, upload=upload, files=files)
+            put_xcom(tx, instance, epoch, key, value=value, size=size, upload=upload, files=files, length=length)
 
         await self._database.write(write)
 

@@ -18,6 +18,7 @@ from leasehold_api.signals import Signal, Topic
 from leasehold_api.storage.plans import Plans
 from leasehold_api.storage.sql_assets import start_problems
 from leasehold_api.storage.sql_earlier import earlier_than
+from leasehold_api.storage.sql_items import Items
 from leasehold_api.storage.sql_orders import orders_at
 from leasehold_api.storage.sql_policies import NOT_REFUSED, refuses_something
 from leasehold_api.storage.writer import Transaction
@@ -150,8 +151,12 @@ def _describe(
         if run.started_at is None:
             tx.run(_BEGIN_RUN, {"run": run.id, "now": now})
     tx.signal(Signal(Topic.TIMER, ""))
-    inputs = _inputs(tx, plans, rows, budget=TRUSTED_INPUT_BYTES if is_trusted else INLINE_INPUT_BYTES)
-    entries = [plans.get(tx.connection, row.dag_version_id).entries[row.task] for row in rows]
+    items = Items(tx)
+    budget = TRUSTED_INPUT_BYTES if is_trusted else INLINE_INPUT_BYTES
+    inputs = _inputs(tx, plans, rows, items, budget=budget)
+    leased = [plans.get(tx.connection, row.dag_version_id) for row in rows]
+    parts = items.parts(rows, leased)
+    entries = [plan.leased[row.task] for row, plan in zip(rows, leased, strict=True)]
     problems = start_problems(tx, holder.team_id, entries)
     claimed: list[Claimed] = []
     for row, entry, problem in zip(rows, entries, problems, strict=True):
@@ -161,6 +166,7 @@ def _describe(
                 task_instance=row.id,
                 epoch=row.epoch,
                 map_index=row.map_index,
+                item=parts.get(row.id),
                 try_number=row.tries + 1,
                 length_s=row.lease_length_s,
                 run=RunFacts(
@@ -185,13 +191,15 @@ def _describe(
     return claimed
 
 
-def _inputs(tx: Transaction, plans: Plans, rows: Sequence[Row[Any]], *, budget: int) -> dict[str, list[Input]]:
+def _inputs(
+    tx: Transaction, plans: Plans, rows: Sequence[Row[Any]], items: Items, *, budget: int
+) -> dict[str, list[Input]]:
     wanted = {row.id: plans.get(tx.connection, row.dag_version_id).inputs[row.task] for row in rows}
     tasks = sorted({task for pairs in wanted.values() for task, _ in pairs})
-    if not tasks:
-        return {}
     found: defaultdict[str, dict[tuple[str, str], Any]] = defaultdict(dict)
-    for stored in tx.run(_INPUTS, {"runs": sorted({row.run_id for row in rows}), "tasks": tasks}).all():
+    for stored in (
+        [] if not tasks else tx.run(_INPUTS, {"runs": sorted({row.run_id for row in rows}), "tasks": tasks}).all()
+    ):
         found[stored.run_id][stored.task, stored.key] = stored
     inputs: dict[str, list[Input]] = {}
     for row in rows:
@@ -211,4 +219,8 @@ def _inputs(tx: Transaction, plans: Plans, rows: Sequence[Row[Any]], *, budget: 
                     value=None if text_ is None else json.loads(text_),
                 )
             )
+        for task, key in plans.get(tx.connection, row.dag_version_id).mapped_inputs[row.task]:
+            several = items.list_of(row.run_id, task, key, budget=left)
+            left -= several.size if several.inline else 0
+            inputs[row.id].append(several)
     return inputs

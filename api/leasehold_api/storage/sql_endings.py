@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Row, text
@@ -19,7 +20,9 @@ from leasehold_api.storage.sql_assets import record_events
 from leasehold_api.storage.sql_flow import queue, settle, skip_downstream
 from leasehold_api.storage.sql_kept_state import apply_changes
 from leasehold_api.storage.sql_policies import remember
+from leasehold_api.storage.sql_standing import may_take_effect, standing_of, standings_of
 from leasehold_api.storage.sql_telemetry import insert_metrics, last_metric_seq, put_xcom
+from leasehold_api.storage.sql_together import Together
 from leasehold_api.storage.writer import Transaction
 from leasehold_protocol.v1.leases import (
     Ending,
@@ -32,16 +35,6 @@ from leasehold_protocol.v1.leases import (
 )
 from leasehold_protocol.v1.runs import TaskState
 from leasehold_protocol.v1.waiting import WaitKind
-
-# The task instance is locked before the attempt, here and everywhere, so that an outcome, an expiry and a claim
-# that meet wait for each other in one order (SQLite has one writer and needs no locks).
-_STANDING = """
-    SELECT t.id, t.run_id, t.task, t.dag_version_id, t.state, t.epoch, t.tries, t.losses, t.cancel_reason,
-           t.placement_id, t.team_id, t.map_index, t.resumed, a.epoch AS attempt_epoch, a.agent_id, a.site_id,
-           a.ending, a.assumed, a.leased_at
-      FROM task_instances t JOIN attempts a ON a.task_instance_id = t.id
-     WHERE t.id = :id AND a.epoch = :epoch {lock}
-"""
 
 _END_ATTEMPT = text("""
     UPDATE attempts
@@ -66,10 +59,59 @@ _OVERDUE = """
 """
 
 
+def record_all(
+    tx: Transaction,
+    plans: Plans,
+    holder: AgentCaller,
+    outcomes: Sequence[Outcome],
+    *,
+    now: float,
+    exports_metrics: bool,
+) -> list[OutcomeAck]:
+    """Record outcomes that a site delivered at once: what they have in common is asked and written once."""
+    standings = standings_of(tx, outcomes)
+    together = Together() if standings else None
+    acks = [
+        record(
+            tx,
+            plans,
+            holder,
+            outcome,
+            now=now,
+            exports_metrics=exports_metrics,
+            known=standings.get(outcome.attempt),
+            together=together,
+        )
+        for outcome in outcomes
+    ]
+    if together is not None:
+        together.flush(tx, now=now)
+    return acks
+
+
 def record(
-    tx: Transaction, plans: Plans, holder: AgentCaller, outcome: Outcome, *, now: float, exports_metrics: bool
+    tx: Transaction,
+    plans: Plans,
+    holder: AgentCaller,
+    outcome: Outcome,
+    *,
+    now: float,
+    exports_metrics: bool,
+    known: Row[Any] | None = None,
+    together: Together | None = None,
 ) -> OutcomeAck:
-    """Record one outcome that a site delivered."""
+    """Record one outcome that a site delivered.
+
+    Args:
+        tx: The transaction.
+        plans: The plans.
+        holder: The agent.
+        outcome: What it says.
+        now: Seconds since 1970.
+        exports_metrics: Whether metrics wait to be exported.
+        known: The attempt's standing, if it was read in this transaction.
+        together: Gathers what can be written with others' outcomes.
+    """
 
     def answer(verdict: OutcomeVerdict, reason: str | None = None) -> OutcomeAck:
         return OutcomeAck(attempt=outcome.attempt, verdict=verdict, reason=reason)
@@ -78,24 +120,27 @@ def record(
         instance, epoch = parse_attempt_id(outcome.attempt)
     except ValueError as error:
         return answer(OutcomeVerdict.REFUSED, str(error))
-    standing = _standing(tx, instance, epoch)
+    standing = known or standing_of(tx, instance, epoch)
     if standing is None and sql_waits.was_pruned(tx, holder.team_id, instance, epoch):
         return answer(OutcomeVerdict.STALE, "newer attempts of this task exist")
     if standing is None or standing.agent_id != holder.agent_id:
         return answer(OutcomeVerdict.REFUSED, "this agent was never given this attempt")
     if standing.ending is not None and not standing.assumed:
         return answer(OutcomeVerdict.DUPLICATE).model_copy(update={"metric_seq": last_metric_seq(tx, instance, epoch)})
-    _end_attempt(tx, standing, outcome, assumed=False)
+    _end_attempt(tx, standing, outcome, together)
     insert_metrics(tx, instance, epoch, outcome.metrics, exported=exports_metrics)
-    if not _may_take_effect(standing):
+    if not may_take_effect(standing):
         return answer(OutcomeVerdict.STALE, "a newer attempt of this task exists, or its run is over")
     for xcom in outcome.xcoms:
         encoded = json.dumps(xcom.value, ensure_ascii=False, separators=(",", ":"))
-        put_xcom(tx, instance, epoch, xcom.key, value=encoded, size=len(encoded.encode()), upload=None)
+        size = len(encoded.encode())
+        put_xcom(tx, instance, epoch, xcom.key, value=encoded, size=size, upload=None, together=together)
     apply_changes(tx, instance, outcome.state, now=now)
-    _take_effect(tx, plans, standing, outcome, now=now)
+    _take_effect(tx, plans, standing, outcome, now=now, together=together)
     reach("api.outcome.applied.before-commit")
-    return answer(OutcomeVerdict.RECORDED).model_copy(update={"metric_seq": last_metric_seq(tx, instance, epoch)})
+    # Without new points the agent knows from earlier answers how far they got.
+    seq = last_metric_seq(tx, instance, epoch) if outcome.metrics else None
+    return answer(OutcomeVerdict.RECORDED).model_copy(update={"metric_seq": seq})
 
 
 def assume(
@@ -105,7 +150,7 @@ def assume(
 
     The site's own word still replaces it, as long as no newer epoch was leased.
     """
-    standing = _standing(tx, instance, epoch)
+    standing = standing_of(tx, instance, epoch)
     if standing is None or standing.state != TaskState.RUNNING or standing.epoch != epoch:
         return
     tx.run(_END_ATTEMPT, _own_ending(standing, kind, message, assumed=True, now=now))
@@ -124,7 +169,7 @@ def expire(tx: Transaction, plans: Plans, *, now: float) -> int:
 def take_back(tx: Transaction, plans: Plans, agent_id: str, *, because: str, now: float) -> None:
     """End what an agent runs, and queue it for others. What the agent says of it later does not count."""
     for held in tx.run(_HELD_BY, {"agent": agent_id}).all():
-        standing = _standing(tx, held.id, held.epoch)
+        standing = standing_of(tx, held.id, held.epoch)
         if standing is None or standing.state != TaskState.RUNNING or standing.epoch != held.epoch:
             continue
         tx.run(_END_ATTEMPT, _own_ending(standing, EndingKind.CANCELLED, because, assumed=False, now=now))
@@ -148,28 +193,15 @@ def _own_ending(standing: Row[Any], kind: EndingKind, message: str, *, assumed: 
     }
 
 
-def _standing(tx: Transaction, instance: str, epoch: int) -> Row[Any] | None:
-    lock = "FOR UPDATE OF t" if tx.dialect == "postgresql" else ""
-    return tx.run(text(_STANDING.format(lock=lock)), {"id": instance, "epoch": epoch}).one_or_none()
-
-
-def _may_take_effect(standing: Row[Any]) -> bool:
-    if standing.epoch != standing.attempt_epoch:
-        return False
-    # After an expiry the instance waits to be leased again; until somebody does, the late word of the site counts.
-    late = standing.assumed and standing.state in {TaskState.QUEUED, TaskState.UP_FOR_RETRY}
-    return standing.state == TaskState.RUNNING or late
-
-
-def _end_attempt(tx: Transaction, standing: Row[Any], outcome: Outcome, *, assumed: bool) -> None:
+def _end_attempt(tx: Transaction, standing: Row[Any], outcome: Outcome, together: Together | None) -> None:
     ending, usage = outcome.ending, outcome.ending.usage
-    tx.run(
-        _END_ATTEMPT,
+    write = partial(tx.run, _END_ATTEMPT) if together is None else partial(together.write, _END_ATTEMPT)
+    write(
         {
             "id": standing.id,
             "epoch": standing.attempt_epoch,
             "ending": ending.kind.value,
-            "assumed": assumed,
+            "assumed": False,
             "true": True,
             "message": ending.message,
             "exit_code": ending.exit_code,
@@ -184,14 +216,16 @@ def _end_attempt(tx: Transaction, standing: Row[Any], outcome: Outcome, *, assum
     )
 
 
-def _take_effect(tx: Transaction, plans: Plans, standing: Row[Any], outcome: Outcome, *, now: float) -> None:
+def _take_effect(
+    tx: Transaction, plans: Plans, standing: Row[Any], outcome: Outcome, *, now: float, together: Together | None
+) -> None:
     ending = outcome.ending
     if ending.kind is EndingKind.REFUSED and ending.refusal is not None:
         remember(tx, standing, ending.refusal, ending.message or "it gave no reason", now=now)
     again, problem = _again(tx, standing, ending, now=now)
     message = problem or ending.message
     verdict = _judge(plans, tx, standing, ending.kind, message, ending.retry_after_s, now=now, again=again)
-    _move_on(tx, plans, standing, verdict, now=now, skip=ending.skip)
+    _move_on(tx, plans, standing, verdict, now=now, skip=ending.skip, together=together)
     if verdict.state is TaskState.SUCCESS:
         _record_asset_events(tx, plans, standing, ending, try_number=verdict.tries, now=now)
     elif verdict.state is TaskState.DEFERRED and ending.wait is not None:
@@ -267,32 +301,38 @@ def _move_on(
     *,
     now: float,
     skip: Sequence[str] = (),
+    together: Together | None = None,
 ) -> None:
     final = verdict.state.is_final
     is_next_try = verdict.tries > standing.tries
-    tx.run(
-        _MOVE_ON,
-        {
-            "id": standing.id,
-            "epoch": standing.epoch,
-            "seen": standing.state,
-            "state": verdict.state.value,
-            "reason": verdict.reason,
-            "tries": verdict.tries,
-            "losses": verdict.losses,
-            "due_at": verdict.due_at,
-            "ended_at": now if final else None,
-            # What was lost goes on from where it was; a new try begins anew.
-            "resumed": verdict.resumed or (None if is_next_try else standing.resumed),
-            "rescheduled": int(verdict.state is TaskState.UP_FOR_RESCHEDULE),
-        },
-    )
+    moved = {
+        "id": standing.id,
+        "epoch": standing.epoch,
+        "seen": standing.state,
+        "state": verdict.state.value,
+        "reason": verdict.reason,
+        "tries": verdict.tries,
+        "losses": verdict.losses,
+        "due_at": verdict.due_at,
+        "ended_at": now if final else None,
+        # What was lost goes on from where it was; a new try begins anew.
+        "resumed": verdict.resumed or (None if is_next_try else standing.resumed),
+        "rescheduled": int(verdict.state is TaskState.UP_FOR_RESCHEDULE),
+    }
+    # What is not over is written at once: what follows builds on it.
+    if final and together is not None:
+        together.write(_MOVE_ON, moved)
+    else:
+        tx.run(_MOVE_ON, moved)
     if final:
         plan = plans.get(tx.connection, standing.dag_version_id)
         ended = [(standing.task, verdict.state)]
         if skip and verdict.state is TaskState.SUCCESS:
             ended += skip_downstream(tx, plan, run=standing.run_id, task=standing.task, skip=skip, now=now)
-        settle(tx, plan, run=standing.run_id, ended=ended, now=now)
+        if together is not None:
+            together.ended(plan, standing.run_id, ended)
+        else:
+            settle(tx, plan, run=standing.run_id, ended=ended, now=now)
         return
     if is_next_try:
         sql_waits.forget_in_vain(tx, standing.id)

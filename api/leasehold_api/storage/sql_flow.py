@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from sqlalchemy import bindparam, text
@@ -9,17 +10,18 @@ from sqlalchemy import bindparam, text
 from leasehold_api.dags.plan import Plan
 from leasehold_api.runs.flow import UNSUCCESSFUL, final_run_state, state_after_upstream
 from leasehold_api.signals import Signal, Topic
+from leasehold_api.storage.sql_mapping import expand
 from leasehold_api.storage.sql_waits import settle_run
 from leasehold_api.storage.writer import Transaction
 from leasehold_protocol.v1.runs import TaskState
 
 _COUNT_DOWN = text("""
     UPDATE task_instances
-       SET waits_for = waits_for - 1,
+       SET waits_for = waits_for - :ended,
            upstream_failures = upstream_failures + :failed,
            upstream_skips = upstream_skips + :skipped
      WHERE run_id = :run AND task IN :tasks AND state = 'none'
-    RETURNING id, task, waits_for, upstream_failures, upstream_skips, placement_id
+    RETURNING id, task, map_index, waits_for, upstream_failures, upstream_skips, placement_id
 """).bindparams(bindparam("tasks", expanding=True))
 
 _QUEUE = text("""
@@ -42,7 +44,7 @@ _CLOSE_TASKS = text("""
     RETURNING open_tasks, cancel_reason
 """)
 
-_LEAF_STATES = text("SELECT state FROM task_instances WHERE run_id = :run AND task IN :leaves").bindparams(
+_LEAF_STATES = text("SELECT DISTINCT state FROM task_instances WHERE run_id = :run AND task IN :leaves").bindparams(
     bindparam("leaves", expanding=True)
 )
 
@@ -65,13 +67,15 @@ def settle(tx: Transaction, plan: Plan, *, run: str, ended: Iterable[tuple[str, 
         ended: (task, final state) of each that ended; their rows have been written.
         now: Seconds since 1970.
     """
-    frontier = list(ended)
+    # Many instances of one mapped task may end at once, by a cancellation: they are counted down together.
+    frontier = list(Counter(ended).items())
     closed = 0
     while frontier:
-        task, state = frontier.pop()
-        closed += 1
+        (task, state), count = frontier.pop()
+        closed += count
         if after := plan.downstream.get(task):
-            frontier.extend(_advance(tx, plan, run=run, after=after, upstream=(task, state), now=now))
+            following = _advance(tx, plan, run=run, after=after, upstream=(task, state), count=count, now=now)
+            frontier.extend(Counter(following).items())
     if closed:
         _close(tx, plan, run=run, closed=closed, now=now)
     tx.signal(Signal(Topic.RUN, run))
@@ -88,12 +92,37 @@ def skip_downstream(
     return [(name, TaskState.SKIPPED) for name in tx.run(_SKIP, parameters).scalars()]
 
 
+def start(
+    tx: Transaction, plan: Plan, *, run: str, instance: str, task: str, map_index: int, placement: str, now: float
+) -> TaskState:
+    """Let a task instance run whose time has come; return its state: a mapped task may end without any instance."""
+    if plan.entries[task].mapped is None or map_index >= 0:
+        queue(tx, instance, placement=placement, reason=None, now=now)
+        return TaskState.QUEUED
+    problem = expand(tx, plan, run=run, instance=instance, task=task, placement=placement, now=now)
+    if problem is None:
+        return TaskState.QUEUED
+    tx.run(_END_UNSTARTED, {"id": instance, "state": problem.state.value, "reason": problem.reason, "now": now})
+    return problem.state
+
+
 def _advance(
-    tx: Transaction, plan: Plan, *, run: str, after: list[str], upstream: tuple[str, TaskState], now: float
+    tx: Transaction,
+    plan: Plan,
+    *,
+    run: str,
+    after: list[str],
+    upstream: tuple[str, TaskState],
+    count: int,
+    now: float,
 ) -> list[tuple[str, TaskState]]:
-    """Count one upstream task down; return the successors that thereby ended without having run."""
+    """Count upstream task instances down; return the successors that thereby ended without having run."""
     task, state = upstream
-    counts = {"failed": int(state in UNSUCCESSFUL), "skipped": int(state is TaskState.SKIPPED)}
+    counts = {
+        "ended": count,
+        "failed": count if state in UNSUCCESSFUL else 0,
+        "skipped": count if state is TaskState.SKIPPED else 0,
+    }
     ended: list[tuple[str, TaskState]] = []
     for row in tx.run(_COUNT_DOWN, {"run": run, "tasks": after, **counts}).all():
         following = state_after_upstream(
@@ -103,7 +132,18 @@ def _advance(
             skips=row.upstream_skips,
         )
         if following is TaskState.QUEUED:
-            queue(tx, row.id, placement=row.placement_id, reason=None, now=now)
+            became = start(
+                tx,
+                plan,
+                run=run,
+                instance=row.id,
+                task=row.task,
+                map_index=row.map_index,
+                placement=row.placement_id,
+                now=now,
+            )
+            if became.is_final:
+                ended.append((row.task, became))
         elif following is not TaskState.NONE:
             reason = f"{task} was {'skipped' if following is TaskState.SKIPPED else state.value.replace('_', ' ')}"
             tx.run(_END_UNSTARTED, {"id": row.id, "state": following.value, "reason": reason, "now": now})

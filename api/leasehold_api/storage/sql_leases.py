@@ -106,9 +106,7 @@ class SqlLeases:
         if not outcomes:
             return []
         try:
-            return await self._database.write(
-                lambda tx: [self._recording(holder, outcome, now)(tx) for outcome in outcomes]
-            )
+            return await self._database.write(self._recording_all(holder, outcomes, now))
         except Exception:  # noqa: BLE001 - whose fault it was shows when each is recorded by itself
             if len(outcomes) > 1:
                 log.warning("outcomes are recorded one by one", extra={"outcomes": len(outcomes)})
@@ -156,6 +154,18 @@ class SqlLeases:
             return deadline
 
         return await self._database.read(query)
+
+    def _recording_all(
+        self, holder: AgentCaller, outcomes: list[Outcome], now: float
+    ) -> Callable[[Transaction], list[OutcomeAck]]:
+        return partial(
+            sql_endings.record_all,
+            plans=self._plans,
+            holder=holder,
+            outcomes=outcomes,
+            now=now,
+            exports_metrics=self._exports_metrics,
+        )
 
     def _recording(self, holder: AgentCaller, outcome: Outcome, now: float) -> Callable[[Transaction], OutcomeAck]:
         return partial(

@@ -17,7 +17,7 @@ from leasehold_api.storage import sql_audit
 from leasehold_api.storage.database import Database
 from leasehold_api.storage.plans import Plans
 from leasehold_api.storage.sql_fleet import rematch_placement
-from leasehold_api.storage.sql_flow import settle
+from leasehold_api.storage.sql_flow import settle, start
 from leasehold_api.storage.sql_run_views import SqlRunViews
 from leasehold_api.storage.sql_waits import close
 from leasehold_api.storage.tables import dag_versions, dags, runs, task_instances
@@ -137,10 +137,12 @@ def _cause(new: NewRun) -> dict[str, Any]:
 def _add_task_instances(tx: Transaction, plan: Plan, new: NewRun, now: float) -> None:
     placements = _place(tx, plan, new.team_id)
     rows: list[dict[str, Any]] = []
+    mapped: list[dict[str, Any]] = []
     for position, entry in enumerate(plan.manifest.tasks):
         waits_for = len(set(entry.upstream))
         state = state_after_upstream(entry.trigger_rule, waits_for=waits_for, failures=0, skips=0)
-        queued = state is TaskState.QUEUED
+        is_ready = state is TaskState.QUEUED
+        queued = is_ready and entry.mapped is None
         rows.append(
             {
                 "id": f"ti{new.id.removeprefix('run')}_{position}",
@@ -149,7 +151,7 @@ def _add_task_instances(tx: Transaction, plan: Plan, new: NewRun, now: float) ->
                 "team_id": new.team_id,
                 "task": entry.id,
                 "position": position,
-                "state": state.value,
+                "state": TaskState.NONE.value if entry.mapped else state.value,
                 "priority": entry.priority,
                 "placement_id": placements[entry.id],
                 "waits_for": waits_for,
@@ -159,7 +161,31 @@ def _add_task_instances(tx: Transaction, plan: Plan, new: NewRun, now: float) ->
         )
         if queued:
             tx.signal(Signal(Topic.QUEUED, placements[entry.id]))
+        elif is_ready:
+            mapped.append(rows[-1])
     tx.run(task_instances.insert(), rows)
+    _begin_mapped(tx, plan, new.id, mapped, now)
+
+
+def _begin_mapped(tx: Transaction, plan: Plan, run: str, rows: list[dict[str, Any]], now: float) -> None:
+    """Expand the mapped tasks that wait for nothing."""
+    begun = [
+        (
+            row["task"],
+            start(
+                tx,
+                plan,
+                run=run,
+                instance=row["id"],
+                task=row["task"],
+                map_index=-1,
+                placement=row["placement_id"],
+                now=now,
+            ),
+        )
+        for row in rows
+    ]
+    settle(tx, plan, run=run, ended=[(task, state) for task, state in begun if state.is_final], now=now)
 
 
 def _place(tx: Transaction, plan: Plan, team_id: str) -> dict[str, str]:

@@ -7,14 +7,16 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import text
 
+from leasehold_api.storage.sql_together import Together
 from leasehold_api.storage.writer import Transaction
 from leasehold_protocol.v1.telemetry import MetricPoint
 
 _PUT_XCOM = text("""
-    INSERT INTO xcoms (task_instance_id, key, epoch, size, value, object)
-    VALUES (:id, :key, :epoch, :size, :value, :object)
+    INSERT INTO xcoms (task_instance_id, key, epoch, size, value, object, length)
+    VALUES (:id, :key, :epoch, :size, :value, :object, :length)
     ON CONFLICT (task_instance_id, key) DO UPDATE
-       SET epoch = excluded.epoch, size = excluded.size, value = excluded.value, object = excluded.object
+       SET epoch = excluded.epoch, size = excluded.size, value = excluded.value, object = excluded.object,
+           length = excluded.length
 """)
 
 _FORGET_FILES = text("DELETE FROM xcom_files WHERE task_instance_id = :id AND key = :key")
@@ -45,12 +47,19 @@ def put_xcom(
     size: int,
     upload: str | None,
     files: Mapping[str, int] | None = None,
+    length: int | None = None,
+    together: Together | None = None,
 ) -> None:
     """Store an XCom, and which files (SHA-256 → size) it names; the caller has compared the epoch in this transaction.
 
     One that names none leaves an older epoch's rows alone: who reads compares the epochs.
     """
-    tx.run(_PUT_XCOM, {"id": instance, "key": key, "epoch": epoch, "size": size, "value": value, "object": upload})
+    stored = {"id": instance, "key": key, "epoch": epoch, "size": size, "value": value, "object": upload}
+    stored["length"] = length
+    if together is not None:
+        together.write(_PUT_XCOM, stored)
+    else:
+        tx.run(_PUT_XCOM, stored)
     if files:
         named = {"id": instance, "key": key}
         tx.run(_FORGET_FILES, named)

@@ -40,8 +40,11 @@ class AttemptStore(Protocol):
         size: int,
         upload: str | None,
         files: Mapping[str, int] | None = None,
+        length: int | None = None,
     ) -> None:
         """Store an XCom, and the files (SHA-256 → size) that it names, in one transaction with the epoch's comparison.
+
+        ``length`` is how many items the list or dictionary of an upload has.
 
         Raises:
             LeaseLostError: if a newer epoch was leased, or the task instance is over.

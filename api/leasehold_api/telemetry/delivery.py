@@ -83,7 +83,14 @@ class Delivery:
             if not await self._blobs_of(agent.team_id).has(body.upload):
                 raise ConflictError("the upload is not here yet: PUT its bytes first")
             await self._attempts.put_xcom(
-                agent.agent_id, attempt, key, value=None, size=body.size, upload=body.upload, files=files
+                agent.agent_id,
+                attempt,
+                key,
+                value=None,
+                size=body.size,
+                upload=body.upload,
+                files=files,
+                length=body.length,
             )
             reach("api.xcom.committed.before-answer")
             return

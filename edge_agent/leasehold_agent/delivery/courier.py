@@ -196,7 +196,8 @@ class Courier:
             return
         await self._uploads.bring(self.attempt, xcom.path, sha256=xcom.sha256, size=xcom.size)
         reach("agent.upload.acknowledged.before-xcom")
-        await self._api.xcom(self.attempt, xcom.key, XComWrite(upload=xcom.sha256, size=xcom.size, files=xcom.files))
+        write = XComWrite(upload=xcom.sha256, size=xcom.size, length=xcom.length, files=xcom.files)
+        await self._api.xcom(self.attempt, xcom.key, write)
 
     def _record(
         self,

@@ -30,6 +30,8 @@ class StoredXCom:
     sha256: str
     files: list[FileRef] = field(default_factory=list[FileRef])
     """Those that it names."""
+    length: int | None = None
+    """How many items its list or dictionary has."""
 
     def text(self) -> bytes:
         """Return the JSON text."""
@@ -128,6 +130,7 @@ class Produced:
                     size=int(entry["size"]),
                     sha256=entry["sha256"],
                     files=[FileRef.model_validate(file) for file in entry.get("files", ())],
+                    length=entry.get("length"),
                 )
             except (ValueError, KeyError, TypeError):
                 continue

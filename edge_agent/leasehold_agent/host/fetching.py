@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from typing import cast
 
 from leasehold_agent.host.checks import Object
 from leasehold_agent.runtimes.port import RuntimeMissingError
 
+Ask = Callable[[str, str], Awaitable[Object]]
+_MAPPED = "/v1/mapped-xcoms/"
+
 
 async def fetched(
     wanted: Mapping[str, str],
-    ask: Callable[[str, str], Awaitable[Object]],
+    ask: Ask,
     stopped: asyncio.Event,
     read: Callable[[str], object],
 ) -> dict[str, object]:
@@ -36,8 +40,27 @@ async def fetched(
     return {name: _value(name, answer, read) for name, answer in zip(wanted, asking.result(), strict=True)}
 
 
-async def _all(paths: list[str], ask: Callable[[str, str], Awaitable[Object]]) -> list[Object]:
-    return await asyncio.gather(*(ask("GET", path) for path in paths))
+async def _all(paths: list[str], ask: Ask) -> list[Object]:
+    return await asyncio.gather(*(_whole(path, ask) for path in paths))
+
+
+async def _whole(path: str, ask: Ask) -> Object:
+    """Return the answer at a path; the values of a mapped task are gathered page by page."""
+    if not path.startswith(_MAPPED):
+        return await ask("GET", path)
+    values: list[object] = []
+    while True:
+        answer = await ask("GET", f"{path}&offset={len(values)}")
+        body = answer.get("body")
+        if answer.get("status") != 200 or not isinstance(body, dict):
+            return answer
+        page = cast("dict[str, object]", body)
+        items = cast("list[dict[str, object]]", page.get("items"))
+        if any(item.get("inline") is not True for item in items):
+            return {"status": 413, "body": "one of the values is too large for a program: let the task read it"}
+        values += [item.get("value") for item in items]
+        if not items or len(values) >= cast("int", page.get("count")):
+            return {"status": 200, "body": {"value": values}}
 
 
 def _value(name: str, answer: Object, read: Callable[[str], object]) -> object:

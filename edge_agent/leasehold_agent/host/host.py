@@ -20,18 +20,18 @@ from leasehold_agent.host.control import Control
 from leasehold_agent.host.deadline import Deadline
 from leasehold_agent.host.directory import AttemptDirectory
 from leasehold_agent.host.ending_document import ending_document
-from leasehold_agent.host.fetching import fetched
 from leasehold_agent.host.files import Files
 from leasehold_agent.host.given import Given
+from leasehold_agent.host.inputs import Inputs
 from leasehold_agent.host.launching import RefusedByPolicyError, environment, permitted, prepared, why_not_started
-from leasehold_agent.host.lease import HostLease
+from leasehold_agent.host.lease import HostLease, given_values
 from leasehold_agent.host.output import Output
 from leasehold_agent.host.printed_result import keep_printed
 from leasehold_agent.host.rendering import rendered
 from leasehold_agent.host.spool import Spool
 from leasehold_agent.host.task_api import TaskApi
 from leasehold_agent.host.task_calls.if_it_succeeds import IfItSucceeds
-from leasehold_agent.host.task_context import inputs_to_fetch, task_context
+from leasehold_agent.host.task_context import task_context
 from leasehold_agent.host.task_process import TaskProcess, warmth
 from leasehold_agent.host.task_socket import TaskSocket
 from leasehold_agent.host.told_to_go import ToldToGo
@@ -60,13 +60,13 @@ class Host:
         self._secrets = Secrets()
         self._spool = Spool(directory, log_limit=lease.log_bytes, grew=lambda: self._control.tell(self._growth()))
         self._given = Given(self._mask)
-        self._files = Files(directory.path, given=[given.value for given in lease.inputs])
+        self._files = Files(directory.path, given=given_values(lease))
         self._control = Control(hello=lambda: [self._hello(), self._growth()], heard=self._hear)
         self._process = TaskProcess(warmth(warm, lease.run.get("team"), self._say))
         self._stopped = asyncio.Event()
         self._stop: Stop | None = None
         self._said: Said | None = None
-        self._fetched: dict[str, object] = {}
+        self._inputs = Inputs(lease)
         self._sign_of_life: Object = {"progress": None, "note": None, "label": None}
         self._started_at: str | None = None
         self._if_it_succeeds = IfItSucceeds()
@@ -163,12 +163,16 @@ class Host:
     async def _work(self, secret: str) -> Ending:
         try:
             if self._stop is None:
-                await self._fetch_inputs()
+                await self._inputs.fetch(self.ask, self._stopped, self._files.value, self._say)
             if self._stop is not None:
                 return Ending(kind=self._stop.kind, message=self._stop.reason)
             if self._lease.inactive_assets is not None:
                 return self._not_started("failed_for_good", self._lease.inactive_assets)
-            launch = permitted(prepared(self._lease, self._context(), self._directory), self._lease)
+            self._inputs.choose(self._context())
+            if (label := self._inputs.label(self._context())) is not None:
+                self.label(self._secrets.mask(label))
+            context = self._context()
+            launch = permitted(prepared(self._lease, context, self._directory), self._lease, context)
             capture = ResultCapture(launch.result)
             await self._start(launch, secret, capture)
         except RuntimeMissingError as problem:
@@ -194,14 +198,6 @@ class Host:
         await self._process.gone()
         problem = await keep_printed(capture, self._spool) if status == 0 and stop is None else None
         return decide(wait_status=status, stop=stop, said=self._said, result_problem=problem)
-
-    async def _fetch_inputs(self) -> None:
-        """Get the inputs that were too large for the lease. Waits for the API as long as the lease lasts."""
-        wanted = inputs_to_fetch(self._lease)
-        if not wanted:
-            return
-        self._say(f"waiting for inputs too large to travel with the lease: {', '.join(wanted)}")
-        self._fetched = await fetched(wanted, self.ask, self._stopped, self._files.value)
 
     async def _start(self, launch: Launch, secret: str, capture: ResultCapture) -> None:
         socket_path = self._directory.task_socket(os.getpid())
@@ -263,7 +259,8 @@ class Host:
         return task_context(
             self._lease,
             work_dir=str(self._directory.work),
-            fetched=self._fetched,
+            fetched=self._inputs.fetched,
+            item=self._inputs.item,
             running_for_s=self.runs_for_s(),
         )
 

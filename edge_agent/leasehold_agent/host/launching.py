@@ -40,7 +40,7 @@ def prepared(lease: HostLease, context: Object, directory: AttemptDirectory) -> 
     return runtime_for(lease.work.get("kind")).prepare(lease.work, context, place)
 
 
-def permitted(launch: Launch, lease: HostLease) -> Launch:
+def permitted(launch: Launch, lease: HostLease, context: Object) -> Launch:
     """Return what to start under the site's policy: the very file that the policy was asked about.
 
     Raises:
@@ -55,6 +55,9 @@ def permitted(launch: Launch, lease: HostLease) -> Launch:
         raise RuntimeMissingError(why_not_started(launch, FileNotFoundError()))
     variables = lease.work.get("env")
     names = list(cast("Mapping[str, object]", variables)) if isinstance(variables, dict) else []
+    item = context.get("item")
+    if lease.work.get("spread") is True and isinstance(item, dict):
+        names += cast("dict[str, object]", item)
     if reason := program_refusal(lease.programs, path, arguments, names):
         raise RefusedByPolicyError(reason)
     return replace(launch, argv=(path, *arguments))

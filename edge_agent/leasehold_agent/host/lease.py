@@ -28,6 +28,8 @@ class UpstreamInput:
     size: int
     inline: bool
     value: object
+    is_mapped: bool = False
+    """It is the list of what the task's instances left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +73,17 @@ class HostLease:
     outlets: tuple[AssetNamed, ...] = ()
     inlet_aliases: tuple[str, ...] = ()
     outlet_aliases: tuple[str, ...] = ()
+    mapped: Object | None = None
+    """What the task has an instance for each of."""
+    item: tuple[Object, ...] = ()
+    """Which item of each of those this instance is for."""
     inactive_assets: str | None = None
     """Why the task must not start: an inlet or outlet of it is not active."""
+
+
+def given_values(lease: HostLease) -> list[object]:
+    """Return all that came with a lease and may name files."""
+    return [*(given.value for given in lease.inputs), *(part.get("value") for part in lease.item)]
 
 
 def read_lease(path: Path) -> HostLease:
@@ -123,6 +134,8 @@ def _lease(lease: _Reader) -> HostLease:
         outlets=tuple(_asset(item) for item in task.objects("outlets")),
         inlet_aliases=task.texts("inlet_aliases"),
         outlet_aliases=task.texts("outlet_aliases"),
+        mapped=task.nested("mapped").fields if task.has("mapped") else None,
+        item=tuple(part.fields for part in lease.objects("item")),
         inactive_assets=lease.maybe_text("inactive_assets"),
     )
 
@@ -152,6 +165,7 @@ def _input(item: _Reader) -> UpstreamInput:
         size=int(item.number("size", 0)),
         inline=item.fields.get("inline", True) is True,
         value=item.fields.get("value"),
+        is_mapped=item.fields.get("mapped") is True,
     )
 
 

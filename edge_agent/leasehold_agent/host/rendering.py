@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import cast
 
@@ -33,7 +33,7 @@ def rendered(work: Value, context: Value, mask: Callable[[str], str]) -> dict[st
     facts = facts_from_context(context)
     fields: list[dict[str, object]] = []
     left, left_out = MOST_IN_ALL, 0
-    for name, expression in _expressions(work):
+    for name, expression in _expressions(work, facts.item):
         text, cut = _shown(name, expression, facts, mask)
         if len(name) + len(text) > left:
             left_out += 1
@@ -43,7 +43,7 @@ def rendered(work: Value, context: Value, mask: Callable[[str], str]) -> dict[st
     return {"fields": fields, "left_out": left_out} if fields or left_out else {}
 
 
-def _expressions(work: Value) -> Iterator[tuple[str, Value]]:
+def _expressions(work: Value, item: Iterable[str]) -> Iterator[tuple[str, Value]]:
     """Yield (name, expression) of every argument and variable."""
     for group in ("args", "argv"):
         for number, expression in enumerate(cast("list[Value]", work.get(group) or [])):
@@ -51,6 +51,10 @@ def _expressions(work: Value) -> Iterator[tuple[str, Value]]:
     yield from cast("Mapping[str, Value]", work.get("kwargs") or {}).items()
     for name, expression in cast("Mapping[str, Value]", work.get("env") or {}).items():
         yield f"env.{name}", expression
+    if work.get("spread") is True:
+        prefix = "env." if work.get("kind") == "program" else ""
+        for name in item:
+            yield f"{prefix}{name}", {"kind": "item", "name": name}
 
 
 def _shown(name: str, expression: Value, facts: Facts, mask: Callable[[str], str]) -> tuple[str, bool]:
@@ -73,6 +77,11 @@ def _value(expression: Value, facts: Facts) -> object:
             return parameter(name, facts)
         case {"kind": "result", "task": str(task)}:
             return facts.inputs.get(f"{task}/{expression.get('key', 'return_value')}")
+        case {"kind": "results", "task": str(task)}:
+            name = f"{task}/{expression.get('key', 'return_value')}"
+            return facts.inputs.get(name, f"(what the instances of {task} left)")
+        case {"kind": "item", "name": str(name)}:
+            return facts.item.get(name)
         case {"kind": "template", "text": str(text)}:
             return render(text, facts)
         case {"kind": "list", "items": list(items)}:

@@ -69,13 +69,16 @@ class Spool:
             log=self.log.size, metric_seq=self.metrics.seq, xcom_seq=self._index.seq, state_seq=self.state.lines.seq
         )
 
-    def write_xcom(self, key: str, text: bytes, files: Mapping[str, int] | None = None) -> None:
+    def write_xcom(
+        self, key: str, text: bytes, files: Mapping[str, int] | None = None, length: int | None = None
+    ) -> None:
         """Keep the JSON text of one XCom; the last one of a key counts.
 
         Args:
             key: The XCom's key.
             text: Its value, as JSON.
             files: SHA-256 → size of the files that it names.
+            length: How many items its list or dictionary has.
 
         Raises:
             DiskFullError: if the disk doesn't take it.
@@ -84,6 +87,8 @@ class Spool:
             raise DiskFullError
         name = self._next.path.name
         entry: dict[str, object] = {"key": key, "file": name, "size": len(text), "sha256": sha256(text).hexdigest()}
+        if length is not None:
+            entry["length"] = length
         if files:
             entry["files"] = [{"sha256": each, "size": size} for each, size in files.items()]
         try:
@@ -98,7 +103,7 @@ class Spool:
         self._files[key] = name
         self.touch()
 
-    def take_xcom(self, key: str, value: Path, *, size: int, sha256: str) -> None:
+    def take_xcom(self, key: str, value: Path, *, size: int, sha256: str, length: int | None = None) -> None:
         """Keep an XCom whose JSON text is durable in a file of the attempt directory, which becomes ours.
 
         Raises:
@@ -111,7 +116,8 @@ class Spool:
         except OSError:
             raise DiskFullError from None
         fault_points.reach("host.xcom.before-index")
-        self._index.append([{"key": key, "file": path.name, "size": size, "sha256": sha256}])
+        entry: dict[str, object] = {"key": key, "file": path.name, "size": size, "sha256": sha256}
+        self._index.append([entry if length is None else {**entry, "length": length}])
         self._next = self._next_file()
         self._index.reserve()
         self._files[key] = path.name

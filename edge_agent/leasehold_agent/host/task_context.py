@@ -11,7 +11,12 @@ from leasehold_agent.host.lease import HostLease
 
 
 def task_context(
-    lease: HostLease, *, work_dir: str, fetched: Mapping[str, object], running_for_s: float = 0.0
+    lease: HostLease,
+    *,
+    work_dir: str,
+    fetched: Mapping[str, object],
+    item: Object | None = None,
+    running_for_s: float = 0.0,
 ) -> Object:
     """Return the context as JSON.
 
@@ -19,6 +24,7 @@ def task_context(
         lease: The lease.
         work_dir: The task's own directory.
         fetched: The inputs that were too large to travel with the lease.
+        item: Of a mapped task: what this instance is for, by argument.
         running_for_s: How long this host has run.
     """
     earlier = lease.earlier or {}
@@ -32,6 +38,7 @@ def task_context(
         "run": lease.run,
         "work": lease.work,
         "inputs": {**given, **fetched},
+        "item": item,
         "connections": list(lease.connections),
         "variables": list(lease.variables),
         "work_dir": work_dir,
@@ -48,7 +55,14 @@ def task_context(
 def inputs_to_fetch(lease: HostLease) -> dict[str, str]:
     """Return ``<task>/<key>`` → where to ask for it, for every input that did not come with the lease."""
     large = [item for item in lease.inputs if not item.inline]
-    return {f"{item.task}/{item.key}": xcom_path(item.task, item.key, -1) for item in large}
+    wanted = {f"{item.task}/{item.key}": xcom_path(item.task, item.key, -1) for item in large if not item.is_mapped}
+    if lease.work.get("kind") == "program":  # functions read these as they go
+        wanted |= {
+            f"{item.task}/{item.key}": mapped_path(item.task, item.key, None, None, run=None)
+            for item in large
+            if item.is_mapped
+        }
+    return wanted
 
 
 def _number(value: object) -> float:

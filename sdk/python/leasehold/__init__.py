@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from leasehold.authoring.dags import dag
     from leasehold.authoring.graph import chain
     from leasehold.authoring.programs import program, shell
+    from leasehold.authoring.sources import concat, zip_
     from leasehold.authoring.tasks import task
     from leasehold.errors import WaitTimedOut
     from leasehold.runtime import assets, log, metrics, runs, state, xcom
@@ -45,6 +46,7 @@ __all__ = [
     "assets",
     "await_input",
     "chain",
+    "concat",
     "context",
     "dag",
     "defer",
@@ -65,6 +67,7 @@ __all__ = [
     "task",
     "testing",
     "xcom",
+    "zip_",
 ]
 
 _MODULES = {
@@ -93,6 +96,7 @@ _HOMES = {
     "WaitTimedOut": "leasehold.errors",
     "await_input": "leasehold.runtime.people",
     "chain": "leasehold.authoring.graph",
+    "concat": "leasehold.authoring.sources",
     "context": "leasehold.runtime.context",
     "dag": "leasehold.authoring.dags",
     "defer": "leasehold.runtime.waiting",
@@ -106,6 +110,7 @@ _HOMES = {
     "shell": "leasehold.authoring.programs",
     "skip_downstream": "leasehold.runtime.flow",
     "task": "leasehold.authoring.tasks",
+    "zip_": "leasehold.authoring.sources",
 }
 
 

@@ -10,7 +10,7 @@ import os
 import sys
 
 from leasehold.errors import LeaseholdError
-from leasehold.runtime.expressions import Facts, evaluate, facts_from_context
+from leasehold.runtime.expressions import Facts, evaluate, facts_from_context, spread
 from leasehold.runtime.host import Host, current_host
 from leasehold.runtime.values import encode
 
@@ -66,7 +66,9 @@ def _run(host: Host, imported: Callable[[], object]) -> int:
     try:
         context = host.read("/v1/context")
         bundle = context.get("bundle_dir")
-        result = _work(context, facts_from_context(context), imported)
+        facts = facts_from_context(context)
+        facts.results = results_of(host)
+        result = _work(context, facts, imported)
         if result is not None:
             host.write("PUT", "/v1/result", {"value": encode(result)})
     except BaseException as problem:
@@ -100,8 +102,19 @@ def call(function: Callable[..., object], work: Mapping[str, Any], facts: Facts)
     """
     args = [evaluate(expression, facts) for expression in work.get("args", ())]
     kwargs = {name: evaluate(expression, facts) for name, expression in work.get("kwargs", {}).items()}
-    result: Any = function(*args, **kwargs)
+    result: Any = function(*args, **kwargs, **spread(work, facts, kwargs))
     return _awaited(result) if hasattr(result, "__await__") else result
+
+
+def results_of(host: Host) -> Callable[[str, str, list[object] | None], object]:
+    """Return what makes a sequence of what the instances of a mapped task left; it reads as it is asked for."""
+
+    def results(task: str, key: str, given: list[object] | None) -> object:
+        from leasehold.runtime.pulled import Pulled
+
+        return Pulled(host, task, key, run=None, wait=None, given=given)
+
+    return results
 
 
 def _function(module: str, name: str) -> Callable[..., object]:

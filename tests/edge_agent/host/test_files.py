@@ -191,7 +191,7 @@ def test_a_plain_large_value_is_not_looked_at_as_a_whole(tmp_path: Path) -> None
     plain.write_bytes(b'{"value": [1, {"a": "\xc3\xbc"}]}')
     odd.write_bytes(b'{"value": 1, "more": 2}')
 
-    assert checked(plain, tmp_path / "value") == (17, hashlib.sha256(b' [1, {"a": "\xc3\xbc"}]').hexdigest())
+    assert checked(plain, tmp_path / "value") == (17, hashlib.sha256(b' [1, {"a": "\xc3\xbc"}]').hexdigest(), 2)
     assert (tmp_path / "value").read_bytes() == b' [1, {"a": "\xc3\xbc"}]'
     assert checked(odd, tmp_path / "other") is None
 

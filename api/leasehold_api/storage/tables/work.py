@@ -146,6 +146,16 @@ Index("ix_task_instances_agent", task_instances.c.agent_id, sqlite_where=_LEASED
 _DUE = text("state IN ('up_for_retry', 'up_for_reschedule', 'deferred')")
 Index("ix_task_instances_due", task_instances.c.due_at, sqlite_where=_DUE, postgresql_where=_DUE)
 
+# What a mapped task came to when it was expanded: how many items each source had.
+map_expansions = Table(
+    "map_expansions",
+    metadata,
+    Column("run_id", Text, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("task", Text, primary_key=True),
+    Column("lengths", Text, nullable=False),  # JSON: a whole number for each
+    Column("sparse", Text, nullable=False),  # JSON: which of them are mapped tasks some of whose instances left nothing
+)
+
 attempts = Table(
     "attempts",
     metadata,
@@ -182,6 +192,7 @@ xcoms = Table(
     Column("size", BigInteger, nullable=False),
     Column("value", Text),  # JSON text, when it is small
     Column("object", Text),  # else the SHA-256 that names it in the object store
+    Column("length", Integer),  # of such a one: how many items its list or dictionary has
 )
 
 # Which files the values name: what a task may fetch by its hash, and what a blob is still needed for.

@@ -16,6 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from leasehold.runtime.rules.checks import no_constant
+from leasehold.runtime.rules.mapped import length_of
 from leasehold.runtime.rules.refusals import RefusedRequestError, invalid
 from leasehold.runtime.rules.written_values import whole_number
 from leasehold_agent.host.numbered import DiskFullError
@@ -29,8 +30,8 @@ _FILE = re.compile(rb'"\$type"\s*:\s*"file"|\\u0024type')
 _PIECE_BYTES = 1024 * 1024
 
 
-def checked(path: Path, target: Path) -> tuple[int, str] | None:
-    """Write the value of the body at ``path`` to ``target``; return (size, SHA-256). Blocks.
+def checked(path: Path, target: Path) -> tuple[int, str, int | None] | None:
+    """Write the value of the body at ``path`` to ``target``; return (size, SHA-256, number of its items). Blocks.
 
     Returns:
         None, when the body has to be looked at as a whole.
@@ -43,30 +44,41 @@ def checked(path: Path, target: Path) -> tuple[int, str] | None:
         begin, end = _BEGIN.match(body), _END.search(body, max(0, len(body) - 4096))
         if begin is None or end is None or _HALF.search(body) or _FILE.search(body):
             return None
-        if not _is_one_value(body, begin.end(), end.start()):
+        length = _Length()
+        if not _is_one_value(body, begin.end(), end.start(), length):
             return None
-        return _copied(body, begin.end(), end.start(), target)
+        return *_copied(body, begin.end(), end.start(), target), length.of_all
 
 
-def _is_one_value(body: mmap.mmap, start: int, end: int) -> bool:
+class _Length:
+    """How many items the value has that was read last: the outermost, in the end."""
+
+    def __init__(self) -> None:
+        self.of_all: int | None = None
+
+    def forget(self, pairs: list[tuple[str, object]]) -> None:
+        """Forget an object: only whether it is one counts, and how long the last one was."""
+        found = dict(pairs)
+        self.of_all = length_of(found)
+
+
+def _is_one_value(body: mmap.mmap, start: int, end: int, length: _Length) -> bool:
     whole = whole_number if _MANY_DIGITS.search(body) else None
     real = _finite if _LARGE_EXPONENT.search(body) else None
     decoder = json.JSONDecoder(
-        object_pairs_hook=_nothing, parse_int=whole, parse_float=real, parse_constant=no_constant
+        object_pairs_hook=length.forget, parse_int=whole, parse_float=real, parse_constant=no_constant
     )
     try:
         with memoryview(body) as view, view[start:end] as value:
             text = codecs.decode(value, "utf-8")
-        decoder.decode(text)
+        found = decoder.decode(text)
     except RecursionError:
         raise RefusedRequestError(400, "not_json", "the value is nested too deeply: flatten it") from None
     except ValueError:
         return False  # {"value": 1, "more": 2} is right, and broken JSON gets its reason from who reads it whole
+    if found is not None:  # no object: those are forgotten
+        length.of_all = length_of(found)
     return True
-
-
-def _nothing(_: list[tuple[str, object]]) -> None:
-    """Forget an object: only whether it is one counts."""
 
 
 def _finite(text: str) -> float:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from leasehold.runtime.rules import asking
+from leasehold.runtime.rules.mapped import length_of
 from leasehold.runtime.rules.written_values import written
 from leasehold_agent.host import checks
 from leasehold_agent.host.checks import Object
@@ -81,14 +82,15 @@ class XComCalls:
         if found is None:
             await self._keep_text(key, await asyncio.to_thread(body.read_bytes), patience_s)
         else:
-            size, sha256 = found
-            self.spool.take_xcom(key, value, size=size, sha256=sha256)
+            size, sha256, length = found
+            self.spool.take_xcom(key, value, size=size, sha256=sha256, length=length)
 
     async def _keep_text(self, key: str, body: bytes, patience_s: float) -> None:
         value = written(body)
         files = self.files.named_in(value) if b"$type" in body or rb"\u0024" in body else {}
         text = checks.json_text(value)
-        await when_there_is_room(lambda: self.spool.write_xcom(key, text, files), patience_s=patience_s)
+        length = length_of(value)
+        await when_there_is_room(lambda: self.spool.write_xcom(key, text, files, length), patience_s=patience_s)
 
     async def _read(self, key: str, request: Request) -> Answer:
         task, map_index = request.query.get("task", self.lease.task), _whole(request, "map_index")
@@ -125,7 +127,8 @@ class XComCalls:
 
     def _came_with_lease(self, task: str, key: str, map_index: int | None) -> Answer | None:
         for given in self.lease.inputs:
-            if given.inline and (given.task, given.key) == (task, key) and map_index in (None, -1):
+            named = (given.task, given.key) == (task, key) and not given.is_mapped
+            if given.inline and named and map_index in (None, -1):
                 text = json.dumps(given.value, ensure_ascii=False).encode()
                 return _spliced(_facts(task, key, -1, len(text)), text)
         return None

@@ -32,6 +32,11 @@ def call(
         raise AuthoringError(
             f"{task.id!r} is called with the wrong arguments: {problem}", f"It is {signature}."
         ) from None
+    if task.options.map_index_template is not None:
+        raise AuthoringError(
+            f"{task.id!r} has a map_index_template and is called as one task",
+            "Expand it, or leave that out; a single task names itself with set_label(…).",
+        )
     names = list(inspect.signature(task.function).parameters)
     found = Arguments(graph)
     work: dict[str, object] = {
@@ -51,8 +56,17 @@ def _position(names: list[str], index: int) -> str:
 class Arguments:
     """Turns values into expressions and gathers the results among them."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, *, items: list[str] | None = None, is_mapped: bool = False) -> None:
+        """Make one.
+
+        Args:
+            graph: The DAG.
+            items: Of a mapped task: what its items name; None: anything.
+            is_mapped: It is one.
+        """
         self._graph = graph
+        self._items = items
+        self._is_mapped = is_mapped
         self.results: list[Result] = []
 
     def express(self, value: object, name: str, task: str) -> Expression:
@@ -74,7 +88,7 @@ class Arguments:
             case Param():
                 return {"kind": "param", "name": value.name}
             case str() if "{{" in value:
-                check_template(value, self._graph.params)
+                check_template(value, self._graph.params, items=self._items, is_mapped=self._is_mapped)
                 return {"kind": "template", "text": value}
             case list() | tuple() if _has_symbols(value):
                 return {"kind": "list", "items": self._each(enumerate(value), "[{}]".format)}
@@ -104,18 +118,22 @@ class Arguments:
                 f'{result.task!r} has result="nothing": give it result="last_line", "text" or "json" to pass it on'
             )
         self.results.append(result)
-        return {"kind": "result", "task": result.task, "key": result.key}
+        kind = "results" if node.mapped else "result"
+        return {"kind": kind, "task": result.task, "key": result.key}
 
 
-def check_template(text: str, params: list[str]) -> None:
-    """Check that a template's names exist.
+def check_template(text: str, params: list[str], *, items: list[str] | None = None, is_mapped: bool = False) -> None:
+    """Check that a template's names exist; of a mapped task also those of its ``items`` (None: any).
 
     Raises:
         ExpressionError: if one does not; the message suggests the nearest.
     """
     known = [*facts_from_context({}).names, *(f"params.{name}" for name in params)]
+    known += [f"item.{name}" for name in (items or ()) if is_mapped]
     for name in names_in(text):
-        base = ".".join(name.split(".")[:2]) if name.startswith("params.") else name
+        base = ".".join(name.split(".")[:2]) if name.startswith(("params.", "item.")) else name
+        if is_mapped and items is None and base.startswith("item."):
+            continue
         if base not in known:
             near = get_close_matches(base, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"there is: {', '.join(known)}"

@@ -70,6 +70,7 @@ def _entry(node: Node, root: str) -> Manifest:
     return {
         "id": node.id,
         "work": work,
+        **({"mapped": node.mapped} if node.mapped else {}),
         "upstream": list(node.upstream),
         **node.options.entry,
         "file": file.removeprefix(root).lstrip("/\\"),

@@ -20,7 +20,7 @@ _RESULT_KEY = "return_value"
 class Node:
     """One task of the DAG."""
 
-    __slots__ = ("id", "id_was_given", "options", "place", "task", "upstream", "work")
+    __slots__ = ("id", "id_was_given", "mapped", "options", "place", "task", "upstream", "work")
 
     def __init__(
         self,
@@ -35,6 +35,8 @@ class Node:
         self.id_was_given = id_was_given
         self.options = options
         self.work = work
+        self.mapped: dict[str, object] | None = None
+        """What it has an instance for each of."""
         self.task = task
         self.place = author_place()
         self.upstream: dict[str, tuple[str, int]] = {}

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
         """When the task may run, by how its upstream tasks ended."""
         runtime: str
         """What runs it at the site."""
+        map_index_template: str
+        """What each instance of a mapped task is called: ``"{{ item.day }}"``."""
         isolation: Literal["warm", "fresh"]
         """Where a function begins: in a process that has its libraries in memory already, or in a new interpreter."""
 
@@ -64,9 +66,10 @@ class Options:
         entry: Fields of the manifest's task entry.
         work: Fields of its work.
         place: Where the author wrote them.
+        map_index_template: What instances of a mapped task are called.
     """
 
-    __slots__ = ("entry", "place", "work")
+    __slots__ = ("entry", "map_index_template", "place", "work")
 
     def __init__(self, given: Mapping[str, object], *, runtime: str, place: tuple[str, int]) -> None:
         self.place = place
@@ -74,6 +77,8 @@ class Options:
         if unknown:
             raise self._mistake(f"there is no option {unknown[0]!r}", f"There are: {', '.join(['id', *_READERS])}.")
         entry: dict[str, object] = {name: self._read(name, value) for name, value in given.items()}
+        template = entry.pop("map_index_template", None)
+        self.map_index_template: str | None = None if template is None else str(template)
         isolation = entry.pop("isolation", None)
         if isolation is not None and runtime != "python":
             raise self._mistake("isolation is for @task functions", "A program always begins afresh: leave it out.")
@@ -217,6 +222,12 @@ def _trigger_rule(value: object) -> str:
     raise ValueError('it may be "all_success" or "all_done"')
 
 
+def _template(value: object) -> str:
+    if isinstance(value, str) and value:
+        return value
+    raise ValueError('a text is needed, like "{{ item.day }}"')
+
+
 def _isolation(value: object) -> str:
     if value in ("warm", "fresh"):
         return str(value)
@@ -239,6 +250,7 @@ _READERS = {
     "needs": _labels,
     "trigger_rule": _trigger_rule,
     "runtime": check_name,
+    "map_index_template": _template,
     "isolation": _isolation,
 }
 

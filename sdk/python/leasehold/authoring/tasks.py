@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Any, Unpack, overload
 
+    from leasehold.authoring.expanding import Partial
     from leasehold.authoring.functions import P, R
     from leasehold.authoring.graph import Result
     from leasehold.authoring.options import Duration, SensorOptions, TaskOptions
@@ -53,6 +54,34 @@ class Task(TaskFunction["P", "R"]):
     ) -> Task[P, R]:
         """Return the same task with other options: ``load.override(id="load_north", priority=10)(rows)``."""
         return Task(self.function, task_id(id or self.id), {**self.given, **options}, author_place(), self.around)
+
+    def partial(self, **given: Any) -> Partial:
+        """Return the task with arguments that are the same for all instances: ``load.partial(day=day).expand(…)``."""
+        from leasehold.authoring.expanding import of_function
+
+        return of_function(self, given)
+
+    def expand(self, **over: Any) -> Result:
+        """Add the task with an instance for each item: ``load.expand(file=find())``.
+
+        With several names there is one for each combination of their items; the last varies fastest.
+
+        Args:
+            over: Argument → list, dictionary, parameter of list type, or result of a task.
+        """
+        return self.partial().expand(**over)
+
+    def expand_zip(self, **over: Any) -> Result:
+        """Add the task with an instance for the first items of all lists, one for the second ones, and so on."""
+        return self.partial().expand_zip(**over)
+
+    def expand_kwargs(self, items: Any) -> Result:
+        """Add the task with an instance for each item, a dictionary of arguments.
+
+        Args:
+            items: A list of dictionaries, or a result that is one.
+        """
+        return self.partial().expand_kwargs(items)
 
     def __repr__(self) -> str:
         return f"<task {self.id}>"

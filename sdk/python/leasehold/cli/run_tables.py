@@ -10,6 +10,7 @@ from rich.text import Text
 
 from leasehold.cli.amounts import show_between, show_number, show_size, show_when
 from leasehold.cli.following import task_label
+from leasehold.cli.mapped_tasks import Instances
 from leasehold.cli.screen import make_table, show_value, state, task_colour
 from leasehold_protocol.v1.runs import MetricSummary, RunDetail, TaskInstance, TaskState
 
@@ -31,20 +32,28 @@ _UNTIL = {TaskState.UP_FOR_RETRY: "again", TaskState.UP_FOR_RESCHEDULE: "again",
 """What the time in ``due_at`` says."""
 
 
-def task_table(tasks: Sequence[TaskInstance], *, now: datetime) -> Table:
+def task_table(tasks: Sequence[TaskInstance | Instances], *, now: datetime) -> Table:
     """Return the tasks, one row each."""
     return make_table(COLUMNS, [_row(task, now) for task in tasks])
 
 
-def liveliest(tasks: Sequence[TaskInstance], *, room: int) -> list[TaskInstance]:
+def liveliest(tasks: Sequence[TaskInstance | Instances], *, room: int) -> list[TaskInstance | Instances]:
     """Return at most ``room`` tasks, in their own order: those where something is going on or went wrong first."""
     if len(tasks) <= room:
         return list(tasks)
-    chosen = sorted(range(len(tasks)), key=lambda place: (LIVELIEST_FIRST.get(tasks[place].state, 4), place))[:room]
+    chosen = sorted(range(len(tasks)), key=lambda place: (_liveliness(tasks[place]), place))[:room]
     return [tasks[place] for place in sorted(chosen)]
 
 
-def _row(task: TaskInstance, now: datetime) -> tuple[str | Text, ...]:
+def _liveliness(row: TaskInstance | Instances) -> int:
+    each = row.each if isinstance(row, Instances) else [row]
+    return min(LIVELIEST_FIRST.get(one.state, 4) for one in each)
+
+
+def _row(task: TaskInstance | Instances, now: datetime) -> tuple[str | Text, ...]:
+    if isinstance(task, Instances):
+        name = Text(task.name, style=task_colour(task.task))
+        return name, task.site, "", task.states(), duration(task.whole(), now=now), ""
     return (
         Text(named(task), style=task_colour(task.task)),
         task.site or "",

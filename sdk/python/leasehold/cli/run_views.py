@@ -17,6 +17,7 @@ from rich.text import Text
 from leasehold.cli import log_text
 from leasehold.cli.following import Origin, RunView, task_label
 from leasehold.cli.log_lines import LogLine, harmless
+from leasehold.cli.mapped_tasks import gathered
 from leasehold.cli.run_tables import liveliest, run_line, task_table
 from leasehold.cli.screen import screen, show_value
 from leasehold_protocol.v1.runs import RunDetail, RunState, TaskInstance, TaskState
@@ -81,9 +82,10 @@ class LiveView:
         if (run := self._run) is None:
             return Text("…")
         now = self._now()
-        shown = liveliest(run.tasks, room=max(self._console.height - ROWS_FOR_THE_REST, 3))
+        rows = gathered(run.tasks)
+        shown = liveliest(rows, room=max(self._console.height - ROWS_FOR_THE_REST, 3))
         parts: list[RenderableType] = [task_table(shown, now=now)]
-        if hidden := len(run.tasks) - len(shown):
+        if hidden := len(rows) - len(shown):
             parts.append(Text(f"… and {hidden} more tasks", style="dim"))
         return Group(*parts, _progress(run, now))
 

@@ -6,7 +6,7 @@ environment of programs. Templates know dotted names only (``{{ ds }}``, ``{{ pa
 
 from __future__ import annotations
 
-from _collections_abc import Mapping  # at hand since the interpreter began; collections is not
+from _collections_abc import Callable, Mapping  # at hand since the interpreter began; collections is not
 
 from leasehold.runtime.values import decode, plain
 
@@ -25,9 +25,12 @@ class Facts:
         names: The template names (``ds``, ``run_id``, …) with their values.
         params: The run's parameters, as JSON.
         inputs: ``<task>/<key>`` → the value an upstream task returned or pushed, encoded (see ``values``).
+        item: Of a mapped task: argument → what this instance takes, encoded.
+        results: Makes of (task, key, the encoded values if they are here) what a mapped upstream task's results
+            arrive as; None: a plain list.
     """
 
-    __slots__ = ("inputs", "names", "params")
+    __slots__ = ("inputs", "item", "names", "params", "results")
 
     def __init__(
         self,
@@ -35,10 +38,13 @@ class Facts:
         names: Mapping[str, object],
         params: Mapping[str, object] | None = None,
         inputs: Mapping[str, object] | None = None,
+        item: Mapping[str, object] | None = None,
     ) -> None:
         self.names = names
         self.params: Mapping[str, object] = params or {}
         self.inputs: Mapping[str, object] = inputs or {}
+        self.item: Mapping[str, object] = item or {}
+        self.results: Callable[[str, str, list[object] | None], object] | None = None
 
 
 def facts_from_context(context: Mapping[str, object]) -> Facts:
@@ -63,7 +69,10 @@ def facts_from_context(context: Mapping[str, object]) -> Facts:
         "work_dir": context.get("work_dir"),
         "bundle_dir": context.get("bundle_dir"),
     }
-    return Facts(names=names, params=_mapping(run.get("params")), inputs=_mapping(context.get("inputs")))
+    item = _mapping(context.get("item"))
+    if item:
+        names["item"] = {name: decode(value) for name, value in item.items()}
+    return Facts(names=names, params=_mapping(run.get("params")), inputs=_mapping(context.get("inputs")), item=item)
 
 
 def evaluate(expression: Mapping[str, object], facts: Facts) -> object:
@@ -81,6 +90,12 @@ def evaluate(expression: Mapping[str, object], facts: Facts) -> object:
             return parameter(name, facts)
         case {"kind": "result", "task": str(task)}:
             return _result(task, str(expression.get("key", RESULT_KEY)), facts)
+        case {"kind": "results", "task": str(task)}:
+            return _results(task, str(expression.get("key", RESULT_KEY)), facts)
+        case {"kind": "item", "name": str(name)}:
+            if name not in facts.item:
+                raise ExpressionError(f"the item that this task is for has no {name!r}. It has: {_listed(facts.item)}")
+            return decode(facts.item[name])
         case {"kind": "template", "text": str(text)}:
             return render(text, facts)
         case {"kind": "list", "items": list(items)}:
@@ -92,6 +107,21 @@ def evaluate(expression: Mapping[str, object], facts: Facts) -> object:
                 f"an argument is of kind {expression.get('kind')!r}, which this version doesn't know: "
                 "update the agent, or deploy the DAG with an older SDK"
             )
+
+
+def spread(work: Mapping[str, object], facts: Facts, said: Mapping[str, object]) -> dict[str, object]:
+    """Return what an instance's item adds to the arguments that were ``said``: all of it, if it is to be spread.
+
+    Raises:
+        ExpressionError: if it names one that was said already.
+    """
+    if work.get("spread") is not True:
+        return {}
+    if twice := [name for name in facts.item if name in said]:
+        raise ExpressionError(
+            f"an item of expand_kwargs has {twice[0]!r}, which partial(…) gives to all: leave one out"
+        )
+    return {name: decode(value) for name, value in facts.item.items()}
 
 
 def parameter(name: str, facts: Facts) -> object:
@@ -201,6 +231,18 @@ def _result(task: str, key: str, facts: Facts) -> object:
     if key == RESULT_KEY:
         return None  # a task that returned nothing pushed nothing
     raise ExpressionError(f"task {task!r} did not push {key!r}: call xcom.push({key!r}, …) in it on every way through")
+
+
+def _results(task: str, key: str, facts: Facts) -> object:
+    given = facts.inputs.get(f"{task}/{key}")
+    values = given if isinstance(given, list) else None
+    if facts.results is not None:
+        return facts.results(task, key, values)
+    if values is None:
+        raise ExpressionError(
+            f"what the instances of {task!r} left under {key!r} is not here: read it with xcom.pull_all"
+        )
+    return [decode(value) for value in values]
 
 
 def _utc(instant: str) -> str:

@@ -31,6 +31,7 @@ class Pulled(Sequence["Any"]):
         run: str | None,
         wait: float | str | timedelta | None,
         decoding: Callable[[object], object] = decode,
+        given: list[object] | None = None,
     ) -> None:
         self._decoding = decoding
         self._host = host
@@ -40,6 +41,8 @@ class Pulled(Sequence["Any"]):
         self._wait = wait
         self._count: int | None = None
         self._page: tuple[int, list[Any]] = (0, [])
+        if given is not None:  # all of them came with the lease
+            self._count, self._page = len(given), (0, [decoding(value) for value in given])
 
     def __len__(self) -> int:
         """Return how many there are; asked for once."""
@@ -59,6 +62,17 @@ class Pulled(Sequence["Any"]):
         if not 0 <= at < len(self):
             raise IndexError(f"task {self._task!r} has {len(self)} values of {self._key!r}, and none at {index}")
         return self._at(at)
+
+    def __eq__(self, other: object) -> bool:
+        """Compare with any sequence, value by value."""
+        if not isinstance(other, Sequence) or isinstance(other, str | bytes):
+            return NotImplemented
+        return len(self) == len(other) and all(mine == its for mine, its in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]  # like a list, it equals what may change
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} values of {self._task}/{self._key}>"
 
     def __iter__(self) -> Iterator[Any]:
         """Yield all values, a page at a time."""

@@ -56,7 +56,7 @@ def _taken(expression: object) -> Iterator[tuple[str, str]]:
     match expression:
         case {"kind": "literal"}:
             return
-        case {"kind": "result", "task": str(task), "key": str(key)}:
+        case {"kind": "result" | "results", "task": str(task), "key": str(key)}:
             yield task, key
         case dict():
             for part in expression.values():

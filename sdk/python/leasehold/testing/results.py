@@ -43,6 +43,8 @@ class TaskResult:
         rescheduled: How often it asked to be started again later.
         state_kept: What it kept (``leasehold.state``) when it ended, by key.
         waited_s: How long a site would have waited between its attempts. Here nobody waits.
+        map_index: Which instance of a mapped task it is; -1: its task is not mapped.
+        instances: Of a mapped task: how each of them ended. ``result`` is the list of what they returned then.
     """
 
     id: str
@@ -60,6 +62,8 @@ class TaskResult:
     rescheduled: int = 0
     state_kept: dict[str, Any] = field(default_factory=dict[str, Any])
     waited_s: float = 0.0
+    map_index: int = -1
+    instances: list[TaskResult] = field(default_factory=list["TaskResult"])
 
     def measured(self, name: str, **tags: str) -> list[float]:
         """Return the values of one metric, in order; with ``tags`` only those that have them."""

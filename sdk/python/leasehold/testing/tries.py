@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Thread
 from typing import IO, Any, cast
 
-from leasehold.child import call
+from leasehold.child import call, results_of
 from leasehold.runtime.expressions import ExpressionError, facts_from_context
 from leasehold.runtime.host import InMemory
 from leasehold.runtime.in_memory.host import RESULT_KEY, LocalHost
@@ -51,7 +51,9 @@ def try_function(
     problem: BaseException | None = None
     with InMemory(host) as way, _as_at(place), led_into_log(host.told):
         try:
-            result = call(function, context["work"], facts_from_context(context))
+            facts = facts_from_context(context)
+            facts.results = results_of(way)
+            result = call(function, context["work"], facts)
             if result is not None:
                 way.write("PUT", "/v1/result", {"value": encode(result)})
             status = 0

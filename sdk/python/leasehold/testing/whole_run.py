@@ -20,11 +20,14 @@ from leasehold.runtime.values import decode
 from leasehold.testing.clock import Clock, VirtualClock
 from leasehold.testing.flow import downstream_of, in_order, may_be_skipped, run_state, state_after, state_before
 from leasehold.testing.going_on import go_on
+from leasehold.testing.mapping import NotExpandedError, gathered, items_of, label_of
 from leasehold.testing.results import Log, RunResult, TaskResult
 from leasehold.testing.serving import TaskServer
 from leasehold.testing.standing import Standing
 from leasehold.testing.tries import Place, try_function, try_program
 from leasehold.testing.waits import Coming, WaitsInVainError
+
+_NOT_MAPPED: Mapping[str, Any] = {"map_index": -1, "item": None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +76,7 @@ class WholeRun:
         for task in in_order(self._upstream):
             if task in results:
                 self._tasks[task] = _as_given(task, results[task])
-                self._leave(task, results[task])
+                self._leave_given(task, results[task])
             elif only is not None and task not in only:
                 self._tasks[task] = TaskResult(id=task, state="not_run")
             else:
@@ -87,10 +90,25 @@ class WholeRun:
         __tracebackhide__ = True
         if by := self._skipped_by.get(node.id):
             return TaskResult(id=node.id, state="skipped", error=f"skipped by {by}")
-        entry, standing = node.options.entry, Standing(clock=self._means.clock)
-        found, told = TaskResult(id=node.id, state=self._state_before(node)), Told()
+        if (state := self._state_before(node)) != "queued":
+            return TaskResult(id=node.id, state=state)
+        if node.mapped is None:
+            return self._run_instance(node)
+        context = self._context(node, attempt="", try_number=1, work_dir=self._folder)
+        try:
+            items = items_of(node.mapped, self._means.xcoms, context)
+        except NotExpandedError as problem:
+            return TaskResult(id=node.id, state=problem.state, error=problem.reason)
+        each = [self._run_instance(node, {"map_index": index, "item": item}) for index, item in enumerate(items)]
+        return gathered(node.id, each)
+
+    def _run_instance(self, node: Node, of: Mapping[str, Any] = _NOT_MAPPED) -> TaskResult:
+        """Run a task, or one instance of a mapped one: ``of`` says which."""
+        __tracebackhide__ = True
+        entry, standing, index = node.options.entry, Standing(clock=self._means.clock), of["map_index"]
+        found, told = TaskResult(id=node.id, state="queued", map_index=index), Told()
         while found.state in ("queued", "up_for_retry", "up_for_reschedule", "deferred"):
-            ending, told = self._attempt(node, found, standing)
+            ending, told = self._attempt(node, found, standing, of)
             found.tries += ending.again is None
             found.state = state_after(ending, tries=found.tries, retries=_whole(entry.get("retries", 0)))
             _add(found, told, ending)
@@ -103,18 +121,20 @@ class WholeRun:
         found.state_kept = {key: decode(value) for key, value in standing.kept.values.items()}
         if found.state == "success":
             values = {key: json.loads(text) for key, text in told.xcoms.items()}
-            self._leave(node.id, values)
+            self._leave(node.id, values, index)
             found.xcoms = {key: decode(value) for key, value in values.items()}
             found.result = found.xcoms.get(RESULT_KEY)
             self._skip(told.skip, by=node.id)
         return found
 
-    def _attempt(self, node: Node, found: TaskResult, standing: Standing) -> tuple[Ending, Told]:
+    def _attempt(self, node: Node, found: TaskResult, standing: Standing, of: Mapping[str, Any]) -> tuple[Ending, Told]:
         __tracebackhide__ = True
         earlier, means = standing.earlier(), self._means
-        attempt = f"test.{node.id}.{standing.attempts}"
-        place = standing.fresh_place(self._folder / node.id)
-        context = self._context(node, attempt=attempt, try_number=found.tries + 1, work_dir=place) | earlier
+        name = node.id if found.map_index < 0 else f"{node.id}_{found.map_index}"
+        attempt = f"test.{name}.{standing.attempts}"
+        place = standing.fresh_place(self._folder / name)
+        context = self._context(node, attempt=attempt, try_number=found.tries + 1, work_dir=place)
+        context |= {**earlier, **of, "task_instance": f"test.{name}"}
         host = LocalHost(
             means.given,
             context=context,
@@ -128,6 +148,8 @@ class WholeRun:
         variables, timeout = self._server.lead_to(host, attempt), node.options.entry.get("timeout_s")
         timeout_s = float(timeout) if isinstance(timeout, int | float) else None
         at = Place(work_dir=place, variables=variables, timeout_s=timeout_s)
+        if node.mapped is not None:
+            host.told.label = label_of(node.mapped, context)
         if node.task is None:
             ending, found.exception = try_program(context, host, at), None
         else:
@@ -147,11 +169,16 @@ class WholeRun:
             "attempt": attempt,
             "task": node.id,
             "task_instance": f"test.{node.id}",
-            "map_index": -1,
+            **_NOT_MAPPED,
             "try_number": try_number,
             "run": self._facts,
             "work": node.work,
-            "inputs": {f"{task}/{key}": value for (task, key, _), value in xcoms.items() if task in node.upstream},
+            "inputs": {
+                f"{task}/{key}": value
+                for (task, key, index), value in xcoms.items()
+                if task in node.upstream and index < 0
+            }
+            | self._lists(node.upstream),
             "connections": node.options.connections,
             "variables": node.options.variables,
             "work_dir": str(work_dir),
@@ -160,7 +187,8 @@ class WholeRun:
         }
 
     def _state_before(self, node: Node) -> str:
-        ended = [self._tasks[task].state for task in node.upstream if task in self._tasks]
+        upstream = [self._tasks[task] for task in node.upstream if task in self._tasks]
+        ended = [one.state for found in upstream for one in found.instances or [found]]
         return state_before(str(node.options.entry.get("trigger_rule", "all_success")), ended)
 
     def _skip(self, tasks: Collection[str], *, by: str) -> None:
@@ -168,8 +196,25 @@ class WholeRun:
             if may_be_skipped(self._state_before(self._graph.nodes[task])):
                 self._skipped_by.setdefault(task, by)
 
-    def _leave(self, task: str, values: Mapping[str, object]) -> None:
-        self._means.xcoms.update({(task, key, -1): value for key, value in values.items()})
+    def _leave(self, task: str, values: Mapping[str, object], index: int = -1) -> None:
+        self._means.xcoms.update({(task, key, index): value for key, value in values.items()})
+
+    def _leave_given(self, task: str, values: Mapping[str, object]) -> None:
+        """Leave what a test gives; of a mapped task it is a list with a value of each instance."""
+        for key, value in values.items():
+            if self._graph.nodes[task].mapped is not None and isinstance(value, list):
+                for index, one in enumerate(value):
+                    self._leave(task, {key: one}, index)
+            else:
+                self._leave(task, {key: value})
+
+    def _lists(self, tasks: Collection[str]) -> dict[str, object]:
+        """Return what the instances of mapped tasks left, as lists."""
+        found: dict[str, list[object]] = {}
+        for task, key, index in sorted(self._means.xcoms):
+            if task in tasks and index >= 0:
+                found.setdefault(f"{task}/{key}", []).append(self._means.xcoms[task, key, index])
+        return dict(found)
 
     def _how_tasks_stand(self) -> dict[str, Mapping[str, object]]:
         """Return what other tasks may know of each task: those that have not ended stand still while one asks."""

@@ -82,6 +82,8 @@ class XComWrite(Message):
     value: Json = None
     upload: Sha256 | None = None
     size: Annotated[int, Field(ge=0)] | None = None
+    length: Annotated[int, Field(ge=0)] | None = None
+    """Of an upload: how many items its list or dictionary has, so that tasks can be mapped over it unread."""
     files: Annotated[list[FileRef], Field(max_length=MOST_FILES)] = Field(default_factory=list[FileRef])
     """The files that the value names. Their bytes were brought here before."""
 

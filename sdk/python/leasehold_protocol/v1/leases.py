@@ -12,6 +12,7 @@ from leasehold_protocol.v1.context import Given
 from leasehold_protocol.v1.grants import StreamGrant
 from leasehold_protocol.v1.health import AgentHealth
 from leasehold_protocol.v1.manifest import RESULT_KEY, TaskEntry
+from leasehold_protocol.v1.mapping import ItemPart
 from leasehold_protocol.v1.message import Identifier, Instant, Json, Key, Message, Name, Seconds, Sha256, Text
 from leasehold_protocol.v1.orders import Orders
 from leasehold_protocol.v1.signing import SignedTask
@@ -61,6 +62,8 @@ class Input(Message):
     inline: bool = True
     """False: too large to travel with the lease; read it at ``GET /v1/task/xcoms/{task}/{key}``."""
     value: Json = None
+    mapped: bool = False
+    """The task is mapped: this is the list of what its instances left, read at ``GET /v1/task/mapped-xcoms/…``."""
 
 
 class Lease(Message):
@@ -70,6 +73,8 @@ class Lease(Message):
     task_instance: Identifier
     epoch: int
     map_index: int = -1
+    item: list[ItemPart] | None = None
+    """Of a mapped task: which item of each of its sources this instance is for."""
     try_number: int
     length_s: Seconds
     """How long the lease lasts, from the moment the request for it was sent; the agent counts on its own clock."""

@@ -8,11 +8,20 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from leasehold_protocol.v1.assets import MOST_ASSETS, AssetDeclared
+from leasehold_protocol.v1.expressions import RESULT_KEY as RESULT_KEY
+from leasehold_protocol.v1.expressions import DictValue as DictValue
+from leasehold_protocol.v1.expressions import Expression as Expression
+from leasehold_protocol.v1.expressions import ItemValue as ItemValue
+from leasehold_protocol.v1.expressions import ListValue as ListValue
+from leasehold_protocol.v1.expressions import LiteralValue as LiteralValue
+from leasehold_protocol.v1.expressions import ParamValue as ParamValue
+from leasehold_protocol.v1.expressions import ResultsValue as ResultsValue
+from leasehold_protocol.v1.expressions import ResultValue as ResultValue
+from leasehold_protocol.v1.expressions import TemplateValue as TemplateValue
+from leasehold_protocol.v1.mapping import Mapped
 from leasehold_protocol.v1.message import Audience, Json, Key, KeyPattern, Message, Name, Seconds, Sha256
 
 MANIFEST_VERSION: Final = 1
-RESULT_KEY = "return_value"
-"""The XCom key of a task's result, Airflow's name for it."""
 
 
 class TriggerRule(StrEnum):
@@ -20,55 +29,6 @@ class TriggerRule(StrEnum):
 
     ALL_SUCCESS = "all_success"
     ALL_DONE = "all_done"
-
-
-class LiteralValue(Message):
-    """A value known when the DAG was compiled."""
-
-    kind: Literal["literal"] = "literal"
-    value: Json
-
-
-class ParamValue(Message):
-    """A parameter of the run."""
-
-    kind: Literal["param"] = "param"
-    name: Name
-
-
-class ResultValue(Message):
-    """What an upstream task returned, or pushed under ``key``."""
-
-    kind: Literal["result"] = "result"
-    task: Name
-    key: Key = RESULT_KEY
-
-
-class TemplateValue(Message):
-    """Text with ``{{ … }}`` in it, rendered where the task runs."""
-
-    kind: Literal["template"] = "template"
-    text: str
-
-
-class ListValue(Message):
-    """A list that has expressions inside."""
-
-    kind: Literal["list"] = "list"
-    items: list[Expression]
-
-
-class DictValue(Message):
-    """A mapping that has expressions inside."""
-
-    kind: Literal["dict"] = "dict"
-    items: dict[str, Expression]
-
-
-Expression = Annotated[
-    LiteralValue | ParamValue | ResultValue | TemplateValue | ListValue | DictValue, Field(discriminator="kind")
-]
-"""Where an argument's value comes from."""
 
 
 class Isolation(StrEnum):
@@ -89,6 +49,8 @@ class PythonWork(Message):
     args: list[Expression] = Field(default_factory=list[Expression])
     kwargs: dict[str, Expression] = Field(default_factory=dict[str, Expression])
     isolation: Isolation = Isolation.WARM
+    spread: bool = False
+    """Of a mapped task: its item is a dictionary of further keyword arguments."""
 
 
 class ResultFrom(StrEnum):
@@ -110,6 +72,8 @@ class ProgramWork(Message):
         default_factory=dict[str, Expression]
     )
     result: ResultFrom = ResultFrom.LAST_LINE
+    spread: bool = False
+    """Of a mapped task: its item is a dictionary of further environment variables."""
 
 
 Work = Annotated[PythonWork | ProgramWork, Field(discriminator="kind")]
@@ -129,6 +93,8 @@ class TaskEntry(Message):
 
     id: Name
     work: Work
+    mapped: Mapped | None = None
+    """What it has an instance for each of; none: it has one."""
     upstream: list[Name] = Field(default_factory=list[Name])
     trigger_rule: TriggerRule = TriggerRule.ALL_SUCCESS
     needs: Needs = Needs()
@@ -205,7 +171,3 @@ def _find_cycle(upstream: dict[str, list[str]]) -> list[str]:
                 stack.append((name, True))
                 stack.extend((other, False) for other in upstream[name])
     return []
-
-
-ListValue.model_rebuild()
-DictValue.model_rebuild()

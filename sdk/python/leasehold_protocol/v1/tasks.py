@@ -28,6 +28,8 @@ class TaskContext(Message):
     work: Work
     inputs: dict[str, Json] = Field(default_factory=dict[str, Json])
     """``<task>/<key>`` → value, for every upstream result that the arguments name (large ones fetched first)."""
+    item: dict[str, Json] | None = None
+    """Of a mapped task: what this instance is for, by argument or environment variable."""
     connections: list[Name] = Field(default_factory=list[Name])
     variables: list[KeyPattern] = Field(default_factory=list[KeyPattern])
     work_dir: str

@@ -24,6 +24,9 @@ def logs(
         str | None, typer.Argument(help="Only this task (of an expanded one: NAME[INDEX]).", metavar="[TASK]")
     ] = None,
     *,
+    map_index: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="Only this instance of mapped tasks.")
+    ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run has ended.")] = False,
     team: TeamOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line, for programs.")] = False,
@@ -34,17 +37,25 @@ def logs(
     for, and reading goes on where it stopped.
     """
 
+    def wanted(found: TaskInstance) -> bool:
+        return (task is None or _is(task, found)) and map_index in (None, found.map_index)
+
     async def work(api: Api) -> None:
         first = await api.get(api.of_team("runs", run), RunDetail)
         view = LogView(first, json=json)
         if task is not None and not any(_is(task, found) for found in first.tasks):
             names = ", ".join(dict.fromkeys(found.task for found in first.tasks))
             raise NotFoundError(f"Run {run} has no task {task}.", f"It has: {names}")
+        if map_index is not None and not any(wanted(found) for found in first.tasks):
+            raise NotFoundError(
+                f"Run {run} has no instance {map_index}{'' if task is None else f' of {task}'}.",
+                f"See which there are: leasehold runs show {run} --mapped",
+            )
         if follow:
-            await follow_run(api, run, view, wanted=lambda found: task is None or _is(task, found))
+            await follow_run(api, run, view, wanted=wanted)
             return
         patience = Patience(notice=view.notice, most_failures=3)
-        for origin in origins(first, lambda found: task is None or _is(task, found)):
+        for origin in origins(first, wanted):
             async for line in log_lines(api, origin, patience, wait_s=0):
                 view.log_line(origin, line)
 

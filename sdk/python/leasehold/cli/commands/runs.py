@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_text
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -13,14 +12,15 @@ import typer
 from leasehold.cli import screen
 from leasehold.cli.amounts import show_between, show_size, show_when
 from leasehold.cli.api import Api, rows
-from leasehold.cli.errors import FailedError, WrongInputError
+from leasehold.cli.errors import FailedError
 from leasehold.cli.following import follow_run, task_label
-from leasehold.cli.options import JsonOption, TeamOption, examples, group, pairs
+from leasehold.cli.mapped_tasks import gathered
+from leasehold.cli.options import JsonOption, TeamOption, examples, group
+from leasehold.cli.run_params import params_given
 from leasehold.cli.run_tables import metric_table, run_line, task_table
 from leasehold.cli.run_views import run_view
 from leasehold.cli.session import Session, ask, ask_as, signed_in
 from leasehold.cli.task_views import show_attempts
-from leasehold_protocol.v1.message import Json
 from leasehold_protocol.v1.runs import (
     CancelRequest,
     MetricList,
@@ -118,9 +118,9 @@ def _watch(session: Session, run: str, *, json: bool) -> None:
         raise FailedError(what_failed(ended), f"leasehold logs {ended.run} shows all it wrote.")
 
 
-def _show_tasks(run: RunDetail) -> None:
+def _show_tasks(run: RunDetail, *, mapped: bool = False) -> None:
     now = screen.now()
-    screen.show(task_table(run.tasks, now=now))
+    screen.show(task_table(run.tasks if mapped else gathered(run.tasks), now=now))
     screen.say(run_line(run, now=now))
 
 
@@ -182,6 +182,7 @@ def list_runs(
     epilog=examples(
         "leasehold runs show 01JD3",
         "leasehold runs show 01JD3 --task read_sensors",
+        "leasehold runs show 01JD3 --mapped",
         "leasehold runs show 01JD3 --json | jq .state",
     ),
 )
@@ -192,6 +193,7 @@ def show(
         str | None, typer.Option(metavar="TASK", help="Only this task: its attempts, and what its arguments came to.")
     ] = None,
     map_index: Annotated[int, typer.Option(metavar="N", help="With --task: which of a mapped task's instances.")] = -1,
+    mapped: Annotated[bool, typer.Option("--mapped", help="A row for each instance of mapped tasks.")] = False,
     team: TeamOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -216,7 +218,7 @@ def show(
             ("started by task", found.caused_by or ""),
         ]
     )
-    _show_tasks(found)
+    _show_tasks(found, mapped=mapped)
     screen.say(f"More: leasehold logs {found.run} · runs metrics {found.run} · runs xcoms {found.run}", stderr=True)
 
 
@@ -288,32 +290,3 @@ def xcoms(run: RunId, *, team: TeamOption = None, json: JsonOption = False) -> N
         ],
         empty="The tasks of this run returned nothing.",
     )
-
-
-def params_given(given: list[str], file: Path | None) -> dict[str, Json]:
-    """Return the parameters of a run, those of ``--param`` before those of a file.
-
-    Raises:
-        WrongInputError: the file can't be read.
-    """
-    from_file = {} if file is None else _params_from(file)
-    return from_file | {name: _value(text) for name, text in pairs(given, option="--param").items()}
-
-
-def _params_from(file: Path) -> dict[str, Json]:
-    try:
-        params = json_text.loads(file.read_bytes())
-    except OSError as error:
-        raise WrongInputError(f"Cannot read {file}: {error.strerror or error}.") from error
-    except ValueError as error:
-        raise WrongInputError(f"{file} is not JSON: {error}.") from error
-    if not isinstance(params, dict):
-        raise WrongInputError(f"{file} holds no JSON object.", 'It looks like {"day": "2026-11-02"}')
-    return params
-
-
-def _value(text: str) -> Json:
-    try:
-        return json_text.loads(text)
-    except ValueError:
-        return text

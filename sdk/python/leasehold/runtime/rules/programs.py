@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
-from leasehold.runtime.expressions import ExpressionError, Facts, as_text, evaluate
+from leasehold.runtime.expressions import ExpressionError, Facts, as_text, evaluate, spread
 
 _SHELL = ("/bin/sh", "-c")
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "LANG", "LANGUAGE", "TZ")
@@ -31,6 +31,10 @@ def command(work: Mapping[str, object], facts: Facts) -> tuple[list[str], dict[s
     variables = cast("Mapping[str, Mapping[str, object]]", work.get("env") or {})
     argv = [_text(expression, facts, f"argument {n}") for n, expression in enumerate(expressions)]
     env = {name: _text(value, facts, f"variable {name}") for name, value in variables.items()}
+    for name, value in spread(work, facts, variables).items():
+        if not name.isascii() or not name.isidentifier():
+            raise ExpressionError(f"an item of expand_kwargs has {name!r}, which can't name an environment variable")
+        env[name] = _checked(as_text(value), f"variable {name}")
     if not argv:
         raise ExpressionError("the program has an empty argument vector")
     if work.get("shell") is True:
@@ -53,6 +57,10 @@ def _text(expression: Mapping[str, object], facts: Facts, name: str) -> str:
         text = as_text(evaluate(expression, facts))
     except (ValueError, TypeError) as problem:
         raise ExpressionError(f"{name} of the program can't be worked out: {problem}") from None
+    return _checked(text, name)
+
+
+def _checked(text: str, name: str) -> str:
     if "\0" in text:
         raise ExpressionError(f"{name} of the program has a NUL character in it: no program can be given that")
     return text
