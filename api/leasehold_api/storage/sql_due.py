@@ -21,7 +21,8 @@ _DUE = f"""
 NEXT_DEADLINE = text(f"""
     SELECT min(at) FROM (
         SELECT min(expires_at) AS at FROM task_instances WHERE state = 'running'
-        UNION ALL SELECT min(due_at) FROM task_instances WHERE {_WAITING}) AS deadlines
+        UNION ALL SELECT min(due_at) FROM task_instances WHERE {_WAITING}
+        UNION ALL SELECT min(due_at) FROM task_instances WHERE state = 'queued' AND due_at IS NOT NULL) AS deadlines
 """)
 
 

@@ -13,7 +13,7 @@ from leasehold_api.fault_points import reach
 from leasehold_api.runs.endings import Again, Effort, Verdict, judge, taken_back
 from leasehold_api.runs.waiting import began_at, reason_of, resumes_at, until
 from leasehold_api.signals import Signal, Topic
-from leasehold_api.storage import sql_waits
+from leasehold_api.storage import sql_admission, sql_ceilings, sql_waits
 from leasehold_api.storage.plans import Plans
 from leasehold_api.storage.sql_assets import record_events
 from leasehold_api.storage.sql_flow import queue, settle, skip_downstream
@@ -36,10 +36,11 @@ from leasehold_protocol.v1.waiting import WaitKind
 # The task instance is locked before the attempt, here and everywhere, so that an outcome, an expiry and a claim
 # that meet wait for each other in one order (SQLite has one writer and needs no locks).
 _STANDING = """
-    SELECT t.id, t.run_id, t.task, t.dag_version_id, t.state, t.epoch, t.tries, t.losses, t.cancel_reason,
+    SELECT t.id, t.run_id, t.task, t.line_id, t.dag_version_id, t.state, t.epoch, t.tries, t.losses, t.cancel_reason,
            t.placement_id, t.team_id, t.map_index, t.resumed, a.epoch AS attempt_epoch, a.agent_id, a.site_id,
-           a.ending, a.assumed, a.leased_at
+           a.ending, a.assumed, a.leased_at, s.max_running AS site_most, tm.max_running AS team_most
       FROM task_instances t JOIN attempts a ON a.task_instance_id = t.id
+      JOIN sites s ON s.id = a.site_id JOIN teams tm ON tm.id = t.team_id
      WHERE t.id = :id AND a.epoch = :epoch {lock}
 """
 
@@ -54,7 +55,8 @@ _END_ATTEMPT = text("""
 _MOVE_ON = text("""
     UPDATE task_instances
        SET state = :state, reason = :reason, tries = :tries, losses = :losses, due_at = :due_at, ended_at = :ended_at,
-           resumed = :resumed, rescheduled = rescheduled + :rescheduled, expires_at = NULL, agent_id = NULL
+           resumed = :resumed, rescheduled = rescheduled + :rescheduled, expires_at = NULL, agent_id = NULL,
+           blocked_on = NULL
      WHERE id = :id AND epoch = :epoch AND state = :seen
 """)
 
@@ -287,6 +289,10 @@ def _move_on(
             "rescheduled": int(verdict.state is TaskState.UP_FOR_RESCHEDULE),
         },
     )
+    if standing.state == TaskState.RUNNING:
+        sql_ceilings.made_room(tx, standing)
+    if standing.line_id is not None and verdict.state is not TaskState.QUEUED:  # to be queued again gives back too
+        sql_admission.give_back(tx, standing.id, team_id=standing.team_id, now=now)
     if final:
         plan = plans.get(tx.connection, standing.dag_version_id)
         ended = [(standing.task, verdict.state)]
