@@ -11,6 +11,7 @@ from sqlalchemy import Row, text
 from leasehold_api.callers import AgentCaller
 from leasehold_api.fault_points import reach
 from leasehold_api.runs.endings import Again, Effort, Verdict, judge, taken_back
+from leasehold_api.runs.retry_delays import RetryDelays
 from leasehold_api.runs.waiting import began_at, reason_of, resumes_at, until
 from leasehold_api.signals import Signal, Topic
 from leasehold_api.storage import sql_admission, sql_ceilings, sql_waits
@@ -249,7 +250,8 @@ def _judge(
     entry = plans.get(tx.connection, standing.dag_version_id).entries[standing.task]
     # An expiry was counted as a loss; the site's own word takes its place.
     losses = standing.losses - 1 if standing.assumed else standing.losses
-    effort = Effort(tries=standing.tries, losses=losses, retries=entry.retries, retry_delay_s=entry.retry_delay_s)
+    delays = RetryDelays(first_s=entry.retry_delay_s, backoff=entry.retry_backoff, longest_s=entry.max_retry_delay_s)
+    effort = Effort(tries=standing.tries, losses=losses, retries=entry.retries, delays=delays, instance=standing.id)
     return judge(
         kind,
         message=message,

@@ -357,5 +357,5 @@ class LimitsContract:
             ("north", None, 1),
             ("south", None, 1),
         ]
-        assert a.reason == "at its limit: this run may have 2 task instances at once, and has 2"
+        assert a.reason == "pool db is full: 2 of 2 slots are taken, and the task needs 2"
         assert await blocking.blocking(TEAM, b.task_instance) is None, "it runs"
