@@ -93,12 +93,14 @@ async def test_sites_that_wait_for_the_same_get_shares_by_their_weights(parking:
 
 
 async def test_a_site_of_weight_0_gets_what_no_other_site_waits_for(parking: Parking) -> None:
-    with parking.park(agent="c", site="spare", placements=["p"], capacity=2, weight=0) as spare:
-        with parking.park(agent="a", site="north", placements=["p"], capacity=1, weight=10) as north:
-            parking.work_queued("p")
-            parking.work_queued("p")
+    with (
+        parking.park(agent="c", site="spare", placements=["p"], capacity=2, weight=0) as spare,
+        parking.park(agent="a", site="north", placements=["p"], capacity=1, weight=10) as north,
+    ):
+        parking.work_queued("p")
+        parking.work_queued("p")
 
-            assert [len(each.woken_for) for each in (north, spare)] == [1, 1]
+        assert [len(each.woken_for) for each in (north, spare)] == [1, 1]
 
 
 async def test_agents_that_can_take_nothing_do_not_wake_each_other_for_ever(parking: Parking) -> None:

@@ -35,7 +35,8 @@ def create(
 
 
 @app.command(
-    "limit", epilog=examples("leasehold teams limit metering --max-running 200", "leasehold teams limit metering --none")
+    "limit",
+    epilog=examples("leasehold teams limit metering --max-running 200", "leasehold teams limit metering --none"),
 )
 def limit(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The team's name.")],
