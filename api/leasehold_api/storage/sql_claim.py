@@ -32,6 +32,7 @@ TRUSTED_INPUT_BYTES = 1024 * 1024
 _TAKE = """
     UPDATE task_instances
        SET state = 'running', epoch = epoch + 1, agent_id = :agent, site_id = :site, reason = NULL, due_at = NULL,
+           placement_id = COALESCE(usual_placement_id, placement_id), usual_placement_id = NULL, spread_at = NULL,
            expires_at = :now + lease_length_s, started_at = COALESCE(started_at, :now)
      WHERE state = 'queued' AND id IN ({picked})
     RETURNING id, run_id, task, map_index, epoch, tries, dag_version_id, lease_length_s, priority, queued_at,

@@ -16,7 +16,10 @@ from leasehold_protocol.v1.manifest import Needs
 
 _TEAM_OF = select(sites.c.team_id).where(sites.c.id == bindparam("site"))
 _SITES = select(sites.c.id, sites.c.labels, sites.c.reserved).where(sites.c.team_id == bindparam("team"))
-_PLACEMENTS = select(placements.c.id, placements.c.needs).where(placements.c.team_id == bindparam("team"))
+_PLACEMENTS = select(placements.c.id, placements.c.needs).where(
+    placements.c.team_id == bindparam("team"),
+    placements.c.site_id.is_(None) | (placements.c.site_id == bindparam("site")),
+)
 _MATCHES = select(site_placements.c.placement_id).where(site_placements.c.site_id == bindparam("site"))
 _GRANTS = (
     select(connection_grants.c.site_id, connections.c.name)
@@ -33,7 +36,7 @@ def rematch_site(tx: Transaction, site_id: str) -> None:
     offer = offers_in(tx.connection, team_id)[site_id]
     fitting = {
         placement.id
-        for placement in tx.run(_PLACEMENTS, {"team": team_id})
+        for placement in tx.run(_PLACEMENTS, {"team": team_id, "site": site_id})
         if _fits(json.loads(placement.needs), offer)
     }
     known = {match.placement_id for match in tx.run(_MATCHES, {"site": site_id})}

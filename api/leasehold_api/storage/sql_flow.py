@@ -10,6 +10,7 @@ from leasehold_api.dags.plan import Plan
 from leasehold_api.runs.flow import UNSUCCESSFUL, final_run_state, state_after_upstream
 from leasehold_api.signals import Signal, Topic
 from leasehold_api.storage import sql_admission
+from leasehold_api.storage.sql_nearness import prefer_near
 from leasehold_api.storage.sql_waits import settle_run
 from leasehold_api.storage.writer import Transaction
 from leasehold_protocol.v1.runs import TaskState
@@ -113,7 +114,9 @@ def _advance(
             skips=row.upstream_skips,
         )
         if following is TaskState.QUEUED:
-            queue(tx, row.id, placement=row.placement_id, reason=None, now=now)
+            reads = [upstream for upstream, _ in plan.inputs[row.task]]
+            placement = prefer_near(tx, row, run=run, reads=reads, now=now)
+            queue(tx, row.id, placement=placement, reason=None, now=now)
         elif following is not TaskState.NONE:
             reason = f"{task} was {'skipped' if following is TaskState.SKIPPED else state.value.replace('_', ' ')}"
             tx.run(_END_UNSTARTED, {"id": row.id, "state": following.value, "reason": reason, "now": now})

@@ -57,6 +57,7 @@ placements = Table(
     Column("id", Text, primary_key=True),  # hash of team and needs
     Column("team_id", Text, ForeignKey("teams.id"), nullable=False),
     Column("needs", Text, nullable=False),  # canonical JSON
+    Column("site_id", Text),  # the one site that may offer it; none: any
 )
 Index(None, placements.c.team_id)
 
@@ -112,6 +113,9 @@ task_instances = Table(
     # The line in which it waits for what limits it, and the same while it stands there: queued, and not for agents yet.
     Column("line_id", Text),
     Column("blocked_on", Text),
+    # While one site comes first, it has a placement that only this site offers: until when, and the one of all sites.
+    Column("usual_placement_id", Text),
+    Column("spread_at", Double),
     Column("queue_timeout_s", Double),  # how long it may be queued; `due_at` says until when
     # Upstream tasks: how many have not ended; how many ended without success.
     Column("waits_for", Integer, nullable=False),
@@ -161,6 +165,8 @@ Index(
     sqlite_where=_WITH_TIMEOUT,
     postgresql_where=_WITH_TIMEOUT,
 )
+_PREFERRED = text("state = 'queued' AND spread_at IS NOT NULL")
+Index("ix_task_instances_spread", task_instances.c.spread_at, sqlite_where=_PREFERRED, postgresql_where=_PREFERRED)
 _LEASED = text("state = 'running'")
 Index("ix_task_instances_expiry", task_instances.c.expires_at, sqlite_where=_LEASED, postgresql_where=_LEASED)
 Index("ix_task_instances_agent", task_instances.c.agent_id, sqlite_where=_LEASED, postgresql_where=_LEASED)

@@ -64,12 +64,16 @@ def upgrade() -> None:
     op.create_index("ix_limit_holds_run_id", "limit_holds", ["run_id"])
     op.add_column("task_instances", sa.Column("line_id", sa.Text()))
     op.add_column("task_instances", sa.Column("blocked_on", sa.Text()))
+    op.add_column("task_instances", sa.Column("usual_placement_id", sa.Text()))
+    op.add_column("task_instances", sa.Column("spread_at", sa.Double()))
     op.add_column("task_instances", sa.Column("queue_timeout_s", sa.Double()))
     op.drop_index("ix_task_instances_claim", table_name="task_instances")
     _partial("ix_task_instances_claim", _CLAIM, "state = 'queued' AND blocked_on IS NULL")
     _partial("ix_task_instances_line", _LINE, "state = 'queued' AND blocked_on IS NOT NULL")
     _partial("ix_task_instances_queue_timeout", ["due_at"], "state = 'queued' AND due_at IS NOT NULL")
+    _partial("ix_task_instances_spread", ["spread_at"], "state = 'queued' AND spread_at IS NOT NULL")
     _partial("ix_task_instances_running", ["team_id", "site_id"], "state = 'running'")
+    op.add_column("placements", sa.Column("site_id", sa.Text()))
     op.add_column("teams", sa.Column("max_running", sa.Integer()))
     op.add_column("sites", sa.Column("max_running", sa.Integer()))
     op.add_column("sites", sa.Column("weight", sa.Integer(), nullable=False, server_default=sa.text("10")))
@@ -77,11 +81,12 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_column("placements", "site_id")
     for table, column in (("sites", "reserved"), ("sites", "weight"), ("sites", "max_running"), ("teams", "max_running")):
         op.drop_column(table, column)
-    for name in ("running", "queue_timeout", "line", "claim"):
+    for name in ("running", "spread", "queue_timeout", "line", "claim"):
         op.drop_index(f"ix_task_instances_{name}", table_name="task_instances")
-    for column in ("queue_timeout_s", "blocked_on", "line_id"):
+    for column in ("queue_timeout_s", "spread_at", "usual_placement_id", "blocked_on", "line_id"):
         op.drop_column("task_instances", column)
     _partial("ix_task_instances_claim", _CLAIM, "state = 'queued'")
     for table in ("limit_holds", "line_limits", "lines", "limits"):
