@@ -56,6 +56,7 @@ from leasehold_api.storage.sql_asset_catalog import SqlAssetCatalog
 from leasehold_api.storage.sql_asset_facts import SqlAssetFacts
 from leasehold_api.storage.sql_asset_state import SqlAssetState
 from leasehold_api.storage.sql_attempts import SqlAttempts
+from leasehold_api.storage.sql_blocking import SqlBlocking
 from leasehold_api.storage.sql_bootstrap import SqlBootstrap
 from leasehold_api.storage.sql_callers import SqlCallers
 from leasehold_api.storage.sql_context import SqlConnections
@@ -66,6 +67,7 @@ from leasehold_api.storage.sql_leases import SqlLeases
 from leasehold_api.storage.sql_metric_outbox import SqlMetricOutbox
 from leasehold_api.storage.sql_oauth import SqlAuthorityStorage
 from leasehold_api.storage.sql_people import people_on
+from leasehold_api.storage.sql_pools import SqlCeilings, SqlPools
 from leasehold_api.storage.sql_presence import SqlPresence
 from leasehold_api.storage.sql_questions import SqlEvents, SqlQuestions
 from leasehold_api.storage.sql_references import SqlReferenceLog
@@ -239,6 +241,9 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
         dags=SqlDags(database),
         runs=SqlRuns(database, plans),
         run_facts=SqlTaskRuns(database, plans),
+        pools=SqlPools(database),
+        ceilings=SqlCeilings(database),
+        blocking=SqlBlocking(database),
         assets=SqlAssetCatalog(database),
         asset_facts=SqlAssetFacts(database),
         asset_state=SqlAssetState(database),

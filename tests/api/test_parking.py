@@ -80,6 +80,52 @@ async def test_a_change_of_a_site_wakes_all_its_agents_and_no_others(parking: Pa
         assert [await is_woken(each) for each in (a, b, c)] == [True, True, False]
 
 
+async def test_sites_that_wait_for_the_same_get_shares_by_their_weights(parking: Parking) -> None:
+    with (
+        parking.park(agent="a", site="north", placements=["p"], capacity=99, weight=30) as heavy,
+        parking.park(agent="b", site="south", placements=["p"], capacity=99, weight=10) as light,
+        parking.park(agent="c", site="spare", placements=["p"], capacity=99, weight=0) as spare,
+    ):
+        for _ in range(12):
+            parking.work_queued("p")
+
+        assert [len(each.woken_for) for each in (heavy, light, spare)] == [9, 3, 0]
+
+
+async def test_a_site_of_weight_0_gets_what_no_other_site_waits_for(parking: Parking) -> None:
+    with (
+        parking.park(agent="c", site="spare", placements=["p"], capacity=2, weight=0) as spare,
+        parking.park(agent="a", site="north", placements=["p"], capacity=1, weight=10) as north,
+    ):
+        parking.work_queued("p")
+        parking.work_queued("p")
+
+        assert [len(each.woken_for) for each in (north, spare)] == [1, 1]
+
+
+async def test_agents_that_can_take_nothing_do_not_wake_each_other_for_ever(parking: Parking) -> None:
+    looks = 0
+
+    async def look_in_vain(name: str) -> None:
+        nonlocal looks
+        while looks < 50:
+            with parking.park(agent=name, site="north", placements=["p"], capacity=1) as waiter:
+                if not await waiter.wait(0.2):
+                    return
+                looks += 1
+                parking.looked_in_vain(waiter)
+                woken_for = list(waiter.woken_for)
+            parking.pass_on(woken_for)
+
+    async with asyncio.TaskGroup() as group:
+        for name in ("a", "b", "c"):
+            group.create_task(look_in_vain(name))
+        await asyncio.sleep(0)
+        parking.work_queued("p")
+
+    assert looks == 3, "each looked once"
+
+
 async def test_closing_answers_everyone_now_and_from_now_on(parking: Parking) -> None:
     with parking.park(agent="a", site="north", placements=["p"], capacity=1) as waiter:
         parking.close()

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import pytest
 
 from leasehold.runtime.in_memory import run_objects
 from leasehold.runtime.rules.endings import ENDING_KINDS, Ending
 from leasehold.testing import flow, waits
+from leasehold.testing.retry_delays import retry_delay_s
 from leasehold_api.runs.endings import Again, Effort, judge
 from leasehold_api.runs.flow import UNSUCCESSFUL, final_run_state, state_after_upstream
+from leasehold_api.runs.retry_delays import RetryDelays
 from leasehold_api.runs.waiting import MOST_WAITS
 from leasehold_protocol.v1.leases import EndingKind
-from leasehold_protocol.v1.manifest import TriggerRule
+from leasehold_protocol.v1.manifest import RetryBackoff, TriggerRule
 from leasehold_protocol.v1.runs import RunState, TaskState
 
 FINAL = ("success", "failed", "skipped", "upstream_failed")
@@ -33,7 +36,7 @@ def test_a_task_may_run_when_the_api_says_so(rule: TriggerRule) -> None:
 @pytest.mark.parametrize("kind", [*ENDING_KINDS, "timed_out"])
 @pytest.mark.parametrize("tries", [1, 2, 3])
 def test_an_ending_means_what_it_means_to_the_api(kind: str, tries: int) -> None:
-    effort = Effort(tries=tries - 1, losses=0, retries=2, retry_delay_s=30.0)
+    effort = Effort(tries=tries - 1, losses=0, retries=2, delays=RetryDelays(first_s=30.0))
 
     expected = judge(EndingKind(kind), message=None, retry_after_s=None, effort=effort, cancel_reason=None, now=0.0)
 
@@ -42,7 +45,7 @@ def test_an_ending_means_what_it_means_to_the_api(kind: str, tries: int) -> None
 
 @pytest.mark.parametrize(("kind", "resumed"), [("rescheduled", "reschedule"), ("deferred", "defer")])
 def test_what_goes_on_later_spends_no_try(kind: str, resumed: str) -> None:
-    effort = Effort(tries=2, losses=0, retries=2, retry_delay_s=30.0)
+    effort = Effort(tries=2, losses=0, retries=2, delays=RetryDelays(first_s=30.0))
     again = Again(due_at=60.0, resumed=resumed)
 
     expected = judge(
@@ -51,6 +54,37 @@ def test_what_goes_on_later_spends_no_try(kind: str, resumed: str) -> None:
 
     assert expected.tries == 2
     assert flow.state_after(Ending(kind=kind, again={}), tries=2, retries=2) == expected.state.value
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"retry_delay_s": 5.0},
+        {"retry_backoff": "exponential"},
+        {"retry_backoff": "exponential", "retry_delay_s": 0.5, "max_retry_delay_s": 60.0},
+    ],
+)
+@pytest.mark.parametrize("tries", [1, 2, 3, 9, 2000])
+def test_a_retry_waits_as_long_as_the_api_lets_it(said: dict[str, Any], tries: int) -> None:
+    delays = RetryDelays(
+        first_s=said.get("retry_delay_s", 30.0),
+        backoff=RetryBackoff(said.get("retry_backoff", "constant")),
+        longest_s=said.get("max_retry_delay_s", 86400.0),
+    )
+
+    assert retry_delay_s(said, tries=tries, instance="test.load") == delays.after(tries, instance="test.load")
+
+
+def test_an_exponential_delay_doubles_is_a_little_less_by_chance_and_has_an_end() -> None:
+    delays = RetryDelays(first_s=10.0, backoff=RetryBackoff.EXPONENTIAL, longest_s=100.0)
+    whole = [10.0, 20.0, 40.0, 80.0, 100.0, 100.0]
+
+    found = [delays.after(tries, instance="ti_1") for tries in range(1, 7)]
+
+    assert all(0.75 * most <= delay <= most for delay, most in zip(found, whole, strict=True))
+    assert found == [delays.after(tries, instance="ti_1") for tries in range(1, 7)], "the same each time"
+    assert found[0] != delays.after(1, instance="ti_2"), "others come back at another time"
 
 
 def test_a_task_waits_for_as_many_things_as_the_api_allows() -> None:

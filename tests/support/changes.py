@@ -228,6 +228,20 @@ async def _event(_office: Office) -> Prepared:
     return f"{T}/events", {"json": {"name": "plant/opens", "value": {"tons": 3}}}
 
 
+async def _pool(_office: Office) -> Prepared:
+    return f"{T}/pools/db", {"json": {"slots": 4}}
+
+
+async def _known_pool(office: Office) -> Prepared:
+    path, body = await _pool(office)
+    await office("PUT", path, **body)
+    return path, {}
+
+
+async def _team_limits(_office: Office) -> Prepared:
+    return f"{T}/limits", {"json": {"max_running": 500}}
+
+
 _TT = "/v1/teams/{team}"
 _U = "/v1/users/author-2"
 PREPARED: dict[tuple[str, str], tuple[Callable[[Office], Awaitable[Prepared]], str]] = {
@@ -260,6 +274,9 @@ PREPARED: dict[tuple[str, str], tuple[Callable[[Office], Awaitable[Prepared]], s
     ("DELETE", f"{_TT}/connections/{{connection}}"): (_known_connection, "connection.deleted"),
     ("PUT", f"{_TT}/variables/{{key:path}}"): (_variable, "variable.created"),
     ("DELETE", f"{_TT}/variables/{{key:path}}"): (_known_variable, "variable.deleted"),
+    ("PUT", f"{_TT}/pools/{{pool}}"): (_pool, "pool.created"),
+    ("DELETE", f"{_TT}/pools/{{pool}}"): (_known_pool, "pool.deleted"),
+    ("PUT", f"{_TT}/limits"): (_team_limits, "team.limited"),
     ("PUT", f"{_TT}/bundles/{{sha256}}"): (_bundle, "bundle.sent"),
     ("POST", f"{_TT}/dags"): (_dag, "dag.deployed"),
     ("POST", f"{_TT}/dags/{{dag}}/runs"): (_run, "run.triggered"),

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from leasehold_api.acting import By, Team
 from leasehold_api.callers import AgentCaller
 from leasehold_api.dags.catalog import NewVersion
 from leasehold_api.leases.claimed import Claimed
@@ -16,10 +17,12 @@ from leasehold_api.storage.plans import Plans
 from leasehold_api.storage.sql_attempts import SqlAttempts
 from leasehold_api.storage.sql_dags import SqlDags
 from leasehold_api.storage.sql_leases import SqlLeases
+from leasehold_api.storage.sql_pools import SqlPools
 from leasehold_api.storage.sql_runs import SqlRuns
 from leasehold_api.storage.tables import agents, sites, teams
 from leasehold_api.storage.writer import Transaction
 from leasehold_protocol.v1.leases import Ending, EndingKind, Outcome, SmallXCom
+from leasehold_protocol.v1.limits import PoolWrite
 from leasehold_protocol.v1.manifest import RESULT_KEY, Manifest
 from leasehold_protocol.v1.runs import RunDetail, TaskInstance
 
@@ -65,6 +68,7 @@ class World:
         self.runs = SqlRuns(self.database, plans)
         self.leases = SqlLeases(self.database, plans)
         self.attempts = SqlAttempts(self.database, plans)
+        self.pools = SqlPools(self.database)
 
     async def settle(self) -> World:
         """Make the team, the sites and their agents."""
@@ -98,10 +102,12 @@ class World:
         await self.database.write(write)
         return self
 
-    async def run(self, *entries: dict[str, Any], dag: str = "report", most_queued: int = 1000) -> str:
+    async def run(
+        self, *entries: dict[str, Any], dag: str = "report", most_queued: int = 1000, **settings: Any
+    ) -> str:
         """Deploy a DAG of these tasks and make a run of it; return the run's id."""
         number = next(self._ids)
-        manifest = Manifest.model_validate({"dag": dag, "tasks": list(entries)})
+        manifest = Manifest.model_validate({"dag": dag, "tasks": list(entries), **settings})
         version = NewVersion(
             team_id=TEAM, manifest=manifest, created_by="tester", dag_id=f"dag_{dag}", version_id=f"ver_{number}"
         )
@@ -116,6 +122,11 @@ class World:
             created_by="tester",
         )
         return await self.runs.create(new, most_queued=most_queued, now=self.now)
+
+    async def pool(self, name: str, slots: int) -> None:
+        """Set a pool."""
+        by = By(actor="tester", at=self.now)
+        await self.pools.put(Team(id=TEAM, name="default"), name, PoolWrite(slots=slots), by=by)
 
     async def claim(self, one: AgentCaller = NORTH, most: int = 1) -> list[Claimed]:
         """Take leases."""

@@ -82,6 +82,14 @@ class Plan:
             return self.entries
         return {entry.id: _without_lists(entry) for entry in self.manifest.tasks}
 
+    @cached_property
+    def has_limits(self) -> bool:
+        """Whether anything limits how many of its tasks run at once; else nobody has to look."""
+        manifest = self.manifest
+        return bool(manifest.max_active_tasks or manifest.max_active_tasks_per_dag) or any(
+            entry.pool or entry.max_active_tis_per_dag or entry.max_active_tis_per_dagrun for entry in manifest.tasks
+        )
+
     def signed(self, task: str) -> SignedTask | None:
         """Return what proves to a site that this task is what was signed; none when the version is not signed."""
         if self.signature is None:

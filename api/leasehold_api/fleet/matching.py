@@ -24,13 +24,24 @@ class Offer:
     labels: Mapping[str, str]
     connections: frozenset[str]
     runtimes: frozenset[str]
+    reserved: str | None = None
+    """The label that a task must ask for to run there; none: the site is for all."""
 
 
 def offers(
-    site_labels: Mapping[str, str], connections: Collection[str], runtimes: Collection[str] = SITE_RUNTIMES
+    site_labels: Mapping[str, str],
+    connections: Collection[str],
+    runtimes: Collection[str] = SITE_RUNTIMES,
+    *,
+    reserved: str | None = None,
 ) -> Offer:
     """Return the offer of a site with these labels, granted these connections."""
-    return Offer(labels=dict(site_labels), connections=frozenset(connections), runtimes=frozenset(runtimes))
+    return Offer(
+        labels=dict(site_labels),
+        connections=frozenset(connections),
+        runtimes=frozenset(runtimes),
+        reserved=reserved,
+    )
 
 
 def mismatch(needs: Needs, offer: Offer) -> str | None:
@@ -44,7 +55,15 @@ def mismatch(needs: Needs, offer: Offer) -> str | None:
         if not _holds(condition, offer.labels.get(label)):
             has = f"is {offer.labels[label]}" if label in offer.labels else "is not set"
             return f"its label {label} {has}, and the task needs {_spelled(condition)}"
+    if offer.reserved is not None and not _asks_for(needs, offer.reserved):
+        return f"it is reserved for tasks that need its label {offer.reserved}"
     return None
+
+
+def _asks_for(needs: Needs, label: str) -> bool:
+    """Say whether a task asks for a label; ``!=`` only keeps away from it."""
+    condition = needs.labels.get(label)
+    return condition is not None and _parsed(condition)[0] != "!="
 
 
 _CONDITION = re.compile(r"\s*(?P<operator>!=|<=|>=|=|<|>)?\s*(?P<value>.*?)\s*", re.DOTALL)

@@ -42,3 +42,7 @@ class PresenceStore(Protocol):
     async def placements_of(self, site_id: str) -> frozenset[str]:
         """Return the placements that a site offers what they need."""
         ...
+
+    async def weight_of(self, site_id: str) -> int:
+        """Return the site's share of the work where several wait for it."""
+        ...

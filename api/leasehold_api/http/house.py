@@ -39,8 +39,10 @@ from leasehold_api.objects.blobs import BlobsOf
 from leasehold_api.objects.logs import LogStore
 from leasehold_api.objects.uploads import UploadsOf
 from leasehold_api.people.people import People
+from leasehold_api.runs.blocking import BlockingStore
 from leasehold_api.runs.catalog import RunStore
 from leasehold_api.runs.facts import RunFactsStore
+from leasehold_api.runs.pools import CeilingStore, PoolStore
 from leasehold_api.runs.questions import EventStore, QuestionStore
 from leasehold_api.telemetry.attempts import AttemptStore
 from leasehold_api.telemetry.delivery import Delivery
@@ -74,6 +76,9 @@ class House:
     dags: DagStore
     runs: RunStore
     run_facts: RunFactsStore
+    pools: PoolStore
+    ceilings: CeilingStore
+    blocking: BlockingStore
     assets: AssetCatalog
     asset_facts: AssetFacts
     asset_state: AssetStateStore

@@ -106,7 +106,10 @@ class LeaseStore(Protocol):
         ...
 
     async def queue_due(self, *, now: float) -> int:
-        """Queue every retry and reschedule that is due, and what waited until now; return how many."""
+        """Queue every retry and reschedule that is due, and what waited until now; return how many.
+
+        What was queued for longer than its ``queue_timeout`` fails, and is counted too.
+        """
         ...
 
     async def next_deadline(self) -> float | None:

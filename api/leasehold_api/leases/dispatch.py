@@ -47,6 +47,9 @@ class Dispatch:
         loop = asyncio.get_running_loop()
         ends_at = loop.time() + wait_s
         while True:
+            weight = await self._presence.weight_of(
+                holder.site_id
+            )  # before: nothing is awaited between that and parking
             placements = await self._presence.placements_of(holder.site_id) if most else frozenset[str]()
             with self._parking.park(
                 agent=holder.agent_id,
@@ -54,6 +57,7 @@ class Dispatch:
                 placements=placements,
                 capacity=most,
                 policy=holder.policy,
+                weight=weight,
             ) as waiter:
                 handed = await self._look_twice(holder, waiter, most=most, wait_s=ends_at - loop.time())
             if handed is not None:
@@ -64,6 +68,9 @@ class Dispatch:
     async def follow(self, holder: AgentCaller, stream: Stream, *, sign_of_life_s: float) -> AsyncGenerator[Handed]:
         """Yield leases and news for a stream as they come, and nothing in them as a sign of life; until it ends."""
         while not (stream.has_ended or self._parking.closed):
+            weight = await self._presence.weight_of(
+                holder.site_id
+            )  # before: nothing is awaited between that and parking
             placements = await self._presence.placements_of(holder.site_id) if stream.left else frozenset[str]()
             with self._parking.park(
                 agent=holder.agent_id,
@@ -71,6 +78,7 @@ class Dispatch:
                 placements=placements,
                 capacity=stream.left,
                 policy=holder.policy,
+                weight=weight,
             ) as waiter:
                 news = self._while_parked(holder, stream, waiter, sign_of_life_s)
                 async with aclosing(news):

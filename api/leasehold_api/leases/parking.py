@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ class Wake:
 
     placement: str
     in_vain: set[tuple[str, str | None]] = field(default_factory=set[tuple[str, str | None]])
-    """(site, policy) of agents that looked and may take nothing of it: others with the same policy are not woken."""
+    """Who looked and could take nothing of it, see ``Waiter.as_who``: they are not woken for it again."""
 
 
 @dataclass(eq=False)
@@ -33,7 +33,14 @@ class Waiter:
     """What it was woken for, once per task instance."""
     called: bool = False
     """There is something to tell this agent, whatever is queued."""
+    weight: int = 10
+    """Its site's share of the work, where agents of several sites wait for it."""
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def as_who(self) -> tuple[str, str | None]:
+        """As whom it looked in vain: a policy refuses for all agents of the site that have it, else it was this one."""
+        return (self.agent, None) if self.policy is None else (self.site, self.policy)
 
     def wake(self) -> None:
         """End the wait."""
@@ -50,6 +57,33 @@ class Waiter:
         return True
 
 
+class Shares:
+    """Whose turn it is, of sites that wait for the same work: each gets its share, by weight, in turns.
+
+    Smooth weighted round robin: each site that may be chosen gains its weight, the one with the most is chosen, and
+    pays what all gained. Sites of weight 0 are chosen when no other waits.
+    """
+
+    def __init__(self) -> None:
+        self._credit: dict[str, float] = {}
+
+    def choose(self, waiting: Iterable[Waiter]) -> Waiter | None:
+        """Return who is woken, of those that wait, the longest first."""
+        first: dict[str, Waiter] = {}
+        for waiter in waiting:
+            first.setdefault(waiter.site, waiter)
+        if len(first) < 2:
+            return next(iter(first.values()), None)
+        heavy = {site: waiter for site, waiter in first.items() if waiter.weight > 0}
+        if not heavy:
+            return next(iter(first.values()))
+        for site, waiter in heavy.items():
+            self._credit[site] = self._credit.get(site, 0.0) + waiter.weight
+        chosen = max(heavy, key=lambda site: self._credit[site])
+        self._credit[chosen] -= sum(waiter.weight for waiter in heavy.values())
+        return heavy[chosen]
+
+
 class Parking:
     """Who waits, by what could wake them. Lives in the event loop's thread; holds no database connection."""
 
@@ -58,15 +92,25 @@ class Parking:
         self._by_placement: defaultdict[str, dict[Waiter, None]] = defaultdict(dict)
         self._waiters: dict[Waiter, None] = {}
         self._called: set[str] = set()
+        self._shares = Shares()
+        self._weights: Counter[int] = Counter()
         self.closed = False
 
     @contextmanager
     def park(
-        self, *, agent: str, site: str, placements: Iterable[str], capacity: int, policy: str | None = None
+        self,
+        *,
+        agent: str,
+        site: str,
+        placements: Iterable[str],
+        capacity: int,
+        policy: str | None = None,
+        weight: int = 10,
     ) -> Generator[Waiter]:
         """Be woken from now on. Park first and look at the queue then: what comes in between is not missed."""
-        waiter = Waiter(agent, site, frozenset(placements), capacity, policy)
+        waiter = Waiter(agent, site, frozenset(placements), capacity, policy, weight=weight)
         self._waiters[waiter] = None
+        self._weights[weight] += 1
         for placement in waiter.placements:
             self._by_placement[placement][waiter] = None
         if agent in self._called or self.closed:
@@ -77,6 +121,9 @@ class Parking:
             yield waiter
         finally:
             self._waiters.pop(waiter, None)
+            self._weights[weight] -= 1
+            if not self._weights[weight]:
+                del self._weights[weight]
             self._leave_queues(waiter)
 
     def work_queued(self, placement: str) -> None:
@@ -89,17 +136,18 @@ class Parking:
             self._wake_one(wake)
 
     def looked_in_vain(self, waiter: Waiter) -> None:
-        """Note that a waiter with a policy could take nothing of what it was woken for: it may refuse all of it.
+        """Note that a waiter could take nothing of what it was woken for: somebody was faster, or it refuses all of it.
 
-        Without this, two sites that refuse a task would wake each other for it for ever.
+        Without this, two agents that can't take a task would wake each other for it for ever.
         """
-        if waiter.policy is not None:
-            for wake in waiter.woken_for:
-                wake.in_vain.add((waiter.site, waiter.policy))
+        for wake in waiter.woken_for:
+            wake.in_vain.add(waiter.as_who)
 
     def _wake_one(self, wake: Wake) -> None:
         queue = self._by_placement.get(wake.placement, {})
-        waiter = next((one for one in queue if (one.site, one.policy) not in wake.in_vain), None)
+        able = (one for one in queue if one.as_who not in wake.in_vain)
+        # Where all weigh the same, as mostly, whoever waits longest is found without looking at the others.
+        waiter = next(able, None) if len(self._weights) < 2 else self._shares.choose(able)
         if waiter is None:
             return
         waiter.capacity -= 1

@@ -56,7 +56,7 @@ class Timekeeper:
             if expired:
                 log.warning("leases expired", extra={"count": expired})
             if queued:
-                log.info("what was due is queued", extra={"count": queued})
+                log.info("what was due is queued, or failed", extra={"count": queued})
             deadline = await self._store.next_deadline()
         except ApiError as error:
             log.error("can't look for what is due", extra={"cause": error.detail})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_never
 
+from leasehold_api.runs.retry_delays import RetryDelays
 from leasehold_protocol.v1.leases import EndingKind
 from leasehold_protocol.v1.runs import TaskState
 
@@ -22,7 +23,9 @@ class Effort:
     tries: int
     losses: int
     retries: int
-    retry_delay_s: float
+    delays: RetryDelays
+    instance: str = ""
+    """The task instance: its delays differ from those of others by it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +118,7 @@ def _failed(reason: str, retry_after_s: float | None, effort: Effort, now: float
     tries = effort.tries + 1
     if tries > effort.retries:
         return Verdict(state=TaskState.FAILED, tries=tries, losses=effort.losses, reason=reason)
-    delay = effort.retry_delay_s if retry_after_s is None else retry_after_s
+    delay = effort.delays.after(tries, instance=effort.instance) if retry_after_s is None else retry_after_s
     return Verdict(state=TaskState.UP_FOR_RETRY, tries=tries, losses=effort.losses, reason=reason, due_at=now + delay)
 
 

@@ -17,6 +17,7 @@ from leasehold_api.leases.claimed import Claimed
 from leasehold_api.signals import Signal, Topic
 from leasehold_api.storage.plans import Plans
 from leasehold_api.storage.sql_assets import start_problems
+from leasehold_api.storage.sql_ceilings import room_at
 from leasehold_api.storage.sql_earlier import earlier_than
 from leasehold_api.storage.sql_items import Items
 from leasehold_api.storage.sql_orders import orders_at
@@ -31,7 +32,8 @@ TRUSTED_INPUT_BYTES = 1024 * 1024
 
 _TAKE = """
     UPDATE task_instances
-       SET state = 'running', epoch = epoch + 1, agent_id = :agent, site_id = :site, reason = NULL,
+       SET state = 'running', epoch = epoch + 1, agent_id = :agent, site_id = :site, reason = NULL, due_at = NULL,
+           placement_id = COALESCE(usual_placement_id, placement_id), usual_placement_id = NULL, spread_at = NULL,
            expires_at = :now + lease_length_s, started_at = COALESCE(started_at, :now)
      WHERE state = 'queued' AND id IN ({picked})
     RETURNING id, run_id, task, map_index, epoch, tries, dag_version_id, lease_length_s, priority, queued_at,
@@ -46,7 +48,7 @@ _TAKE_POSTGRESQL = _TAKE.format(
     picked=f"""
         SELECT c.id FROM site_placements sp CROSS JOIN LATERAL (
             SELECT id, priority, queued_at FROM task_instances t
-             WHERE t.placement_id = sp.placement_id AND t.state = 'queued'{{also}}
+             WHERE t.placement_id = sp.placement_id AND t.state = 'queued' AND t.blocked_on IS NULL{{also}}
              {_ORDER} LIMIT {{most}} FOR UPDATE SKIP LOCKED) c
          WHERE sp.site_id = :site
          {_ORDER} LIMIT {{most}}"""
@@ -57,7 +59,9 @@ _HELD = text("SELECT count(*) FROM task_instances WHERE agent_id = :agent AND st
 
 # An agent that was locked after it asked gets nothing. FOR SHARE: a lock and a claim that meet wait for each other.
 _MOST_SLOTS = """
-    SELECT s.max_slots, s.trusted, a.orders, a.policy_fingerprint FROM agents a JOIN sites s ON s.id = a.site_id
+    SELECT s.max_slots, s.trusted, a.orders, a.policy_fingerprint,
+           s.max_running AS site_most, t.max_running AS team_most
+      FROM agents a JOIN sites s ON s.id = a.site_id JOIN teams t ON t.id = a.team_id
      WHERE a.id = :agent AND a.locked_at IS NULL AND s.locked_at IS NULL {lock}
 """
 
@@ -88,6 +92,7 @@ def claim(tx: Transaction, plans: Plans, holder: AgentCaller, *, most: int, now:
         return []
     # What is ordered of the agent counts here too: it may not have heard of it yet.
     most = min(most, most_slots(terms.max_slots, orders_at(terms.orders, now=now)) - held)
+    most = min(most, room_at(tx, holder, site_most=terms.site_most, team_most=terms.team_most))
     rows = _take(tx, holder, terms.policy_fingerprint, most=most, now=now) if most > 0 else []
     if not rows:
         return []
@@ -135,7 +140,7 @@ def _step(most: int) -> int:
 def _take_sqlite(placements: int, most: int, also: str) -> TextClause:
     walks = " UNION ALL ".join(
         f"SELECT * FROM (SELECT id, priority, queued_at FROM task_instances t"
-        f" WHERE placement_id = :p{index} AND state = 'queued'{also} {_ORDER} LIMIT {most})"
+        f" WHERE placement_id = :p{index} AND state = 'queued' AND blocked_on IS NULL{also} {_ORDER} LIMIT {most})"
         for index in range(placements)
     )
     return text(_TAKE.format(picked=f"SELECT id FROM ({walks}) {_ORDER} LIMIT {most}"))

@@ -12,9 +12,10 @@ from sqlalchemy import Row, text
 from leasehold_api.callers import AgentCaller
 from leasehold_api.fault_points import reach
 from leasehold_api.runs.endings import Again, Effort, Verdict, judge, taken_back
+from leasehold_api.runs.retry_delays import RetryDelays
 from leasehold_api.runs.waiting import began_at, reason_of, resumes_at, until
 from leasehold_api.signals import Signal, Topic
-from leasehold_api.storage import sql_waits
+from leasehold_api.storage import sql_admission, sql_ceilings, sql_waits
 from leasehold_api.storage.plans import Plans
 from leasehold_api.storage.sql_assets import record_events
 from leasehold_api.storage.sql_flow import queue, settle, skip_downstream
@@ -47,7 +48,8 @@ _END_ATTEMPT = text("""
 _MOVE_ON = text("""
     UPDATE task_instances
        SET state = :state, reason = :reason, tries = :tries, losses = :losses, due_at = :due_at, ended_at = :ended_at,
-           resumed = :resumed, rescheduled = rescheduled + :rescheduled, expires_at = NULL, agent_id = NULL
+           resumed = :resumed, rescheduled = rescheduled + :rescheduled, expires_at = NULL, agent_id = NULL,
+           blocked_on = NULL
      WHERE id = :id AND epoch = :epoch AND state = :seen
 """)
 
@@ -281,7 +283,8 @@ def _judge(
     entry = plans.get(tx.connection, standing.dag_version_id).entries[standing.task]
     # An expiry was counted as a loss; the site's own word takes its place.
     losses = standing.losses - 1 if standing.assumed else standing.losses
-    effort = Effort(tries=standing.tries, losses=losses, retries=entry.retries, retry_delay_s=entry.retry_delay_s)
+    delays = RetryDelays(first_s=entry.retry_delay_s, backoff=entry.retry_backoff, longest_s=entry.max_retry_delay_s)
+    effort = Effort(tries=standing.tries, losses=losses, retries=entry.retries, delays=delays, instance=standing.id)
     return judge(
         kind,
         message=message,
@@ -324,6 +327,10 @@ def _move_on(
         together.write(_MOVE_ON, moved)
     else:
         tx.run(_MOVE_ON, moved)
+    if standing.state == TaskState.RUNNING:
+        sql_ceilings.made_room(tx, standing)
+    if standing.line_id is not None and verdict.state is not TaskState.QUEUED:  # to be queued again gives back too
+        sql_admission.give_back(tx, standing.id, team_id=standing.team_id, now=now)
     if final:
         plan = plans.get(tx.connection, standing.dag_version_id)
         ended = [(standing.task, verdict.state)]

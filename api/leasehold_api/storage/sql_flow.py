@@ -10,7 +10,9 @@ from sqlalchemy import bindparam, text
 from leasehold_api.dags.plan import Plan
 from leasehold_api.runs.flow import UNSUCCESSFUL, final_run_state, state_after_upstream
 from leasehold_api.signals import Signal, Topic
+from leasehold_api.storage import sql_admission
 from leasehold_api.storage.sql_mapping import expand
+from leasehold_api.storage.sql_nearness import prefer_near
 from leasehold_api.storage.sql_waits import settle_run
 from leasehold_api.storage.writer import Transaction
 from leasehold_protocol.v1.runs import TaskState
@@ -25,8 +27,10 @@ _COUNT_DOWN = text("""
 """).bindparams(bindparam("tasks", expanding=True))
 
 _QUEUE = text("""
-    UPDATE task_instances SET state = 'queued', queued_at = :now, due_at = NULL, reason = :reason
+    UPDATE task_instances
+       SET state = 'queued', queued_at = :now, due_at = :now + queue_timeout_s, reason = :reason, blocked_on = line_id
      WHERE id = :id
+    RETURNING team_id, line_id, due_at
 """)
 
 _END_UNSTARTED = text("""
@@ -48,13 +52,20 @@ _LEAF_STATES = text("SELECT DISTINCT state FROM task_instances WHERE run_id = :r
     bindparam("leaves", expanding=True)
 )
 
+_TEAM_OF_RUN = text("SELECT team_id FROM runs WHERE id = :run")
+
 _END_RUN = text("UPDATE runs SET state = :state, ended_at = :now WHERE id = :run")
 
 
 def queue(tx: Transaction, instance: str, *, placement: str, reason: str | None, now: float) -> None:
-    """Make one task instance leasable, and wake somebody who can lease it."""
-    tx.run(_QUEUE, {"id": instance, "now": now, "reason": reason})
-    tx.signal(Signal(Topic.QUEUED, placement))
+    """Make one task instance leasable and wake somebody who can lease it; or let it wait for what limits it."""
+    row = tx.run(_QUEUE, {"id": instance, "now": now, "reason": reason}).one()
+    if row.due_at is not None:
+        tx.signal(Signal(Topic.TIMER, ""))
+    if row.line_id is None:
+        tx.signal(Signal(Topic.QUEUED, placement))
+    else:
+        sql_admission.enter(tx, instance, row.line_id, team_id=row.team_id, now=now)
 
 
 def settle(tx: Transaction, plan: Plan, *, run: str, ended: Iterable[tuple[str, TaskState]], now: float) -> None:
@@ -132,6 +143,7 @@ def _advance(
             skips=row.upstream_skips,
         )
         if following is TaskState.QUEUED:
+            reads = [read for read, _ in plan.inputs[row.task]]
             became = start(
                 tx,
                 plan,
@@ -139,7 +151,7 @@ def _advance(
                 instance=row.id,
                 task=row.task,
                 map_index=row.map_index,
-                placement=row.placement_id,
+                placement=prefer_near(tx, row, run=run, reads=reads, now=now),
                 now=now,
             )
             if became.is_final:
@@ -158,4 +170,7 @@ def _close(tx: Transaction, plan: Plan, *, run: str, closed: int, now: float) ->
     states = [TaskState(state) for state in tx.run(_LEAF_STATES, {"run": run, "leaves": plan.leaves}).scalars()]
     final = final_run_state(states, cancelled=row.cancel_reason is not None)
     tx.run(_END_RUN, {"run": run, "state": final.value, "now": now})
+    if plan.has_limits:  # whatever ended its task instances: nothing is held for good
+        team = tx.run(_TEAM_OF_RUN, {"run": run}).scalar_one()
+        sql_admission.give_back_ended(tx, run, team_id=team, now=now)
     settle_run(tx, run, final, now=now)

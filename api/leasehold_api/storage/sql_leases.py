@@ -20,6 +20,7 @@ from leasehold_api.storage.database import Database
 from leasehold_api.storage.plans import Plans
 from leasehold_api.storage.sql_claim import claim
 from leasehold_api.storage.sql_due import NEXT_DEADLINE, queue_due
+from leasehold_api.storage.sql_queue_timeouts import fail_overdue
 from leasehold_api.storage.writer import Transaction
 from leasehold_protocol.v1.agents import AttemptInstruction, AttemptOnDisk, AttemptState, AttemptVerdict
 from leasehold_protocol.v1.leases import (
@@ -143,8 +144,8 @@ class SqlLeases:
         return await self._database.write(lambda tx: sql_endings.expire(tx, self._plans, now=now))
 
     async def queue_due(self, *, now: float) -> int:
-        """Queue what is due; see the port."""
-        return await self._database.write(lambda tx: queue_due(tx, now))
+        """Queue what is due, fail what was queued too long; see the port."""
+        return await self._database.write(lambda tx: queue_due(tx, now) + fail_overdue(tx, self._plans, now=now))
 
     async def next_deadline(self) -> float | None:
         """Return the next deadline; see the port."""

@@ -6,11 +6,12 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, text
+from sqlalchemy import Row, bindparam, text
 
 from leasehold_api.dags.mapping import Leaf, instances, leaves, length_of, said_of
 from leasehold_api.dags.plan import Plan
 from leasehold_api.signals import Signal, Topic
+from leasehold_api.storage.sql_admission import hold_still, move_up
 from leasehold_api.storage.tables import task_instances
 from leasehold_api.storage.writer import Transaction
 from leasehold_protocol.v1.manifest import (
@@ -51,8 +52,11 @@ _REMEMBER = text("""
 """)
 
 _FIRST = text("""
-    UPDATE task_instances SET map_index = 0, state = 'queued', queued_at = :now, due_at = NULL, reason = NULL
+    UPDATE task_instances
+       SET map_index = 0, state = 'queued', queued_at = :now, due_at = :now + queue_timeout_s, reason = NULL,
+           blocked_on = line_id
      WHERE id = :id
+    RETURNING team_id, line_id, due_at
 """)
 
 _MORE_TO_WAIT_FOR = text("""
@@ -123,17 +127,28 @@ def expand(
         )
     remembered = {"lengths": json.dumps(lengths), "sparse": json.dumps(sources.sparse)}
     tx.run(_REMEMBER, {"run": run, "task": task, **remembered})
-    tx.run(_FIRST, {"id": instance, "now": now})
+    first = tx.run(_FIRST, {"id": instance, "now": now}).one()
     statement = _ADD_POSTGRESQL if tx.dialect == "postgresql" else _ADD_SQLITE
-    for first in range(1, count, AT_A_TIME):
-        tx.run(statement, {"id": instance, "first": first, "last": min(first + AT_A_TIME, count) - 1})
+    for begin in range(1, count, AT_A_TIME):
+        tx.run(statement, {"id": instance, "first": begin, "last": min(begin + AT_A_TIME, count) - 1})
     if count > 1:
         tx.run(_MORE_OPEN, {"run": run, "more": count - 1})
         if after := plan.downstream.get(task):
             tx.run(_MORE_TO_WAIT_FOR, {"run": run, "after": after, "more": count - 1})
+    _let_in(tx, first, count, placement=placement, now=now)
+    return None
+
+
+def _let_in(tx: Transaction, first: Row[Any], count: int, *, placement: str, now: float) -> None:
+    """Wake those who can lease the new instances; or let as many pass as what limits them has room for."""
+    if first.due_at is not None:
+        tx.signal(Signal(Topic.TIMER, ""))
+    if first.line_id is not None:
+        hold_still(tx, first.team_id)
+        move_up(tx, first.line_id, now=now)
+        return
     for _ in range(min(count, _MOST_WOKEN)):
         tx.signal(Signal(Topic.QUEUED, placement))
-    return None
 
 
 class _Sources:

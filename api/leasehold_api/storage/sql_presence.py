@@ -34,6 +34,7 @@ _TOLD = text("""
 """)
 _SEEN = text("UPDATE agents SET last_seen_at = :now WHERE id = :agent")
 _ORDERS = text("SELECT orders FROM agents WHERE id = :agent")
+_WEIGHT = text("SELECT weight FROM sites WHERE id = :site")
 _PLACEMENTS = text("SELECT placement_id FROM site_placements WHERE site_id = :site")
 
 
@@ -57,6 +58,7 @@ class SqlPresence:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._placements: dict[str, frozenset[str]] = {}
+        self._weights: dict[str, int] = {}
         self._words: dict[str, _Word] = {}
         self._seen: dict[str, float] = {}
         self._changes = 0
@@ -116,10 +118,21 @@ class SqlPresence:
             self._placements[site_id] = frozenset(rows)
         return frozenset(rows)
 
+    async def weight_of(self, site_id: str) -> int:
+        """Return the weight of a site; remembered until ``forget``. See the port."""
+        if (known := self._weights.get(site_id)) is not None:
+            return known
+        asked_at = self._changes
+        weight: int = await self._database.read(lambda c: c.execute(_WEIGHT, {"site": site_id}).scalar_one())
+        if asked_at == self._changes:
+            self._weights[site_id] = weight
+        return weight
+
     def forget(self, site_id: str) -> None:
         """What this site offers, or what is asked of it, changed."""
         self._changes += 1
         self._placements.pop(site_id, None)
+        self._weights.pop(site_id, None)
 
 
 def _said(reasons: list[str], health: AgentHealth | None, now: float) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from leasehold_api.clock import instant, instant_or_none
 from leasehold_api.errors import NotFoundError
 from leasehold_api.runs.quantiles import nearest_rank
 from leasehold_api.storage.database import Database
+from leasehold_api.storage.sql_blocking import limits_in_words
 from leasehold_api.storage.sql_policies import reasons_of
 from leasehold_api.storage.tables import dag_versions, dags, runs, teams
 from leasehold_protocol.v1.leases import Rendered
@@ -171,9 +172,9 @@ def _detail(connection: Connection, team_id: str, run: str, *, only: tuple[str, 
     attempts: defaultdict[str, list[AttemptSummary]] = defaultdict(list)
     for attempt in connection.execute(_ATTEMPTS, {"run": run}):
         attempts[attempt.task_instance_id].append(_attempt(attempt, shown_whole=only is not None))
-    refused = reasons_of(connection, run)
+    refused, limited = reasons_of(connection, run), limits_in_words(connection, run)
     tasks = [
-        _task(task, upstream[task.task], attempts[task.id], refused.get(task.id))
+        _task(task, upstream[task.task], attempts[task.id], limited.get(task.blocked_on) or refused.get(task.id))
         for task in connection.execute(_TASKS, {"run": run})
         if only in (None, (task.task, task.map_index))
     ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import select, text
@@ -16,8 +18,10 @@ from leasehold_api.signals import Signal, Topic
 from leasehold_api.storage import sql_audit
 from leasehold_api.storage.database import Database
 from leasehold_api.storage.plans import Plans
+from leasehold_api.storage.sql_admission import give_back_ended, hold_still, move_up
 from leasehold_api.storage.sql_fleet import rematch_placement
 from leasehold_api.storage.sql_flow import settle, start
+from leasehold_api.storage.sql_lines import lines_for
 from leasehold_api.storage.sql_run_views import SqlRunViews
 from leasehold_api.storage.sql_waits import close
 from leasehold_api.storage.tables import dag_versions, dags, runs, task_instances
@@ -26,8 +30,10 @@ from leasehold_protocol.v1.problems import ProblemCode
 from leasehold_protocol.v1.runs import RunState, TaskState
 
 _QUEUED = text("""
-    SELECT count(*) FROM task_instances t JOIN placements p ON p.id = t.placement_id
-     WHERE p.team_id = :team AND t.state = 'queued'
+    SELECT (SELECT count(*) FROM task_instances t JOIN placements p ON p.id = t.placement_id
+             WHERE p.team_id = :team AND t.state = 'queued' AND t.blocked_on IS NULL)
+         + (SELECT count(*) FROM task_instances t JOIN lines n ON n.id = t.blocked_on
+             WHERE n.team_id = :team AND t.state = 'queued' AND t.blocked_on IS NOT NULL)
 """)
 
 _ADD_PLACEMENT = text("""
@@ -40,7 +46,7 @@ _CANCEL_RUN = text("""
 """)
 
 _CANCEL_WAITING = text("""
-    UPDATE task_instances SET state = 'cancelled', reason = :reason, ended_at = :now, due_at = NULL
+    UPDATE task_instances SET state = 'cancelled', reason = :reason, ended_at = :now, due_at = NULL, blocked_on = NULL
      WHERE run_id = :run AND state IN ('none', 'queued', 'up_for_retry', 'up_for_reschedule', 'deferred')
     RETURNING task
 """)
@@ -102,7 +108,7 @@ def create_run(tx: Transaction, plans: Plans, new: NewRun, most_queued: int, now
             created_at=now,
         )
     )
-    _add_task_instances(tx, plan, new, now)
+    _add_task_instances(tx, plan, new, dag.id, now)
     tx.signal(Signal(Topic.RUN, new.id))
     sql_audit.record(
         tx,
@@ -134,8 +140,9 @@ def _cause(new: NewRun) -> dict[str, Any]:
     return {"task_instance": new.cause.task_instance, "depth": new.cause.depth} if new.cause else {}
 
 
-def _add_task_instances(tx: Transaction, plan: Plan, new: NewRun, now: float) -> None:
+def _add_task_instances(tx: Transaction, plan: Plan, new: NewRun, dag_id: str, now: float) -> None:
     placements = _place(tx, plan, new.team_id)
+    lines = lines_for(tx, plan, team_id=new.team_id, dag_id=dag_id, run_id=new.id, now=now)
     rows: list[dict[str, Any]] = []
     mapped: list[dict[str, Any]] = []
     for position, entry in enumerate(plan.manifest.tasks):
@@ -156,15 +163,24 @@ def _add_task_instances(tx: Transaction, plan: Plan, new: NewRun, now: float) ->
                 "placement_id": placements[entry.id],
                 "waits_for": waits_for,
                 "lease_length_s": entry.max_offline_s,
+                "line_id": lines.get(entry.id),
+                "blocked_on": lines.get(entry.id) if queued else None,
+                "queue_timeout_s": entry.queue_timeout_s,
                 "queued_at": now if queued else None,
+                "due_at": now + entry.queue_timeout_s if queued and entry.queue_timeout_s else None,
             }
         )
-        if queued:
+        if queued and entry.id not in lines:
             tx.signal(Signal(Topic.QUEUED, placements[entry.id]))
-        elif is_ready:
+        elif is_ready and entry.mapped is not None:
             mapped.append(rows[-1])
     tx.run(task_instances.insert(), rows)
     _begin_mapped(tx, plan, new.id, mapped, now)
+    first = sorted((row for row in rows if row["blocked_on"]), key=lambda row: (-row["priority"], row["id"]))
+    for line, those in groupby(first, key=itemgetter("blocked_on")):
+        move_up(tx, line, now=now, most=len(list(those)))
+    if any(row["due_at"] for row in rows):
+        tx.signal(Signal(Topic.TIMER, ""))
 
 
 def _begin_mapped(tx: Transaction, plan: Plan, run: str, rows: list[dict[str, Any]], now: float) -> None:
@@ -207,11 +223,16 @@ def _cancel(tx: Transaction, plans: Plans, team_id: str, run: str, reason: str, 
         if state is None:
             raise NotFoundError(f"there is no run {run!r} in this team")
         raise ConflictError(f"the run is over ({state}): there is nothing to cancel")
+    plan = plans.get(tx.connection, version_id)
+    if plan.has_limits:
+        hold_still(tx, team_id)  # before its rows: who admits them locks in this order
     for agent_id in sorted(set(tx.run(_CANCEL_RUNNING, parameters).scalars())):
         tx.signal(Signal(Topic.AGENT, agent_id))
     ended = [(task, TaskState.CANCELLED) for task in tx.run(_CANCEL_WAITING, parameters).scalars()]
+    if plan.has_limits:
+        give_back_ended(tx, run, team_id=team_id, now=by.at)
     close(tx, run, now=by.at)
-    settle(tx, plans.get(tx.connection, version_id), run=run, ended=ended, now=by.at)
+    settle(tx, plan, run=run, ended=ended, now=by.at)
     sql_audit.record(
         tx,
         at=by.at,

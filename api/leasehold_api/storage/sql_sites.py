@@ -49,6 +49,9 @@ class SqlSites:
             "labels": json.dumps(write.labels, separators=(",", ":"), sort_keys=True),
             "max_slots": write.max_slots,
             "description": write.description,
+            "max_running": write.max_running,
+            "weight": write.weight,
+            "reserved": write.reserved,
         }
 
         def operation(tx: Transaction) -> tuple[Site, bool]:
@@ -170,6 +173,9 @@ def _site(row: Row[Any], team: Team) -> Site:
         labels=json.loads(row.labels),
         max_slots=row.max_slots,
         description=row.description,
+        max_running=row.max_running,
+        weight=row.weight,
+        reserved=row.reserved,
         created_at=instant(row.created_at),
         trusted=row.trusted,
         agents=row.agents,

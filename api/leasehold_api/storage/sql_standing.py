@@ -14,10 +14,11 @@ from leasehold_protocol.v1.runs import TaskState
 # The task instance is locked before the attempt, here and everywhere, so that an outcome, an expiry and a claim
 # that meet wait for each other in one order (SQLite has one writer and needs no locks).
 _STANDING = """
-    SELECT t.id, t.run_id, t.task, t.dag_version_id, t.state, t.epoch, t.tries, t.losses, t.cancel_reason,
+    SELECT t.id, t.run_id, t.task, t.line_id, t.dag_version_id, t.state, t.epoch, t.tries, t.losses, t.cancel_reason,
            t.placement_id, t.team_id, t.map_index, t.resumed, a.epoch AS attempt_epoch, a.agent_id, a.site_id,
-           a.ending, a.assumed, a.leased_at
+           a.ending, a.assumed, a.leased_at, s.max_running AS site_most, tm.max_running AS team_most
       FROM task_instances t JOIN attempts a ON a.task_instance_id = t.id
+      JOIN sites s ON s.id = a.site_id JOIN teams tm ON tm.id = t.team_id
      WHERE {which} {lock}
 """
 _ONE = "t.id = :id AND a.epoch = :epoch"

@@ -29,7 +29,7 @@ class SqlTeams:
         if only is not None:
             query = query.where(teams.c.name.in_(only))
         rows = await self._database.read(lambda connection: connection.execute(query).all())
-        items = [Team(name=row.name, created_at=instant(row.created_at)) for row in rows]
+        items = [Team(name=row.name, created_at=instant(row.created_at), max_running=row.max_running) for row in rows]
         return TeamList(items=items, next=next_of(part, [item.name for item in items]))
 
     async def create(self, name: str, *, team_id: str, by: By) -> Team:

@@ -19,6 +19,7 @@ from leasehold_api.runs.waiting import (
     until,
 )
 from leasehold_api.signals import Signal, Topic
+from leasehold_api.storage import sql_admission
 from leasehold_api.storage.writer import Transaction
 from leasehold_protocol.v1.runs import RunState
 from leasehold_protocol.v1.waiting import SettledWait, Wait, WaitKind, WaitVerdict
@@ -43,9 +44,10 @@ _SETTLE = text("""
 """)
 
 _RESUME = text("""
-    UPDATE task_instances SET state = 'queued', queued_at = :now, due_at = NULL, reason = NULL
+    UPDATE task_instances
+       SET state = 'queued', queued_at = :now, due_at = :now + queue_timeout_s, reason = NULL, blocked_on = line_id
      WHERE id = :id AND state = 'deferred'
-    RETURNING placement_id, run_id
+    RETURNING placement_id, run_id, team_id, line_id, due_at
 """)
 
 # The task instance is locked before its wait, as everywhere.
@@ -137,7 +139,12 @@ def settle(tx: Transaction, wait: str, settled: Settled, *, now: float) -> bool:
         return False
     resumed = tx.run(_RESUME, {"id": instance, "now": now}).one_or_none()
     if resumed is not None:
-        tx.signal(Signal(Topic.QUEUED, resumed.placement_id))
+        if resumed.line_id is None:
+            tx.signal(Signal(Topic.QUEUED, resumed.placement_id))
+        else:
+            sql_admission.enter(tx, instance, resumed.line_id, team_id=resumed.team_id, now=now)
+        if resumed.due_at is not None:
+            tx.signal(Signal(Topic.TIMER, ""))
         tx.signal(Signal(Topic.RUN, resumed.run_id))
     return True
 

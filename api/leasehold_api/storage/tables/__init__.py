@@ -14,6 +14,7 @@ from leasehold_api.storage.tables.fleet import (
     teams,
     used_jtis,
 )
+from leasehold_api.storage.tables.limits import limit_holds, limits, line_limits, lines
 from leasehold_api.storage.tables.oauth import (
     oauth_codes,
     oauth_devices,
@@ -66,6 +67,10 @@ __all__ = [
     "dags",
     "enrolment_tokens",
     "events",
+    "limit_holds",
+    "limits",
+    "line_limits",
+    "lines",
     "map_expansions",
     "memberships",
     "metadata",

@@ -25,6 +25,7 @@ teams = Table(
     Column("id", Text, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
     Column("created_at", Double, nullable=False),
+    Column("max_running", Integer),  # none: as many as its agents take
 )
 
 sites = Table(
@@ -41,6 +42,9 @@ sites = Table(
     Column("locked_because", Text),
     Column("locked_running", Text),  # what becomes of running attempts: finish, cancel
     Column("trusted", Boolean, nullable=False, server_default=text("false")),  # leases bring open secrets along
+    Column("max_running", Integer),  # of all its agents together; none: as many as they take
+    Column("weight", Integer, nullable=False, server_default=text("10")),  # its share where several sites wait for work
+    Column("reserved", Text),  # the label that a task must ask for to run here; none: anything that fits
     UniqueConstraint("team_id", "name"),
 )
 

@@ -57,6 +57,7 @@ placements = Table(
     Column("id", Text, primary_key=True),  # hash of team and needs
     Column("team_id", Text, ForeignKey("teams.id"), nullable=False),
     Column("needs", Text, nullable=False),  # canonical JSON
+    Column("site_id", Text),  # the one site that may offer it; none: any
 )
 Index(None, placements.c.team_id)
 
@@ -109,6 +110,13 @@ task_instances = Table(
     Column("reason", Text),
     Column("priority", Integer, nullable=False),
     Column("placement_id", Text, ForeignKey("placements.id"), nullable=False),
+    # The line in which it waits for what limits it, and the same while it stands there: queued, and not for agents yet.
+    Column("line_id", Text),
+    Column("blocked_on", Text),
+    # While one site comes first, it has a placement that only this site offers: until when, and the one of all sites.
+    Column("usual_placement_id", Text),
+    Column("spread_at", Double),
+    Column("queue_timeout_s", Double),  # how long it may be queued; `due_at` says until when
     # Upstream tasks: how many have not ended; how many ended without success.
     Column("waits_for", Integer, nullable=False),
     Column("upstream_failures", Integer, nullable=False, server_default=text("0")),
@@ -130,7 +138,7 @@ task_instances = Table(
     Column("ended_at", Double),
     UniqueConstraint("run_id", "task", "map_index"),
 )
-_QUEUED = text("state = 'queued'")
+_QUEUED = text("state = 'queued' AND blocked_on IS NULL")
 Index(
     "ix_task_instances_claim",
     task_instances.c.placement_id,
@@ -140,9 +148,35 @@ Index(
     sqlite_where=_QUEUED,
     postgresql_where=_QUEUED,
 )
+_BLOCKED = text("state = 'queued' AND blocked_on IS NOT NULL")
+Index(
+    "ix_task_instances_line",
+    task_instances.c.blocked_on,
+    task_instances.c.priority.desc(),
+    task_instances.c.queued_at,
+    task_instances.c.id,
+    sqlite_where=_BLOCKED,
+    postgresql_where=_BLOCKED,
+)
+_WITH_TIMEOUT = text("state = 'queued' AND due_at IS NOT NULL")
+Index(
+    "ix_task_instances_queue_timeout",
+    task_instances.c.due_at,
+    sqlite_where=_WITH_TIMEOUT,
+    postgresql_where=_WITH_TIMEOUT,
+)
+_PREFERRED = text("state = 'queued' AND spread_at IS NOT NULL")
+Index("ix_task_instances_spread", task_instances.c.spread_at, sqlite_where=_PREFERRED, postgresql_where=_PREFERRED)
 _LEASED = text("state = 'running'")
 Index("ix_task_instances_expiry", task_instances.c.expires_at, sqlite_where=_LEASED, postgresql_where=_LEASED)
 Index("ix_task_instances_agent", task_instances.c.agent_id, sqlite_where=_LEASED, postgresql_where=_LEASED)
+Index(
+    "ix_task_instances_running",
+    task_instances.c.team_id,
+    task_instances.c.site_id,
+    sqlite_where=_LEASED,
+    postgresql_where=_LEASED,
+)
 _DUE = text("state IN ('up_for_retry', 'up_for_reschedule', 'deferred')")
 Index("ix_task_instances_due", task_instances.c.due_at, sqlite_where=_DUE, postgresql_where=_DUE)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from leasehold.authoring.effort import how_many
 from leasehold.authoring.mistakes import AuthoringError, author_place
 from leasehold.authoring.options import check_name
 
@@ -30,6 +31,7 @@ class Dag(_Signed["P"]):
         description: The first paragraph of its docstring, or of the file's.
         include: Patterns of files beside the DAG file that travel with it.
         place: (file, line) of the DAG.
+        limits: Fields of the manifest: how many of its task instances run at once.
     """
 
     def __init__(
@@ -40,12 +42,14 @@ class Dag(_Signed["P"]):
         description: str | None,
         include: Sequence[str],
         place: tuple[str, int],
+        limits: dict[str, int] | None = None,
     ) -> None:
         self.name = name
         self.function = function
         self.description = description
         self.include = tuple(include)
         self.place = place
+        self.limits = dict(limits or {})
         if _Made.dags is not None:
             _Made.dags.append(self)
 
@@ -85,12 +89,24 @@ if TYPE_CHECKING:
     def dag(function: Callable[P, object], /) -> Dag[P]: ...
     @overload
     def dag(
-        *, name: str | None = None, description: str | None = None, include: Sequence[str] = ()
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        include: Sequence[str] = (),
+        max_active_tasks: int | None = None,
+        max_active_tasks_per_dag: int | None = None,
     ) -> Callable[[Callable[P, object]], Dag[P]]: ...
 
 
 def dag(
-    function: Any = None, /, *, name: str | None = None, description: str | None = None, include: Sequence[str] = ()
+    function: Any = None,
+    /,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    include: Sequence[str] = (),
+    max_active_tasks: int | None = None,
+    max_active_tasks_per_dag: int | None = None,
 ) -> Any:
     """Make a function a DAG: ``@dag``, or ``@dag(name="sensors", include=["queries/*.sql"])``.
 
@@ -101,11 +117,16 @@ def dag(
         name: The DAG's name (default: the function's).
         description: What it is for (default: the docstring's first paragraph).
         include: Patterns of data files to take along, relative to the DAG file.
+        max_active_tasks: The most of its task instances at once, in one run.
+        max_active_tasks_per_dag: The most of its task instances at once, over all its runs.
 
     Raises:
-        AuthoringError: if the name can't be one.
+        AuthoringError: if the name can't be one, or a limit is none.
     """
     place = author_place()
+    limits = _limits(
+        {"max_active_tasks": max_active_tasks, "max_active_tasks_per_dag": max_active_tasks_per_dag}, place
+    )
 
     def decorate(decorated: Callable[P, object]) -> Dag[P]:
         if not callable(decorated) or not hasattr(decorated, "__code__"):
@@ -114,6 +135,17 @@ def dag(
             checked = check_name(name or decorated.__name__)
         except ValueError as problem:
             raise AuthoringError(f"name={name!r}: {problem}", place=place) from None
-        return Dag(decorated, name=checked, description=description, include=include, place=place)
+        return Dag(decorated, name=checked, description=description, include=include, place=place, limits=limits)
 
     return decorate if function is None else decorate(function)
+
+
+def _limits(given: dict[str, int | None], place: tuple[str, int]) -> dict[str, int]:
+    limits: dict[str, int] = {}
+    for name, value in given.items():
+        if value is not None:
+            try:
+                limits[name] = how_many(value)
+            except ValueError as problem:
+                raise AuthoringError(f"{name}={value!r}: {problem}", place=place) from None
+    return limits

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from leasehold.authoring.assets import assets_or_aliases, said_of
+from leasehold.authoring.effort import EFFORT, EFFORT_FIELDS, ELSEWHERE
 from leasehold.authoring.mistakes import AuthoringError
-from leasehold.durations import seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,10 +37,24 @@ if TYPE_CHECKING:
         """How often to try again after a failure of the task's own; 0 … 1000."""
         retry_delay: Duration
         """How long to wait before trying again (default 30 s)."""
+        retry_backoff: Literal["constant", "exponential"]
+        """``exponential``: wait twice as long with every try, a little less by chance, up to ``max_retry_delay``."""
+        max_retry_delay: Duration
+        """The longest wait before a retry (default 1 day)."""
         max_offline: Duration
         """How long the task may run out of the API's sight, 10 s … 7 days (default 5 min)."""
         priority: int
         """Higher goes first; -100 … 100."""
+        queue_timeout: Duration | None
+        """How long it may wait to be started, each time it is queued; then it fails. None: as long as it takes."""
+        pool: str
+        """The pool of the team whose slots it takes."""
+        pool_slots: int
+        """How many slots of the pool it takes (default 1)."""
+        max_active_tis_per_dag: int
+        """The most instances of this task at once, over all runs of the DAG."""
+        max_active_tis_per_dagrun: int
+        """The most (mapped) instances of this task at once, in one run."""
         needs: Mapping[str, str | int | float | bool]
         """What the place must offer: label → value or condition, like ``{"memory": ">=8GiB"}``."""
         trigger_rule: Literal["all_success", "all_done"]
@@ -75,10 +89,12 @@ class Options:
         self.place = place
         unknown = [name for name in given if name not in _READERS]
         if unknown:
-            raise self._mistake(f"there is no option {unknown[0]!r}", f"There are: {', '.join(['id', *_READERS])}.")
+            raise self._mistake(f"there is no option {unknown[0]!r}", _meant(unknown[0]))
         entry: dict[str, object] = {name: self._read(name, value) for name, value in given.items()}
         template = entry.pop("map_index_template", None)
         self.map_index_template: str | None = None if template is None else str(template)
+        if "pool_slots" in entry and "pool" not in entry:
+            raise self._mistake("pool_slots= needs a pool", 'Say which one beside it: pool="NAME".')
         isolation = entry.pop("isolation", None)
         if isolation is not None and runtime != "python":
             raise self._mistake("isolation is for @task functions", "A program always begins afresh: leave it out.")
@@ -92,7 +108,7 @@ class Options:
             "variables": entry.pop("variables", []),
             **said_of("inlets", entry.pop("inlets", [])),
             **said_of("outlets", entry.pop("outlets", [])),
-            **{_FIELDS.get(name, name): value for name, value in entry.items()},
+            **{EFFORT_FIELDS.get(name, name): value for name, value in entry.items()},
         }
 
     @property
@@ -169,39 +185,6 @@ def _texts(value: object) -> list[str]:
     raise ValueError('a list of names is needed, even for one: ["plant_db"]')
 
 
-def _whole(lowest: int, highest: int, value: object) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and lowest <= value <= highest:
-        return value
-    raise ValueError(f"a whole number from {lowest} to {highest} is needed")
-
-
-def _retries(value: object) -> int:
-    return _whole(0, 1000, value)
-
-
-def _priority(value: object) -> int:
-    return _whole(-100, 100, value)
-
-
-def _length(value: object, lowest: float, highest: float, limits: str) -> float:
-    length = seconds(value)  # type: ignore[arg-type]  # it refuses what is not a duration, with a clear text
-    if not lowest <= length <= highest:
-        raise ValueError(f"it may be {limits}")
-    return length
-
-
-def _retry_delay(value: object) -> float:
-    return _length(value, 0, 366 * 86400, "0 seconds to 366 days")
-
-
-def _timeout(value: object) -> float | None:
-    return None if value is None else _length(value, 0.001, 30 * 86400, "more than 0, up to 30 days")
-
-
-def _max_offline(value: object) -> float:
-    return _length(value, 10, 7 * 86400, "10 seconds to 7 days")
-
-
 def _labels(value: object) -> dict[str, str]:
     if not isinstance(value, dict):
         raise ValueError('a dictionary is needed, like {"os": "linux", "memory": ">=8GiB"}')
@@ -242,11 +225,8 @@ _READERS = {
     "triggers": _names,
     "inlets": assets_or_aliases,
     "outlets": assets_or_aliases,
-    "retries": _retries,
-    "retry_delay": _retry_delay,
-    "timeout": _timeout,
-    "max_offline": _max_offline,
-    "priority": _priority,
+    **EFFORT,
+    "pool": check_name,
     "needs": _labels,
     "trigger_rule": _trigger_rule,
     "runtime": check_name,
@@ -257,4 +237,11 @@ _READERS = {
 OPTION_NAMES = tuple(_READERS)
 """Every option of ``task``, ``shell`` and ``program``."""
 
-_FIELDS = {"retry_delay": "retry_delay_s", "timeout": "timeout_s", "max_offline": "max_offline_s"}
+
+def _meant(unknown: str) -> str:
+    if unknown in ELSEWHERE:
+        return f"Here it is {ELSEWHERE[unknown]}."
+    from difflib import get_close_matches
+
+    close = get_close_matches(unknown, _READERS, n=1, cutoff=0.75)
+    return f"{f'Did you mean {close[0]}? ' if close else ''}There are: {', '.join(['id', *_READERS])}."

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from leasehold.runtime.rules.endings import Ending
+from leasehold.testing.retry_delays import retry_delay_s
 from leasehold.testing.standing import Standing
 from leasehold.testing.waits import MOST_WAITS, WaitsInVainError, length_of
 
-DEFAULT_RETRY_DELAY_S = 30.0
 MOST_RESCHEDULES = 2000
 """Of one task in a test, where they take no time: a day of looking once a minute has fewer."""
 
@@ -39,8 +39,8 @@ def go_on(
     began = clock.seconds()
     match state:
         case "up_for_retry":
-            delay = entry.get("retry_delay_s", DEFAULT_RETRY_DELAY_S)
-            usual_s = float(delay) if isinstance(delay, int | float) else DEFAULT_RETRY_DELAY_S
+            standing.failed += 1
+            usual_s = retry_delay_s(entry, tries=standing.failed, instance=f"test.{task}")
             waited_s = usual_s if ending.retry_after_s is None else ending.retry_after_s
             standing.forget_in_vain()
             if clock.is_virtual:  # by hand nobody ever waited for a retry

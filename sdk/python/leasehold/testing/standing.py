@@ -18,6 +18,7 @@ class Standing:
         clock: The run's.
         kept: What the task keeps.
         attempts: How many there were.
+        failed: How many of them were followed by another try.
         rescheduled: How often it asked to be started again later.
         resumed: What the next attempt goes on from: ``reschedule``, ``defer``, ``input``; None: from nothing.
         waits: What came of its waits, by their keys.
@@ -27,6 +28,7 @@ class Standing:
     clock: Clock
     kept: Kept = field(init=False)
     attempts: int = 0
+    failed: int = 0
     rescheduled: int = 0
     resumed: str | None = None
     waits: dict[str, dict[str, object]] = field(default_factory=dict[str, dict[str, object]])

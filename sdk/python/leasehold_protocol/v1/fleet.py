@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from leasehold_protocol.v1.agents import HostFacts, PolicyFacts
 from leasehold_protocol.v1.context import ConnectionFields
@@ -59,6 +59,8 @@ class Team(Message):
 
     name: Name
     created_at: Instant
+    max_running: int | None = None
+    """The most task instances that run at once, at all its sites together; none: as many as its agents take."""
 
 
 class SiteWrite(Message):
@@ -67,7 +69,21 @@ class SiteWrite(Message):
     labels: Labels = Field(default_factory=dict[str, str])
     max_slots: Annotated[int, Field(ge=1, le=1024)] = 64
     """The most slots that one agent of this site may use."""
+    max_running: Annotated[int, Field(ge=0, le=100_000)] | None = None
+    """The most task instances that run at once, all agents of the site together; none: as many as they take."""
+    weight: Annotated[int, Field(ge=0, le=1000)] = 10
+    """The site's share of the work where agents of several sites wait for it; 0: only what no other site waits for."""
+    reserved: Name | None = None
+    """A label of the site: only tasks that ask for it run there; none: all that fit."""
     description: Annotated[Text, Field(max_length=500)] = ""
+
+    @model_validator(mode="after")
+    def _reserved_label_is_there(self) -> SiteWrite:
+        if self.reserved is not None and self.reserved not in self.labels:
+            raise ValueError(
+                f"the site is to be reserved by its label {self.reserved!r}, which it does not have: set the label too"
+            )
+        return self
 
 
 class RunningAttempts(StrEnum):

@@ -22,6 +22,8 @@ from leasehold_protocol.v1.mapping import Mapped
 from leasehold_protocol.v1.message import Audience, Json, Key, KeyPattern, Message, Name, Seconds, Sha256
 
 MANIFEST_VERSION: Final = 1
+DEFAULT_POOL: Final = "default_pool"
+"""The pool of tasks that name none, Airflow's name for it; it has no limit."""
 
 
 class TriggerRule(StrEnum):
@@ -79,6 +81,13 @@ class ProgramWork(Message):
 Work = Annotated[PythonWork | ProgramWork, Field(discriminator="kind")]
 
 
+class RetryBackoff(StrEnum):
+    """How the delay before a retry grows."""
+
+    CONSTANT = "constant"
+    EXPONENTIAL = "exponential"
+
+
 class Needs(Message):
     """What a task needs from the place where it runs. The API matches it against what sites offer."""
 
@@ -114,10 +123,22 @@ class TaskEntry(Message):
     """Names for assets that only the running task knows."""
     retries: Annotated[int, Field(ge=0, le=1000)] = 0
     retry_delay_s: Seconds = 30.0
+    retry_backoff: RetryBackoff = RetryBackoff.CONSTANT
+    """``exponential``: twice as long with every try, up to ``max_retry_delay_s``."""
+    max_retry_delay_s: Annotated[float, Field(gt=0, le=366 * 86400)] = 86400.0
     timeout_s: Annotated[float, Field(gt=0, le=30 * 86400)] | None = None
     max_offline_s: Annotated[float, Field(ge=10, le=7 * 86400)] = 300.0
     """How long the task may run unseen; the length of its lease."""
     priority: Annotated[int, Field(ge=-100, le=100)] = 0
+    queue_timeout_s: Annotated[float, Field(gt=0, le=366 * 86400)] | None = None
+    """How long it may wait to be started, each time it is queued; then it fails."""
+    pool: Name | None = None
+    """The team's pool whose slots it takes; none: ``default_pool``, which has no end."""
+    pool_slots: Annotated[int, Field(ge=1, le=100_000)] = 1
+    max_active_tis_per_dag: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """The most instances of this task at once, over all runs of the DAG."""
+    max_active_tis_per_dagrun: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """The most (mapped) instances of this task at once, in one run."""
     file: str | None = None
     line: int | None = None
     """Where the author wrote it, for messages."""
@@ -136,6 +157,10 @@ class Manifest(Message):
     """The zip with the author's code; none when no task needs Python code."""
     requires_python: str | None = None
     dependencies: list[str] = Field(default_factory=list[str])
+    max_active_tasks: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """The most task instances at once in one run."""
+    max_active_tasks_per_dag: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """The most task instances at once over all runs of this DAG."""
 
     @model_validator(mode="after")
     def _is_a_dag(self) -> Manifest:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from leasehold.cli import screen
 from leasehold.cli.amounts import show_when
 from leasehold.cli.api import Api, rows
-from leasehold.cli.errors import ConflictError, NotFoundError
+from leasehold.cli.errors import ConflictError, NotFoundError, WrongInputError
 from leasehold.cli.options import JsonOption, RunningOption, TeamOption, examples, group, pairs
 from leasehold.cli.session import ask
 from leasehold_protocol.v1.fleet import LockRequest, RunningAttempts, Site, SiteList, SiteWrite
@@ -28,6 +28,26 @@ SlotsOption = Annotated[
 DescriptionOption = Annotated[
     str | None, typer.Option("--description", metavar="TEXT", help="What this place is, for people.")
 ]
+MaxRunningOption = Annotated[
+    int | None,
+    typer.Option(
+        "--max-running", metavar="NUMBER", min=0, help="The most tasks that run at once, all its agents together."
+    ),
+]
+WeightOption = Annotated[
+    int | None,
+    typer.Option(
+        "--weight",
+        metavar="NUMBER",
+        min=0,
+        max=1000,
+        help="Its share of the work where agents of several sites wait for it (10); 0: only what no other waits for.",
+    ),
+]
+ReservedOption = Annotated[
+    str | None,
+    typer.Option("--reserved", metavar="LABEL", help="Only tasks that need this label of the site run there."),
+]
 
 
 @app.command(
@@ -39,6 +59,9 @@ def create(
     label: LabelOption = None,
     max_slots: SlotsOption = None,
     description: DescriptionOption = None,
+    max_running: MaxRunningOption = None,
+    weight: WeightOption = None,
+    reserved: ReservedOption = None,
     team: TeamOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -47,7 +70,8 @@ def create(
     async def work(api: Api) -> Site:
         if await _find(api, site) is not None:
             raise ConflictError(f"There is a site {site} already.", f"leasehold sites update {site} changes it.")
-        wanted = _changed(SiteWrite(), label, max_slots, description)
+        named = _named(label, max_slots, description, max_running, weight, reserved)
+        wanted = _changed(SiteWrite(), named)
         return await api.send("PUT", api.of_team("sites", site), wanted, Site)
 
     made = ask(work, team=team)
@@ -57,13 +81,25 @@ def create(
         screen.say(f"Site {made.name} is there. Let an agent in: leasehold tokens issue {made.name}")
 
 
-@app.command("update", epilog=examples("leasehold sites update plant --label zone=south --max-slots 8"))
+@app.command(
+    "update",
+    epilog=examples(
+        "leasehold sites update plant --label zone=south --max-slots 8",
+        "leasehold sites update gpu-lab --label gpu=2 --reserved gpu --weight 50",
+        "leasehold sites update gpu-lab --no-reservation --no-max-running",
+    ),
+)
 def update(
     site: SiteName,
     *,
     label: LabelOption = None,
     max_slots: SlotsOption = None,
     description: DescriptionOption = None,
+    max_running: MaxRunningOption = None,
+    weight: WeightOption = None,
+    reserved: ReservedOption = None,
+    no_max_running: Annotated[bool, typer.Option("--no-max-running", help="As many as its agents take.")] = False,
+    no_reservation: Annotated[bool, typer.Option("--no-reservation", help="For all tasks that fit, again.")] = False,
     team: TeamOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -71,8 +107,10 @@ def update(
 
     async def work(api: Api) -> Site:
         before = await api.get(api.of_team("sites", site), Site)
-        kept = SiteWrite(labels=before.labels, max_slots=before.max_slots, description=before.description)
-        return await api.send("PUT", api.of_team("sites", site), _changed(kept, label, max_slots, description), Site)
+        named = _named(label, max_slots, description, max_running, weight, reserved)
+        gone = [("max_running", no_max_running), ("reserved", no_reservation)]
+        wanted = _changed(before, named | {name: None for name, is_gone in gone if is_gone})
+        return await api.send("PUT", api.of_team("sites", site), wanted, Site)
 
     made = ask(work, team=team)
     if json:
@@ -168,6 +206,9 @@ def show(site: SiteName, *, team: TeamOption = None, json: JsonOption = False) -
             ("agents", f"{found.agents}, {found.connected} connected"),
             ("labels", _labels(found)),
             ("most slots per agent", str(found.max_slots)),
+            ("runs at once", "as many as its agents take" if found.max_running is None else str(found.max_running)),
+            ("weight", str(found.weight)),
+            ("reserved", f"for tasks that need {found.reserved}" if found.reserved else "no"),
             ("trusted", "yes: leases bring secrets along" if found.trusted else "no"),
             ("description", found.description),
             ("created", show_when(found.created_at, now=screen.now())),
@@ -193,13 +234,35 @@ async def _find(api: Api, site: str) -> Site | None:
         return None
 
 
-def _changed(site: SiteWrite, label: list[str] | None, max_slots: int | None, description: str | None) -> SiteWrite:
+def _named(
+    label: list[str] | None,
+    max_slots: int | None,
+    description: str | None,
+    max_running: int | None,
+    weight: int | None,
+    reserved: str | None,
+) -> dict[str, Any]:
+    """Return the fields that were named."""
+    given = {
+        "labels": None if label is None else pairs(label, option="--label"),
+        "max_slots": max_slots,
+        "description": description,
+        "max_running": max_running,
+        "weight": weight,
+        "reserved": reserved,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _changed(site: SiteWrite, named: dict[str, Any]) -> SiteWrite:
     """Return the site with what was named; what was not named is kept."""
-    return SiteWrite(
-        labels=site.labels if label is None else pairs(label, option="--label"),
-        max_slots=site.max_slots if max_slots is None else max_slots,
-        description=site.description if description is None else description,
-    )
+    fields = {name: getattr(site, name) for name in SiteWrite.model_fields} | named
+    if fields["reserved"] is not None and fields["reserved"] not in fields["labels"]:
+        raise WrongInputError(
+            f"The site has no label {fields['reserved']!r} that it could be reserved by.",
+            f"Set it too: --label {fields['reserved']}=VALUE. Or let the site go: --no-reservation",
+        )
+    return SiteWrite.model_validate(fields)
 
 
 def _labels(site: Site) -> str:

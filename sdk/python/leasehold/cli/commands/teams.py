@@ -9,9 +9,11 @@ import typer
 from leasehold.cli import screen
 from leasehold.cli.amounts import show_when
 from leasehold.cli.api import Api, rows
+from leasehold.cli.errors import WrongInputError
 from leasehold.cli.options import JsonOption, examples, group
 from leasehold.cli.session import ask
 from leasehold_protocol.v1.fleet import Team, TeamList, TeamWrite
+from leasehold_protocol.v1.limits import TeamLimits
 
 app = group("Teams: everything belongs to one.")
 
@@ -32,6 +34,30 @@ def create(
         screen.say(f"Team {team.name} is there. Work in it with --team {team.name}.")
 
 
+@app.command(
+    "limit",
+    epilog=examples("leasehold teams limit metering --max-running 200", "leasehold teams limit metering --none"),
+)
+def limit(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The team's name.")],
+    *,
+    max_running: Annotated[
+        int | None,
+        typer.Option("--max-running", metavar="NUMBER", min=0, help="The most task instances that run at once."),
+    ] = None,
+    none: Annotated[bool, typer.Option("--none", help="No limit: as many as the team's agents take.")] = False,
+) -> None:
+    """Limit how many task instances of a team run at once, at all its sites together (platform admins)."""
+    if (max_running is None) != none:
+        raise WrongInputError("Say the limit once.", "Either --max-running NUMBER, or --none.")
+
+    async def work(api: Api) -> TeamLimits:
+        return await api.send("PUT", f"/v1/teams/{name}/limits", TeamLimits(max_running=max_running), TeamLimits)
+
+    ask(work)
+    screen.say(f"Team {name} may run {'any number of' if none else max_running} task instances at once.")
+
+
 @app.command("list", epilog=examples("leasehold teams list"))
 def list_teams(*, json: JsonOption = False) -> None:
     """List the teams you may see."""
@@ -41,7 +67,10 @@ def list_teams(*, json: JsonOption = False) -> None:
         return
     now = screen.now()
     screen.table(
-        ["team", "created"],
-        [(team.name, show_when(team.created_at, now=now)) for team in teams],
+        ["team", "may run", "created"],
+        [
+            (team.name, "" if team.max_running is None else str(team.max_running), show_when(team.created_at, now=now))
+            for team in teams
+        ],
         empty="There is no team you may see.",
     )
