@@ -33,7 +33,13 @@ class Plans:
             .where(dag_versions.c.id == version_id)
         )
         manifest, version, name, signature = connection.execute(query).one()
-        plan = Plan(version_id, name, version, Manifest.model_validate_json(manifest), signature)
+        plan = Plan(
+            Manifest.model_validate_json(manifest),
+            version_id=version_id,
+            dag=name,
+            version=version,
+            signature=signature,
+        )
         with self._lock:
             self._plans[version_id] = plan
             while len(self._plans) > MOST:

@@ -109,10 +109,14 @@ task_instances = Table(
     Column("reason", Text),
     Column("priority", Integer, nullable=False),
     Column("placement_id", Text, ForeignKey("placements.id"), nullable=False),
-    # Upstream tasks: how many have not ended; how many ended without success.
+    # Upstream task instances: how many have not ended, succeeded, ended without success, never ran because of
+    # something before them (they count as failures too), were skipped.
     Column("waits_for", Integer, nullable=False),
+    Column("upstream_successes", Integer, nullable=False, server_default=text("0")),
     Column("upstream_failures", Integer, nullable=False, server_default=text("0")),
+    Column("upstream_unreached", Integer, nullable=False, server_default=text("0")),
     Column("upstream_skips", Integer, nullable=False, server_default=text("0")),
+    Column("skipped_by", Text),  # the task that skipped it: a branch, a short circuit
     # The lease, when it is running; the epoch fences every write of an attempt.
     Column("epoch", Integer, nullable=False, server_default=text("0")),
     Column("agent_id", Text),
