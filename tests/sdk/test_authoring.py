@@ -85,6 +85,7 @@ def test_a_task_function_becomes_an_entry_that_says_where_it_was_written(author:
         "args": [{"kind": "literal", "value": "2026-11-22"}],
         "kwargs": {},
         "isolation": "warm",
+        "follows": {},
     }
     assert (entry.file, entry.line) == ("flow.py", 17)
     assert (entry.retries, entry.timeout_s, entry.needs.runtime) == (0, None, "python")

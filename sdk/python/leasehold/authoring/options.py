@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from leasehold.authoring.assets import assets_or_aliases, said_of
 from leasehold.authoring.mistakes import AuthoringError
+from leasehold.authoring.trigger_rules import trigger_rule
 from leasehold.durations import seconds
 
 TYPE_CHECKING = False
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Literal, TypedDict
 
     from leasehold.asset import Asset, AssetAlias
+    from leasehold.authoring.trigger_rules import TriggerRule
 
     Duration = float | str | timedelta
 
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
         """Higher goes first; -100 … 100."""
         needs: Mapping[str, str | int | float | bool]
         """What the place must offer: label → value or condition, like ``{"memory": ">=8GiB"}``."""
-        trigger_rule: Literal["all_success", "all_done"]
+        trigger_rule: TriggerRule
         """When the task may run, by how its upstream tasks ended."""
         runtime: str
         """What runs it at the site."""
@@ -64,12 +66,15 @@ class Options:
         entry: Fields of the manifest's task entry.
         work: Fields of its work.
         place: Where the author wrote them.
+        given: The same as they were said.
     """
 
-    __slots__ = ("entry", "place", "work")
+    __slots__ = ("_runtime", "entry", "given", "place", "work")
 
     def __init__(self, given: Mapping[str, object], *, runtime: str, place: tuple[str, int]) -> None:
         self.place = place
+        self.given = given
+        self._runtime = runtime
         unknown = [name for name in given if name not in _READERS]
         if unknown:
             raise self._mistake(f"there is no option {unknown[0]!r}", f"There are: {', '.join(['id', *_READERS])}.")
@@ -89,6 +94,11 @@ class Options:
             **said_of("outlets", entry.pop("outlets", [])),
             **{_FIELDS.get(name, name): value for name, value in entry.items()},
         }
+
+    def after(self, defaults: Mapping[str, object]) -> Options:
+        """Return these options, and ``defaults`` for what they leave open."""
+        missing = {name: value for name, value in defaults.items() if name not in self.given}
+        return Options({**missing, **self.given}, runtime=self._runtime, place=self.place) if missing else self
 
     @property
     def connections(self) -> list[str]:
@@ -211,12 +221,6 @@ def _condition(value: object) -> str:
     raise ValueError(f"{value!r} is not a condition: write text, a number, or True")
 
 
-def _trigger_rule(value: object) -> str:
-    if value in ("all_success", "all_done"):
-        return str(value)
-    raise ValueError('it may be "all_success" or "all_done"')
-
-
 def _isolation(value: object) -> str:
     if value in ("warm", "fresh"):
         return str(value)
@@ -237,7 +241,7 @@ _READERS = {
     "max_offline": _max_offline,
     "priority": _priority,
     "needs": _labels,
-    "trigger_rule": _trigger_rule,
+    "trigger_rule": trigger_rule,
     "runtime": check_name,
     "isolation": _isolation,
 }

@@ -79,7 +79,7 @@ def _add(
     options: dict[str, object],
 ) -> Result:
     from leasehold.authoring.calls import Arguments
-    from leasehold.authoring.graph import Node
+    from leasehold.authoring.nodes import Node
     from leasehold.authoring.options import Options
     from leasehold.authoring.tasks import task_id
 

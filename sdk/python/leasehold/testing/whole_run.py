@@ -9,7 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
-from leasehold.authoring.graph import Graph, Node
+from leasehold.authoring.graph import Graph
+from leasehold.authoring.nodes import Node
 from leasehold.runtime.in_memory.given import Given
 from leasehold.runtime.in_memory.given_runs import GivenRuns
 from leasehold.runtime.in_memory.host import RESULT_KEY, LocalHost
@@ -18,7 +19,16 @@ from leasehold.runtime.rules.endings import Ending
 from leasehold.runtime.run_facts import Run
 from leasehold.runtime.values import decode
 from leasehold.testing.clock import Clock, VirtualClock
-from leasehold.testing.flow import downstream_of, in_order, may_be_skipped, run_state, state_after, state_before
+from leasehold.testing.flow import (
+    all_after,
+    downstream_of,
+    in_order,
+    may_be_skipped,
+    run_state,
+    setups_of,
+    state_after,
+    state_before,
+)
 from leasehold.testing.going_on import go_on
 from leasehold.testing.results import Log, RunResult, TaskResult
 from leasehold.testing.serving import TaskServer
@@ -61,6 +71,7 @@ class WholeRun:
         self._facts = facts
         self._tasks: dict[str, TaskResult] = {}
         self._upstream = {task: tuple(node.upstream) for task, node in graph.nodes.items()}
+        self._roles = {task: str(node.entry.get("role", "work")) for task, node in graph.nodes.items()}
         self._skipped_by: dict[str, str] = {}
         means.runs.begin(facts, self._how_tasks_stand)
 
@@ -80,14 +91,19 @@ class WholeRun:
                 self._tasks[task] = self._run(self._graph.nodes[task])
         states = {task: found.state for task, found in self._tasks.items()}
         triggered = [Run(facts) for facts in self._means.runs.started.values()]
-        state = run_state(self._upstream, states)
+        ignored = [
+            task
+            for task, node in self._graph.nodes.items()
+            if self._roles[task] == "teardown" and not node.entry.get("fails_run")
+        ]
+        state = run_state(self._upstream, states, ignored)
         return RunResult(dag=self._graph.dag, state=state, tasks=self._tasks, triggered=triggered)
 
     def _run(self, node: Node) -> TaskResult:
         __tracebackhide__ = True
         if by := self._skipped_by.get(node.id):
             return TaskResult(id=node.id, state="skipped", error=f"skipped by {by}")
-        entry, standing = node.options.entry, Standing(clock=self._means.clock)
+        entry, standing = node.entry, Standing(clock=self._means.clock)
         found, told = TaskResult(id=node.id, state=self._state_before(node)), Told()
         while found.state in ("queued", "up_for_retry", "up_for_reschedule", "deferred"):
             ending, told = self._attempt(node, found, standing)
@@ -160,12 +176,22 @@ class WholeRun:
         }
 
     def _state_before(self, node: Node) -> str:
-        ended = [self._tasks[task].state for task in node.upstream if task in self._tasks]
-        return state_before(str(node.options.entry.get("trigger_rule", "all_success")), ended)
+        ended = [self._counts_as(task) for task in node.upstream if task in self._tasks]
+        relied_on = setups_of(node.id, self._upstream, self._roles)
+        setups = [self._counts_as(task) for task in relied_on if task in self._tasks]
+        rule = str(node.entry.get("trigger_rule", "all_success"))
+        return state_before(rule, ended, waits_for=len(node.upstream) - len(ended), setups=setups)
+
+    def _counts_as(self, task: str) -> str:
+        """Return a task's state as those after it see it: one that a test leaves out is in nobody's way."""
+        state = self._tasks[task].state
+        return "success" if state == "not_run" else state
 
     def _skip(self, tasks: Collection[str], *, by: str) -> None:
+        if self._graph.nodes[by].entry.get("skips") == "all":
+            tasks = all_after(tasks, self._upstream)
         for task in tasks:
-            if may_be_skipped(self._state_before(self._graph.nodes[task])):
+            if self._roles[task] != "teardown" and may_be_skipped(self._state_before(self._graph.nodes[task])):
                 self._skipped_by.setdefault(task, by)
 
     def _leave(self, task: str, values: Mapping[str, object]) -> None:
