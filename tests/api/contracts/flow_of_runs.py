@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from leasehold_api.acting import By
 from leasehold_api.leases.claimed import Claimed
+from leasehold_api.storage.tables import task_instances
 from leasehold_protocol.v1.leases import EndingKind
 from tests.support.databases import open_database
 from tests.support.world import TEAM, World, program
@@ -93,6 +95,9 @@ class FlowContract:
             "join": "skipped", "drop": "queued",
         }  # fmt: skip
         assert (await world.task(run, "far")).reason == "skipped by enough"
+        query = select(task_instances.c.task).where(task_instances.c.skipped_by == "enough")
+        skipped = await world.database.read(lambda connection: set(connection.execute(query).scalars()))
+        assert skipped == {"next", "far", "join"}, "what is run again asks who skipped it"
         await self.ends(world)
         assert (await world.look(run)).state == "success"
 
