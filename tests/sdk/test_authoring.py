@@ -86,6 +86,7 @@ def test_a_task_function_becomes_an_entry_that_says_where_it_was_written(author:
         "kwargs": {},
         "isolation": "warm",
         "spread": False,
+        "follows": {},
     }
     assert (entry.file, entry.line) == ("flow.py", 17)
     assert (entry.retries, entry.timeout_s, entry.needs.runtime) == (0, None, "python")

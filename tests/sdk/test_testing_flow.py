@@ -2,35 +2,67 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import combinations_with_replacement, product
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from leasehold.runtime.in_memory import run_objects
 from leasehold.runtime.rules.endings import ENDING_KINDS, Ending
 from leasehold.testing import flow, waits
 from leasehold.testing.retry_delays import retry_delay_s
+from leasehold_api.dags.relations import Relations
+from leasehold_api.dags.relations import Relations
 from leasehold_api.runs.endings import Again, Effort, judge
-from leasehold_api.runs.flow import UNSUCCESSFUL, final_run_state, state_after_upstream
+from leasehold_api.runs.flow import Upstream, final_run_state, state_after_upstream
 from leasehold_api.runs.retry_delays import RetryDelays
 from leasehold_api.runs.waiting import MOST_WAITS
 from leasehold_protocol.v1.leases import EndingKind
-from leasehold_protocol.v1.manifest import RetryBackoff, TriggerRule
+from leasehold_protocol.v1.manifest import Manifest, RetryBackoff, TriggerRule
 from leasehold_protocol.v1.runs import RunState, TaskState
+from tests.support.world import program
 
 FINAL = ("success", "failed", "skipped", "upstream_failed")
 
 
 @pytest.mark.parametrize("rule", list(TriggerRule))
 def test_a_task_may_run_when_the_api_says_so(rule: TriggerRule) -> None:
-    for states in (*product(FINAL, repeat=3), *product(FINAL, repeat=2), ()):
-        failures = sum(TaskState(state) in UNSUCCESSFUL for state in states)
-        skips = states.count("skipped")
+    # The setups among several tasks, in one process as in the API: those further up, or of a teardown those before it.
+    for count, setups in product(range(4), [(), *product(FINAL, repeat=1), *product(FINAL, repeat=2)]):
+        for states, waits_for in product(combinations_with_replacement(FINAL, count), (0, 1)):
+            upstream = Upstream.of([*map(TaskState, states), *[TaskState.RUNNING] * waits_for])
 
-        expected = state_after_upstream(rule, waits_for=0, failures=failures, skips=skips)
+            expected = state_after_upstream(rule, upstream, Upstream.of(map(TaskState, setups)))
 
-        assert flow.state_before(rule.value, states) == expected.value, states
+            found = flow.state_before(rule.value, states, waits_for=waits_for, setups=setups)
+            assert found == expected.value, (states, waits_for, setups)
+
+
+ROLES = st.lists(st.sampled_from(["work", "work", "work", "setup", "teardown", "fails_run"]), min_size=1, max_size=9)
+
+
+@given(ROLES, st.data())
+def test_the_same_setups_and_leaves_decide(roles: list[str], data: st.DataObject) -> None:
+    upstream = {
+        f"t{number}": [f"t{other}" for other in range(number) if data.draw(st.booleans())]
+        for number in range(len(roles))
+    }
+    named = {name: "teardown" if role == "fails_run" else role for name, role in zip(upstream, roles, strict=True)}
+    entries = [
+        program(name, *upstream[name], role=named[name], fails_run=role == "fails_run")
+        for name, role in zip(upstream, roles, strict=True)
+    ]
+    relations = Relations(Manifest.model_validate({"dag": "d", "tasks": entries}))
+    states = {name: data.draw(st.sampled_from(FINAL)) for name in upstream}
+    ignored = [name for name, role in zip(upstream, roles, strict=True) if role == "teardown"]
+
+    for name in upstream:
+        assert flow.setups_of(name, upstream, named) == set(relations.setups.get(name, ()))
+        assert flow.all_after([name], upstream) - {name} == set(relations.all_after(name))
+    leaves = [TaskState(states[name]) for name in relations.leaves]
+    assert flow.run_state(upstream, states, ignored) == final_run_state(leaves, cancelled=False).value
 
 
 @pytest.mark.parametrize("kind", [*ENDING_KINDS, "timed_out"])

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 from leasehold_api.dags.mapping import leaves
+from leasehold_api.dags.relations import Relations
 from leasehold_protocol.signed.statement import tree_of
 from leasehold_protocol.signed.tree import Tree
 from leasehold_protocol.v1.manifest import (
@@ -17,7 +17,6 @@ from leasehold_protocol.v1.manifest import (
     Expression,
     ListValue,
     LiteralValue,
-    Manifest,
     Needs,
     PythonWork,
     ResultsValue,
@@ -31,35 +30,15 @@ MAX_MAP_LENGTH = 10_000
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Relations):
     """One version of a DAG, ready to run."""
 
     version_id: str
     dag: str
     version: int
-    manifest: Manifest
     signature: str | None = None
     max_map_length: int = MAX_MAP_LENGTH
     """How many instances a mapped task may have."""
-
-    @cached_property
-    def entries(self) -> dict[str, TaskEntry]:
-        """Task id → entry."""
-        return {entry.id: entry for entry in self.manifest.tasks}
-
-    @cached_property
-    def downstream(self) -> dict[str, list[str]]:
-        """Task id → the tasks that depend on it."""
-        after: defaultdict[str, list[str]] = defaultdict(list)
-        for entry in self.manifest.tasks:
-            for upstream in dict.fromkeys(entry.upstream):
-                after[upstream].append(entry.id)
-        return dict(after)
-
-    @cached_property
-    def leaves(self) -> list[str]:
-        """The tasks nothing depends on: they decide how the run ended."""
-        return [entry.id for entry in self.manifest.tasks if entry.id not in self.downstream]
 
     @cached_property
     def inputs(self) -> dict[str, list[tuple[str, str]]]:

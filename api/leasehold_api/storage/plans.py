@@ -35,11 +35,11 @@ class Plans:
         )
         manifest, version, name, signature = connection.execute(query).one()
         plan = Plan(
-            version_id,
-            name,
-            version,
             Manifest.model_validate_json(manifest),
-            signature,
+            version_id=version_id,
+            dag=name,
+            version=version,
+            signature=signature,
             max_map_length=self._max_map_length,
         )
         with self._lock:

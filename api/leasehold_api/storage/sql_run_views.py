@@ -16,7 +16,7 @@ from leasehold_api.storage.sql_blocking import limits_in_words
 from leasehold_api.storage.sql_policies import reasons_of
 from leasehold_api.storage.tables import dag_versions, dags, runs, teams
 from leasehold_protocol.v1.leases import Rendered
-from leasehold_protocol.v1.manifest import RESULT_KEY, Manifest
+from leasehold_protocol.v1.manifest import RESULT_KEY, Manifest, TaskEntry
 from leasehold_protocol.v1.runs import (
     AttemptSummary,
     MetricSummary,
@@ -168,20 +168,20 @@ def _summary(row: Row[Any]) -> dict[str, Any]:
 def _detail(connection: Connection, team_id: str, run: str, *, only: tuple[str, int] | None = None) -> RunDetail:
     """Return a run; ``only`` one (task, map index) of it, and that one whole."""
     row = _row(connection, team_id, run)
-    upstream = {entry.id: entry.upstream for entry in Manifest.model_validate_json(row.manifest).tasks}
+    entries = {entry.id: entry for entry in Manifest.model_validate_json(row.manifest).tasks}
     attempts: defaultdict[str, list[AttemptSummary]] = defaultdict(list)
     for attempt in connection.execute(_ATTEMPTS, {"run": run}):
         attempts[attempt.task_instance_id].append(_attempt(attempt, shown_whole=only is not None))
     refused, limited = reasons_of(connection, run), limits_in_words(connection, run)
     tasks = [
-        _task(task, upstream[task.task], attempts[task.id], limited.get(task.blocked_on) or refused.get(task.id))
+        _task(task, entries[task.task], attempts[task.id], limited.get(task.blocked_on) or refused.get(task.id))
         for task in connection.execute(_TASKS, {"run": run})
         if only in (None, (task.task, task.map_index))
     ]
     return RunDetail(**_summary(row), params=json.loads(row.params), tasks=tasks)
 
 
-def _task(row: Row[Any], upstream: list[str], attempts: list[AttemptSummary], refused: str | None) -> TaskInstance:
+def _task(row: Row[Any], entry: TaskEntry, attempts: list[AttemptSummary], refused: str | None) -> TaskInstance:
     return TaskInstance(
         task_instance=row.id,
         task=row.task,
@@ -196,7 +196,9 @@ def _task(row: Row[Any], upstream: list[str], attempts: list[AttemptSummary], re
         started_at=instant_or_none(row.started_at),
         ended_at=instant_or_none(row.ended_at),
         due_at=instant_or_none(row.due_at),
-        upstream=upstream,
+        upstream=entry.upstream,
+        group=entry.group,
+        role=entry.role,
         attempts=attempts,
         result=None if row.result is None else json.loads(row.result),
         result_size=row.result_size,

@@ -7,13 +7,13 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import bindparam, select, text
 
 from leasehold_api.acting import By
 from leasehold_api.dags.plan import Plan, canonical_needs, placement_id
 from leasehold_api.errors import ApiError, ConflictError, NotFoundError
 from leasehold_api.runs.catalog import NewRun
-from leasehold_api.runs.flow import state_after_upstream
+from leasehold_api.runs.flow import Upstream, state_after_upstream
 from leasehold_api.signals import Signal, Topic
 from leasehold_api.storage import sql_audit
 from leasehold_api.storage.database import Database
@@ -48,12 +48,15 @@ _CANCEL_RUN = text("""
 _CANCEL_WAITING = text("""
     UPDATE task_instances SET state = 'cancelled', reason = :reason, ended_at = :now, due_at = NULL, blocked_on = NULL
      WHERE run_id = :run AND state IN ('none', 'queued', 'up_for_retry', 'up_for_reschedule', 'deferred')
+       AND task NOT IN :kept
     RETURNING task
-""")
+""").bindparams(bindparam("kept", expanding=True))
 
 _CANCEL_RUNNING = text("""
-    UPDATE task_instances SET cancel_reason = :reason WHERE run_id = :run AND state = 'running' RETURNING agent_id
-""")
+    UPDATE task_instances SET cancel_reason = :reason
+     WHERE run_id = :run AND state = 'running' AND task NOT IN :kept
+    RETURNING agent_id
+""").bindparams(bindparam("kept", expanding=True))
 
 
 class SqlRuns(SqlRunViews):
@@ -147,7 +150,8 @@ def _add_task_instances(tx: Transaction, plan: Plan, new: NewRun, dag_id: str, n
     mapped: list[dict[str, Any]] = []
     for position, entry in enumerate(plan.manifest.tasks):
         waits_for = len(set(entry.upstream))
-        state = state_after_upstream(entry.trigger_rule, waits_for=waits_for, failures=0, skips=0)
+        setups = Upstream(waits_for=len(plan.setups.get(entry.id, ())))
+        state = state_after_upstream(entry.trigger_rule, Upstream(waits_for=waits_for), setups)
         is_ready = state is TaskState.QUEUED
         queued = is_ready and entry.mapped is None
         rows.append(
@@ -224,14 +228,16 @@ def _cancel(tx: Transaction, plans: Plans, team_id: str, run: str, reason: str, 
             raise NotFoundError(f"there is no run {run!r} in this team")
         raise ConflictError(f"the run is over ({state}): there is nothing to cancel")
     plan = plans.get(tx.connection, version_id)
+    # What a setup made is taken away all the same: its teardown runs, or goes on.
     if plan.has_limits:
         hold_still(tx, team_id)  # before its rows: who admits them locks in this order
-    for agent_id in sorted(set(tx.run(_CANCEL_RUNNING, parameters).scalars())):
+    kept = sorted(plan.teardowns) or [""]  # no task has this name: PostgreSQL gives an empty list no type
+    for agent_id in sorted(set(tx.run(_CANCEL_RUNNING, {**parameters, "kept": kept}).scalars())):
         tx.signal(Signal(Topic.AGENT, agent_id))
-    ended = [(task, TaskState.CANCELLED) for task in tx.run(_CANCEL_WAITING, parameters).scalars()]
+    ended = [(task, TaskState.CANCELLED) for task in tx.run(_CANCEL_WAITING, {**parameters, "kept": kept}).scalars()]
     if plan.has_limits:
         give_back_ended(tx, run, team_id=team_id, now=by.at)
-    close(tx, run, now=by.at)
+    close(tx, run, kept=kept, now=by.at)
     settle(tx, plan, run=run, ended=ended, now=by.at)
     sql_audit.record(
         tx,

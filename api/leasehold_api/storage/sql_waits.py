@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sqlalchemy import Row, text
+from sqlalchemy import Row, bindparam, text
 
 from leasehold_api.clock import instant
 from leasehold_api.runs.waiting import (
@@ -68,7 +68,10 @@ _FIRST_EVENT = text("""
 
 _ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended(:what, 0))")
 
-_CLOSE = text("UPDATE waits SET state = 'closed', settled_at = :now WHERE run_id = :run AND state = 'open'")
+_CLOSE = text("""
+    UPDATE waits SET state = 'closed', settled_at = :now WHERE run_id = :run AND state = 'open'
+       AND task_instance_id NOT IN (SELECT id FROM task_instances WHERE run_id = :run AND task IN :kept)
+""").bindparams(bindparam("kept", expanding=True))
 
 _FORGET_IN_VAIN = text("""
     DELETE FROM waits WHERE task_instance_id = :id AND state IN ('timed_out', 'refused')
@@ -170,9 +173,9 @@ def settle_by_time(tx: Transaction, instance: str, *, now: float) -> None:
         settle(tx, row.id, time_is_up(Wait.model_validate_json(row.wait)), now=now)
 
 
-def close(tx: Transaction, run: str, *, now: float) -> None:
-    """Close what a cancelled run waited for."""
-    tx.run(_CLOSE, {"run": run, "now": now})
+def close(tx: Transaction, run: str, *, kept: list[str], now: float) -> None:
+    """Close what a cancelled run waited for, except what the tasks in ``kept`` wait for: they go on."""
+    tx.run(_CLOSE, {"run": run, "kept": kept, "now": now})
 
 
 def forget_in_vain(tx: Transaction, instance: str) -> None:

@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from leasehold import errors, testing
     from leasehold.asset import Asset, AssetAlias
     from leasehold.authoring.dags import dag
-    from leasehold.authoring.graph import chain
+    from leasehold.authoring.graph import chain, cross_downstream
+    from leasehold.authoring.groups import group
     from leasehold.authoring.programs import program, shell
+    from leasehold.authoring.setups import setup, teardown
     from leasehold.authoring.sources import concat, zip_
     from leasehold.authoring.tasks import task
     from leasehold.errors import WaitTimedOut
@@ -48,9 +50,11 @@ __all__ = [
     "chain",
     "concat",
     "context",
+    "cross_downstream",
     "dag",
     "defer",
     "errors",
+    "group",
     "heartbeat",
     "id_token",
     "log",
@@ -61,10 +65,12 @@ __all__ = [
     "reschedule",
     "runs",
     "set_label",
+    "setup",
     "shell",
     "skip_downstream",
     "state",
     "task",
+    "teardown",
     "testing",
     "xcom",
     "zip_",
@@ -98,8 +104,10 @@ _HOMES = {
     "chain": "leasehold.authoring.graph",
     "concat": "leasehold.authoring.sources",
     "context": "leasehold.runtime.context",
+    "cross_downstream": "leasehold.authoring.graph",
     "dag": "leasehold.authoring.dags",
     "defer": "leasehold.runtime.waiting",
+    "group": "leasehold.authoring.groups",
     "heartbeat": "leasehold.runtime.signs",
     "id_token": "leasehold.runtime.identity",
     "mask": "leasehold.runtime.signs",
@@ -107,9 +115,11 @@ _HOMES = {
     "program": "leasehold.authoring.programs",
     "set_label": "leasehold.runtime.signs",
     "reschedule": "leasehold.runtime.waiting",
+    "setup": "leasehold.authoring.setups",
     "shell": "leasehold.authoring.programs",
     "skip_downstream": "leasehold.runtime.flow",
     "task": "leasehold.authoring.tasks",
+    "teardown": "leasehold.authoring.setups",
     "zip_": "leasehold.authoring.sources",
 }
 

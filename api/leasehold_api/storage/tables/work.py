@@ -117,10 +117,14 @@ task_instances = Table(
     Column("usual_placement_id", Text),
     Column("spread_at", Double),
     Column("queue_timeout_s", Double),  # how long it may be queued; `due_at` says until when
-    # Upstream tasks: how many have not ended; how many ended without success.
+    # Upstream task instances: how many have not ended, succeeded, ended without success, never ran because of
+    # something before them (they count as failures too), were skipped.
     Column("waits_for", Integer, nullable=False),
+    Column("upstream_successes", Integer, nullable=False, server_default=text("0")),
     Column("upstream_failures", Integer, nullable=False, server_default=text("0")),
+    Column("upstream_unreached", Integer, nullable=False, server_default=text("0")),
     Column("upstream_skips", Integer, nullable=False, server_default=text("0")),
+    Column("skipped_by", Text),  # the task that skipped it: a branch, a short circuit
     # The lease, when it is running; the epoch fences every write of an attempt.
     Column("epoch", Integer, nullable=False, server_default=text("0")),
     Column("agent_id", Text),

@@ -8,8 +8,9 @@ from difflib import get_close_matches
 from typing import Any
 
 from leasehold.authoring.functions import TaskFunction
-from leasehold.authoring.graph import Graph, Node, Result
+from leasehold.authoring.graph import Graph, Result
 from leasehold.authoring.mistakes import AuthoringError
+from leasehold.authoring.nodes import Node
 from leasehold.authoring.symbols import Param, Symbol
 from leasehold.runtime.expressions import ExpressionError, facts_from_context, names_in
 from leasehold.runtime.values import ValueNotSupportedError, encode
@@ -46,6 +47,7 @@ def call(
         **task.options.work,
     }
     node = Node(name=task.id, id_was_given=False, options=task.options, work=work, task=task)
+    node.said.update(task.manner.entry)
     return graph.add(node, found.results)
 
 

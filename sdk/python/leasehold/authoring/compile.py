@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from leasehold.authoring.dags import Dag
+from leasehold.authoring.flow import settle_flow
 from leasehold.authoring.functions import TaskFunction
-from leasehold.authoring.graph import Graph, Node, gather
+from leasehold.authoring.graph import Graph, gather
 from leasehold.authoring.mistakes import AuthoringError
+from leasehold.authoring.nodes import Node
 from leasehold.authoring.params import params_schema
 from leasehold.authoring.script import ScriptMetadata
 from leasehold.authoring.symbols import Param
@@ -38,7 +40,8 @@ def draw(dag: Dag[...]) -> tuple[Graph, Manifest]:
         gather(before)
     if not graph.nodes:
         raise AuthoringError(f"the DAG {dag.name!r} has no tasks", "Call a task in its body.", place=dag.place)
-    graph.mistakes += _circles(graph)
+    # Who comes after whom means nothing in a circle.
+    graph.mistakes += _circles(graph) or settle_flow(graph)
     return graph, schema
 
 
@@ -73,7 +76,7 @@ def _entry(node: Node, root: str) -> Manifest:
         "work": work,
         **({"mapped": node.mapped} if node.mapped else {}),
         "upstream": list(node.upstream),
-        **node.options.entry,
+        **node.entry,
         "file": file.removeprefix(root).lstrip("/\\"),
         "line": line,
     }

@@ -30,7 +30,7 @@ def undeclared(task: TaskFunction[..., object], source: ast.Module) -> Iterator[
         "variable": task.options.variables,
         "trigger": task.options.triggers,
     }
-    body = _function_at(source, code.co_name, code.co_firstlineno)
+    body = function_at(source, code.co_name, code.co_firstlineno)
     for asked in ast.walk(body) if body else ():
         if found := _asked_for(asked, task):
             kind, name = found
@@ -52,7 +52,8 @@ def _mistake(task: str, kind: str, name: str, declared: list[str], place: tuple[
     return AuthoringError(f"task {task!r} {what}, which it does not declare", cure, place=place)
 
 
-def _function_at(source: ast.Module, name: str, first_line: int) -> ast.AST | None:
+def function_at(source: ast.Module, name: str, first_line: int) -> ast.AST | None:
+    """Return the function of that name whose first line, decorators included, is ``first_line``."""
     for node in ast.walk(source):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name:
             lines = [node.lineno, *(decorator.lineno for decorator in node.decorator_list)]

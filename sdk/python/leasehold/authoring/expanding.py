@@ -9,8 +9,9 @@ from typing import Any
 
 from leasehold.authoring.calls import Arguments, Expression, check_template
 from leasehold.authoring.functions import TaskFunction
-from leasehold.authoring.graph import Graph, Node, Result, current_graph
+from leasehold.authoring.graph import Graph, Result, current_graph
 from leasehold.authoring.mistakes import AuthoringError
+from leasehold.authoring.nodes import Node
 from leasehold.authoring.options import Options
 from leasehold.authoring.sources import Together, source_of
 from leasehold.authoring.symbols import Param

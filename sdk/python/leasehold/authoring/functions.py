@@ -21,6 +21,32 @@ else:
             return cls
 
 
+class Manner:
+    """What makes a task one of a special kind: a sensor, a branch, a setup.
+
+    Attributes:
+        around: Returns what is called where the task runs, given the author's function.
+        entry: Fields of the manifest's task entry that its kind decides.
+        is_branch: It returns which of the tasks after it to follow.
+    """
+
+    __slots__ = ("around", "entry", "is_branch")
+
+    def __init__(
+        self,
+        *,
+        around: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None,
+        entry: dict[str, object] | None = None,
+        is_branch: bool = False,
+    ) -> None:
+        self.around = around
+        self.entry = entry or {}
+        self.is_branch = is_branch
+
+
+PLAIN = Manner()
+
+
 class TaskFunction(_Signed["P", "R"]):
     """A function with the name and the options under which DAGs call it.
 
@@ -29,6 +55,7 @@ class TaskFunction(_Signed["P", "R"]):
         function: The author's function.
         options: What the author said about it, checked.
         given: The same as it was said.
+        manner: What makes it one of a special kind.
         at_the_site: What is called where the task runs: the function, or something around it.
     """
 
@@ -38,14 +65,14 @@ class TaskFunction(_Signed["P", "R"]):
         name: str,
         given: dict[str, object],
         place: tuple[str, int],
-        around: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None,
+        manner: Manner = PLAIN,
     ) -> None:
         self.id = name
         self.function = function
         self.options = Options(given, runtime="python", place=place)
         self.given = given
-        self.around = around
-        self.at_the_site: Callable[..., Any] = function if around is None else around(function)
+        self.manner = manner
+        self.at_the_site: Callable[..., Any] = function if manner.around is None else manner.around(function)
         self.__name__ = function.__name__
         self.__qualname__ = function.__qualname__
         self.__module__ = function.__module__

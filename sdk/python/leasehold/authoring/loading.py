@@ -19,6 +19,7 @@ from leasehold.authoring.bundle import Bundle, make_bundle
 from leasehold.authoring.compile import draw, manifest_of
 from leasehold.authoring.dags import Dag, listen
 from leasehold.authoring.declared import undeclared
+from leasehold.authoring.flow import cannot_follow
 from leasehold.authoring.graph import Graph
 from leasehold.authoring.local_files import local_files
 from leasehold.authoring.mistakes import AuthoringError
@@ -125,6 +126,7 @@ def _compile(dag: Dag[...], loaded: _File, assets: AssetBook) -> CompiledDag | l
     try:
         graph, schema = draw(dag)
         mistakes = [*graph.mistakes, *assets.contradictions(_assets_of(graph)), *_undeclared(graph, loaded)]
+        mistakes += _branches_into_nothing(graph, loaded)
         if any(node.task for node in graph.nodes.values()):
             mistakes += imports_from_outside(loaded.tree(str(loaded.path)), loaded.path)
         if mistakes:
@@ -151,6 +153,12 @@ def _undeclared(graph: Graph, loaded: _File) -> Iterator[AuthoringError]:
         file = inspect.getsourcefile(task.function)
         if file:
             yield from undeclared(task, loaded.tree(file))
+
+
+def _branches_into_nothing(graph: Graph, loaded: _File) -> Iterator[AuthoringError]:
+    for node in graph.nodes.values():
+        if node.task and node.task.manner.is_branch and (file := inspect.getsourcefile(node.task.function)):
+            yield from cannot_follow(node, loaded.tree(file))
 
 
 def _bundle(dag: Dag[...], graph: Graph, loaded: _File) -> Bundle | None:

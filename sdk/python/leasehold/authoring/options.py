@@ -5,6 +5,7 @@ from __future__ import annotations
 from leasehold.authoring.assets import assets_or_aliases, said_of
 from leasehold.authoring.effort import EFFORT, EFFORT_FIELDS, ELSEWHERE
 from leasehold.authoring.mistakes import AuthoringError
+from leasehold.authoring.trigger_rules import trigger_rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Literal, TypedDict
 
     from leasehold.asset import Asset, AssetAlias
+    from leasehold.authoring.trigger_rules import TriggerRule
 
     Duration = float | str | timedelta
 
@@ -57,7 +59,7 @@ if TYPE_CHECKING:
         """The most (mapped) instances of this task at once, in one run."""
         needs: Mapping[str, str | int | float | bool]
         """What the place must offer: label → value or condition, like ``{"memory": ">=8GiB"}``."""
-        trigger_rule: Literal["all_success", "all_done"]
+        trigger_rule: TriggerRule
         """When the task may run, by how its upstream tasks ended."""
         runtime: str
         """What runs it at the site."""
@@ -81,12 +83,15 @@ class Options:
         work: Fields of its work.
         place: Where the author wrote them.
         map_index_template: What instances of a mapped task are called.
+        given: The same as they were said.
     """
 
-    __slots__ = ("entry", "map_index_template", "place", "work")
+    __slots__ = ("_runtime", "entry", "given", "map_index_template", "place", "work")
 
     def __init__(self, given: Mapping[str, object], *, runtime: str, place: tuple[str, int]) -> None:
         self.place = place
+        self.given = given
+        self._runtime = runtime
         unknown = [name for name in given if name not in _READERS]
         if unknown:
             raise self._mistake(f"there is no option {unknown[0]!r}", _meant(unknown[0]))
@@ -110,6 +115,11 @@ class Options:
             **said_of("outlets", entry.pop("outlets", [])),
             **{EFFORT_FIELDS.get(name, name): value for name, value in entry.items()},
         }
+
+    def after(self, defaults: Mapping[str, object]) -> Options:
+        """Return these options, and ``defaults`` for what they leave open."""
+        missing = {name: value for name, value in defaults.items() if name not in self.given}
+        return Options({**missing, **self.given}, runtime=self._runtime, place=self.place) if missing else self
 
     @property
     def connections(self) -> list[str]:
@@ -199,12 +209,6 @@ def _condition(value: object) -> str:
     raise ValueError(f"{value!r} is not a condition: write text, a number, or True")
 
 
-def _trigger_rule(value: object) -> str:
-    if value in ("all_success", "all_done"):
-        return str(value)
-    raise ValueError('it may be "all_success" or "all_done"')
-
-
 def _template(value: object) -> str:
     if isinstance(value, str) and value:
         return value
@@ -228,7 +232,7 @@ _READERS = {
     **EFFORT,
     "pool": check_name,
     "needs": _labels,
-    "trigger_rule": _trigger_rule,
+    "trigger_rule": trigger_rule,
     "runtime": check_name,
     "map_index_template": _template,
     "isolation": _isolation,

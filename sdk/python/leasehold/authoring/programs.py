@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     from leasehold.authoring.calls import Arguments
     from leasehold.authoring.expanding import Partial
-    from leasehold.authoring.graph import Node, Result
+    from leasehold.authoring.graph import Result
+    from leasehold.authoring.nodes import Node
     from leasehold.authoring.options import TaskOptions
 
     ResultFrom = Literal["last_line", "text", "json", "nothing"]
@@ -142,7 +143,7 @@ class _Said:
 
     def node(self, found: Arguments, taken: Mapping[str, object], is_spread: bool) -> Node:
         """Return its node; ``taken`` are variables of a mapped program's item."""
-        from leasehold.authoring.graph import Node
+        from leasehold.authoring.nodes import Node
 
         env = {key: found.express(value, f"env[{key!r}]", self.name) for key, value in self.env.items()}
         work: dict[str, object] = {

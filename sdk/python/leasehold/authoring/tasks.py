@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leasehold.authoring.functions import TaskFunction
+from leasehold.authoring.functions import PLAIN, Manner, TaskFunction
 from leasehold.authoring.graph import current_graph
 from leasehold.authoring.mistakes import AuthoringError, author_place
 from leasehold.authoring.options import check_name
@@ -53,7 +53,7 @@ class Task(TaskFunction["P", "R"]):
         **options: Unpack[TaskOptions],
     ) -> Task[P, R]:
         """Return the same task with other options: ``load.override(id="load_north", priority=10)(rows)``."""
-        return Task(self.function, task_id(id or self.id), {**self.given, **options}, author_place(), self.around)
+        return Task(self.function, task_id(id or self.id), {**self.given, **options}, author_place(), self.manner)
 
     def partial(self, **given: Any) -> Partial:
         """Return the task with arguments that are the same for all instances: ``load.partial(day=day).expand(…)``."""
@@ -120,7 +120,7 @@ class _TaskDecorator:
         place = author_place()
 
         def decorate(decorated: Callable[P, R]) -> Task[P, R]:
-            return _made(decorated, id, options, place, "@task")
+            return make_task(decorated, id, options, place, "@task")
 
         return decorate if function is None else decorate(function)
 
@@ -150,28 +150,116 @@ class _TaskDecorator:
         from leasehold.authoring.sensors import looking
 
         around = looking(poke_every=poke_every, timeout=timeout, soft_fail=soft_fail, exponential=exponential)
+        manner = Manner(around=around)
         place = author_place()
 
         def decorate(decorated: Callable[P, R]) -> Task[P, R]:
-            return _made(decorated, id, dict(options), place, "@task.sensor", around)
+            return make_task(decorated, id, dict(options), place, "@task.sensor", manner)
 
         return decorate
+
+    if TYPE_CHECKING:
+
+        @overload
+        def branch(self, function: Callable[P, R], /) -> Task[P, R]: ...
+        @overload
+        def branch(
+            self, /, *, id: str | None = None, **options: Unpack[TaskOptions]
+        ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+
+    def branch(
+        self,
+        function: Any = None,
+        /,
+        *,
+        id: str | None = None,  # noqa: A002 - the word authors use
+        **options: Any,
+    ) -> Any:
+        """Make a function a task that returns which of the tasks directly after it to follow; the others are skipped.
+
+        It returns the id of a task or a group, the task itself, a list of those, or None to follow none.
+
+        Args:
+            function: The function; given by the bare form.
+            id: The task's id (default: the function's name).
+            options: See ``TaskOptions``.
+
+        Raises:
+            AuthoringError: if an option can't be what it was set to.
+        """
+        from leasehold.authoring.choices import branching
+
+        place, manner = author_place(), branching()
+
+        def decorate(decorated: Callable[P, R]) -> Task[P, R]:
+            return make_task(decorated, id, options, place, "@task.branch", manner)
+
+        return decorate if function is None else decorate(function)
+
+    if TYPE_CHECKING:
+
+        @overload
+        def short_circuit(self, function: Callable[P, R], /) -> Task[P, R]: ...
+        @overload
+        def short_circuit(
+            self,
+            /,
+            *,
+            ignore_downstream_trigger_rules: bool = True,
+            id: str | None = None,
+            **options: Unpack[TaskOptions],
+        ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+
+    def short_circuit(
+        self,
+        function: Any = None,
+        /,
+        *,
+        ignore_downstream_trigger_rules: bool = True,
+        id: str | None = None,  # noqa: A002 - the word authors use
+        **options: Any,
+    ) -> Any:
+        """Make a function a task after which everything is skipped when what it returns is falsy.
+
+        Args:
+            function: The function; given by the bare form.
+            ignore_downstream_trigger_rules: False skips only what comes directly after it; the rest follows its rules.
+            id: The task's id (default: the function's name).
+            options: See ``TaskOptions``.
+
+        Raises:
+            AuthoringError: if an option can't be what it was set to.
+        """
+        from leasehold.authoring.choices import short_circuiting
+
+        place = author_place()
+        manner = short_circuiting(ignore_downstream_trigger_rules=ignore_downstream_trigger_rules)
+
+        def decorate(decorated: Callable[P, R]) -> Task[P, R]:
+            return make_task(decorated, id, options, place, "@task.short_circuit", manner)
+
+        return decorate if function is None else decorate(function)
 
 
 task = _TaskDecorator()
 
 
-def _made(
+def make_task(
     decorated: Callable[P, R],
     name: str | None,
     options: dict[str, object],
     place: tuple[str, int],
     what: str,
-    around: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None,
+    manner: Manner = PLAIN,
 ) -> Task[P, R]:
+    """Make a function a task; ``what`` is what the author wrote above it.
+
+    Raises:
+        AuthoringError: if it is none, or an option can't be what it was set to.
+    """
     if not callable(decorated) or not hasattr(decorated, "__code__"):
         raise AuthoringError(f"{what} goes on a function", "Write def …(…): below it.", place=place)
-    return Task(decorated, task_id(name or decorated.__name__), options, place, around)
+    return Task(decorated, task_id(name or decorated.__name__), options, place, manner)
 
 
 def task_id(name: str) -> str:

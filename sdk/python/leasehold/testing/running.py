@@ -114,7 +114,7 @@ def run_task(
     if not isinstance(task, TaskFunction):
         raise TypeError(f"{task!r} is no task: put @task on it, or just call it")
     graph = Graph("run_task", [])
-    once = Task(task.function, task.id, {**task.given, "retries": 0}, task.options.place, task.around)
+    once = Task(task.function, task.id, {**task.given, "retries": 0}, task.options.place, task.manner)
     call(once, graph, args, kwargs)
     refuse_mistakes(graph)
     kept = {key: _encoded(key, value) for key, value in (variables or {}).items()}

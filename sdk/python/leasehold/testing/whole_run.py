@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
-from leasehold.authoring.graph import Graph, Node
+from leasehold.authoring.graph import Graph
+from leasehold.authoring.nodes import Node
 from leasehold.runtime.in_memory.given import Given
 from leasehold.runtime.in_memory.given_runs import GivenRuns
 from leasehold.runtime.in_memory.host import RESULT_KEY, LocalHost
@@ -18,7 +19,16 @@ from leasehold.runtime.rules.endings import Ending
 from leasehold.runtime.run_facts import Run
 from leasehold.runtime.values import decode
 from leasehold.testing.clock import Clock, VirtualClock
-from leasehold.testing.flow import downstream_of, in_order, may_be_skipped, run_state, state_after, state_before
+from leasehold.testing.flow import (
+    all_after,
+    downstream_of,
+    in_order,
+    may_be_skipped,
+    run_state,
+    setups_of,
+    state_after,
+    state_before,
+)
 from leasehold.testing.going_on import go_on
 from leasehold.testing.mapping import NotExpandedError, gathered, items_of, label_of
 from leasehold.testing.results import Log, RunResult, TaskResult
@@ -64,6 +74,7 @@ class WholeRun:
         self._facts = facts
         self._tasks: dict[str, TaskResult] = {}
         self._upstream = {task: tuple(node.upstream) for task, node in graph.nodes.items()}
+        self._roles = {task: str(node.entry.get("role", "work")) for task, node in graph.nodes.items()}
         self._skipped_by: dict[str, str] = {}
         means.runs.begin(facts, self._how_tasks_stand)
 
@@ -83,7 +94,12 @@ class WholeRun:
                 self._tasks[task] = self._run(self._graph.nodes[task])
         states = {task: found.state for task, found in self._tasks.items()}
         triggered = [Run(facts) for facts in self._means.runs.started.values()]
-        state = run_state(self._upstream, states)
+        ignored = [
+            task
+            for task, node in self._graph.nodes.items()
+            if self._roles[task] == "teardown" and not node.entry.get("fails_run")
+        ]
+        state = run_state(self._upstream, states, ignored)
         return RunResult(dag=self._graph.dag, state=state, tasks=self._tasks, triggered=triggered)
 
     def _run(self, node: Node) -> TaskResult:
@@ -105,7 +121,7 @@ class WholeRun:
     def _run_instance(self, node: Node, of: Mapping[str, Any] = _NOT_MAPPED) -> TaskResult:
         """Run a task, or one instance of a mapped one: ``of`` says which."""
         __tracebackhide__ = True
-        entry, standing, index = node.options.entry, Standing(clock=self._means.clock), of["map_index"]
+        entry, standing, index = node.entry, Standing(clock=self._means.clock), of["map_index"]
         found, told = TaskResult(id=node.id, state="queued", map_index=index), Told()
         while found.state in ("queued", "up_for_retry", "up_for_reschedule", "deferred"):
             ending, told = self._attempt(node, found, standing, of)
@@ -187,13 +203,23 @@ class WholeRun:
         }
 
     def _state_before(self, node: Node) -> str:
-        upstream = [self._tasks[task] for task in node.upstream if task in self._tasks]
-        ended = [one.state for found in upstream for one in found.instances or [found]]
-        return state_before(str(node.options.entry.get("trigger_rule", "all_success")), ended)
+        ended = self._count_as(node.upstream)
+        setups = self._count_as(setups_of(node.id, self._upstream, self._roles))
+        rule = str(node.entry.get("trigger_rule", "all_success"))
+        waits_for = sum(task not in self._tasks for task in node.upstream)
+        return state_before(rule, ended, waits_for=waits_for, setups=setups)
+
+    def _count_as(self, tasks: Iterable[str]) -> list[str]:
+        """Return how those of ``tasks`` that ended look to those after them; one left out is in nobody's way."""
+        ended = [self._tasks[task] for task in tasks if task in self._tasks]
+        states = [one.state for found in ended for one in found.instances or [found]]
+        return ["success" if state == "not_run" else state for state in states]
 
     def _skip(self, tasks: Collection[str], *, by: str) -> None:
+        if self._graph.nodes[by].entry.get("skips") == "all":
+            tasks = all_after(tasks, self._upstream)
         for task in tasks:
-            if may_be_skipped(self._state_before(self._graph.nodes[task])):
+            if self._roles[task] != "teardown" and may_be_skipped(self._state_before(self._graph.nodes[task])):
                 self._skipped_by.setdefault(task, by)
 
     def _leave(self, task: str, values: Mapping[str, object], index: int = -1) -> None:

@@ -30,7 +30,38 @@ class TriggerRule(StrEnum):
     """When a task may run, by how its upstream tasks ended. Airflow's names."""
 
     ALL_SUCCESS = "all_success"
+    ALL_FAILED = "all_failed"
     ALL_DONE = "all_done"
+    ALL_DONE_MIN_ONE_SUCCESS = "all_done_min_one_success"
+    ALL_DONE_SETUP_SUCCESS = "all_done_setup_success"
+    """The rule of every teardown: all have ended, and of the setups among them one succeeded at least."""
+    ALL_SKIPPED = "all_skipped"
+    ONE_SUCCESS = "one_success"
+    ONE_FAILED = "one_failed"
+    ONE_DONE = "one_done"
+    NONE_FAILED = "none_failed"
+    NONE_FAILED_MIN_ONE_SUCCESS = "none_failed_min_one_success"
+    NONE_SKIPPED = "none_skipped"
+    ALWAYS = "always"
+
+
+class TaskRole(StrEnum):
+    """What a task is there for."""
+
+    WORK = "work"
+    SETUP = "setup"
+    """It makes what the tasks after it need."""
+    TEARDOWN = "teardown"
+    """It takes away what its setups made, whatever became of the tasks between."""
+
+
+class Skips(StrEnum):
+    """What becomes of the tasks after one that says they are to be skipped."""
+
+    DIRECT = "direct"
+    """Those it names; what comes after them follows its trigger rules."""
+    ALL = "all"
+    """Everything after it, whatever its trigger rules, except teardowns."""
 
 
 class Isolation(StrEnum):
@@ -53,6 +84,8 @@ class PythonWork(Message):
     isolation: Isolation = Isolation.WARM
     spread: bool = False
     """Of a mapped task: its item is a dictionary of further keyword arguments."""
+    follows: dict[Name, list[Name]] = Field(default_factory=dict[str, list[str]])
+    """Of a branch: what may be followed, tasks and groups, and which of the tasks directly after it run then."""
 
 
 class ResultFrom(StrEnum):
@@ -106,6 +139,12 @@ class TaskEntry(Message):
     """What it has an instance for each of; none: it has one."""
     upstream: list[Name] = Field(default_factory=list[Name])
     trigger_rule: TriggerRule = TriggerRule.ALL_SUCCESS
+    role: TaskRole = TaskRole.WORK
+    fails_run: bool = False
+    """Of a teardown: the run fails when it does."""
+    skips: Skips = Skips.DIRECT
+    group: Name | None = None
+    """The path of the task group that it is in, from the outermost: ``load.north``."""
     needs: Needs = Needs()
     variables: list[KeyPattern] = Field(default_factory=list[KeyPattern])
     id_tokens: list[Audience] = Field(default_factory=list[Audience])

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from leasehold_protocol.v1.leases import Rendered
-from leasehold_protocol.v1.manifest import Manifest
+from leasehold_protocol.v1.manifest import Manifest, TaskRole
 from leasehold_protocol.v1.message import Identifier, Instant, Json, Key, Message, Name, Page, Sha256, Text
 from leasehold_protocol.v1.signing import Signature, SignatureFacts
 
@@ -165,6 +165,9 @@ class TaskInstance(Message):
     ended_at: Instant | None = None
     due_at: Instant | None = None
     upstream: list[Name] = Field(default_factory=list[Name])
+    group: Name | None = None
+    """The path of the task group that it is in: ``load.north``."""
+    role: TaskRole = TaskRole.WORK
     attempts: list[AttemptSummary] = Field(default_factory=list[AttemptSummary])
     result: Json = None
     """The returned value, when it is small enough to show."""
