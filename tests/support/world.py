@@ -102,9 +102,7 @@ class World:
         await self.database.write(write)
         return self
 
-    async def run(
-        self, *entries: dict[str, Any], dag: str = "report", most_queued: int = 1000, **settings: Any
-    ) -> str:
+    async def run(self, *entries: dict[str, Any], dag: str = "report", most_queued: int = 1000, **settings: Any) -> str:
         """Deploy a DAG of these tasks and make a run of it; return the run's id."""
         number = next(self._ids)
         manifest = Manifest.model_validate({"dag": dag, "tasks": list(entries), **settings})
