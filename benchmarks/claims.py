@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -78,7 +78,7 @@ def _cost(url: str, *, free: int, pooled: int) -> float:
 
 
 @contextmanager
-def _world(url: str) -> Iterator[World]:
+def _world(url: str) -> Generator[World]:
     engine = make_engine(url)
     metadata.drop_all(engine)
     metadata.create_all(engine)
