@@ -14,7 +14,6 @@ from leasehold.runtime.rules.endings import ENDING_KINDS, Ending
 from leasehold.testing import flow, waits
 from leasehold.testing.retry_delays import retry_delay_s
 from leasehold_api.dags.relations import Relations
-from leasehold_api.dags.relations import Relations
 from leasehold_api.runs.endings import Again, Effort, judge
 from leasehold_api.runs.flow import Upstream, final_run_state, state_after_upstream
 from leasehold_api.runs.retry_delays import RetryDelays
