@@ -122,13 +122,17 @@ def test_what_instances_return_arrives_as_a_sequence_that_is_no_list() -> None:
     def look(parts: Any) -> list[Any]:
         assert not isinstance(parts, list)
         assert parts == list(parts) == list(xcom.pull_all("load"))
+        xcom.push("all", parts)
         return [len(parts), parts[-1], parts[:1]]
 
     @dag
     def mapping() -> None:
         look(load.expand(file=["a", "b"]))
 
-    assert testing.run(mapping).tasks["look"].result == [2, "b today 0", ["a today 0"]]
+    found = testing.run(mapping).tasks["look"]
+
+    assert found.result == [2, "b today 0", ["a today 0"]]
+    assert found.xcoms["all"] == ["a today 0", "b today 0"]
 
 
 def test_nothing_to_map_over_is_skipped_and_what_has_no_items_fails() -> None:
@@ -194,6 +198,7 @@ def test_results_may_be_given_for_a_mapped_task() -> None:
         (lambda: shell.partial("true").expand(**{"A-B": [1]}), "can't name an environment variable", "A-Z"),
         (lambda: shell.partial("echo {{ item.FIEL }}").expand(FILE=[1]), "did you mean 'item.FILE'", ""),
         (lambda: load.expand(file=len(find.expand())), "has nothing to expand over", ""),
+        (lambda: load.expand(file=shell("ls")), "the result of 'shell' is text", 'result="json"'),
         (lambda: zip_(), "nothing to zip", "zip_(files, days)"),
     ],
 )

@@ -76,6 +76,11 @@ def source_of(value: object, arguments: Arguments, name: str, task: str) -> Expr
             if "fill" in more:
                 more["fill"] = arguments.express(more["fill"], f"{name}: fill", task).get("value")
             return {"kind": value.kind, "parts": parts, **more}
+        case Result() if (how := _is_text(value)) is not None:
+            raise AuthoringError(
+                f"{task!r} can't be expanded over {name}: the result of {value.task!r} is text",
+                f'Let it print JSON, a list, and give it result="json" in place of "{how}".',
+            )
         case Result() | Param():
             return arguments.express(value, name, task)
         case range():
@@ -94,3 +99,12 @@ def source_of(value: object, arguments: Arguments, name: str, task: str) -> Expr
             cure = f"Give a list, a dictionary or a result; what is the same for all goes into partial({name}=…)."
     what = f"{value!r}" if len(repr(value)) <= 40 else f"a {type(value).__name__}"
     raise AuthoringError(f"{task!r} can't be expanded over {name}: {what} is no list", cure)
+
+
+def _is_text(result: Result) -> str | None:
+    """Return the ``result=`` of a program whose result is one text."""
+    node = result.graph.nodes.get(result.task)
+    if node is None or node.mapped or result.key != "return_value" or node.work.get("kind") != "program":
+        return None
+    how = str(node.work.get("result"))
+    return how if how in ("last_line", "text") else None

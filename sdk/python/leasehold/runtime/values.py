@@ -151,13 +151,15 @@ def _container(value: object, wrap: _Wrap, inside: set[int]) -> object:
 
 
 def _foreign(value: object, wrap: _Wrap, inside: set[int]) -> object:
-    """Encode a file, or a number of a library; nothing is imported for that."""
+    """Encode a file, what a mapped task left, or a number of a library; nothing is imported for that."""
     kind, library = type(value), type(value).__module__.partition(".")[0]
     if kind.__module__ == "leasehold.runtime.files":
         try:
             return wrap("file", value.pushed())  # type: ignore[attr-defined]  # it is a File
         except ValueError as problem:
             raise ValueNotSupportedError("", f"can't be pushed: {problem}") from None
+    if kind.__module__ == "leasehold.runtime.pulled":
+        return _items(value, wrap, inside)  # type: ignore[arg-type]  # what instances of a mapped task left
     if library == "numpy" and getattr(value, "shape", None) == ():
         return _encode(value.item(), wrap, inside)  # type: ignore[attr-defined]  # one number of numpy's
     cure = _CURES.get(library, "turn it into numbers, text, lists and dictionaries, or write it to a file")
