@@ -157,6 +157,13 @@ class TaskEntry(Message):
     """Where the author wrote it, for messages."""
 
 
+class CarriedWheel(Message):
+    """A package that travels with a DAG: sent and fetched by its hash, like a bundle."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+!\-]{0,250}\.whl$")]
+    sha256: Sha256
+
+
 class Manifest(Message):
     """One version of a DAG."""
 
@@ -170,6 +177,10 @@ class Manifest(Message):
     """The zip with the author's code; none when no task needs Python code."""
     requires_python: str | None = None
     dependencies: list[str] = Field(default_factory=list[str])
+    lock: Sha256 | None = None
+    """Of the locked dependencies, which are in the bundle; none: there are no dependencies."""
+    wheels: Annotated[list[CarriedWheel], Field(max_length=2000)] = Field(default_factory=list[CarriedWheel])
+    """Packages that travel with the DAG; the others come from the package index of the site."""
 
     @model_validator(mode="after")
     def _is_a_dag(self) -> Manifest:
