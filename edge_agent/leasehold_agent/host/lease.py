@@ -73,6 +73,12 @@ class HostLease:
     outlet_aliases: tuple[str, ...] = ()
     inactive_assets: str | None = None
     """Why the task must not start: an inlet or outlet of it is not active."""
+    environments: Object | None = None
+    """What the site says of environments (``EnvironmentRules``); none: the agent is too old to say."""
+    environments_allowed: str = "index"
+    """By the site's policy: from an ``index``, from carried wheels only (``wheels-only``), or ``never``."""
+    has_packages: bool = False
+    """``python`` is that of an environment."""
 
 
 def read_lease(path: Path) -> HostLease:
@@ -124,6 +130,8 @@ def _lease(lease: _Reader) -> HostLease:
         inlet_aliases=task.texts("inlet_aliases"),
         outlet_aliases=task.texts("outlet_aliases"),
         inactive_assets=lease.maybe_text("inactive_assets"),
+        environments=runtime.nested("environments").fields if runtime.has("environments") else None,
+        environments_allowed=limits.maybe_text("environments") or "index",
     )
 
 
