@@ -17,7 +17,6 @@ from pathlib import Path
 from leasehold.runtime.rules.locks import WantedEnvironment, locked_packages
 from leasehold_agent.environments.cache import FACTS, EnvironmentCache
 from leasehold_agent.environments.tools import Tool
-from leasehold_agent.fault_points import reach
 
 _LINES_KEPT = 20
 _LONGEST_LINE = 2000
@@ -91,7 +90,6 @@ async def build(cache: EnvironmentCache, order: Order) -> None:
 
 async def _fill(aside: Path, order: Order) -> None:
     await _run(order.tool.make(aside), order, "making an empty environment")
-    reach("host.environment.empty.before-packages")
     lock = aside / "requirements.lock"
     lock.write_text(order.wanted.lock, encoding="utf-8")
     links = await asyncio.to_thread(_links, aside, order)
@@ -108,7 +106,6 @@ async def _fill(aside: Path, order: Order) -> None:
             offline_first = False
     if not offline_first:
         await _run(order.tool.install(aside, lock, links=links, use_index=True), order, "installing")
-    reach("host.environment.filled.before-rename")
 
 
 def _links(aside: Path, order: Order) -> Path | None:
