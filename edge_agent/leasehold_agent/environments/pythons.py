@@ -83,7 +83,8 @@ def interpreters(own: str | None, named: Iterable[str], *, search_path: str, cac
         answer = known.get(path)
         if answer is None or answer.get("stamp") != stamp:
             one = _ask(path)
-            answer = {"stamp": stamp, "is": None if one is None else asdict(one)}
+            fresh: dict[str, object] = {"stamp": stamp, "is": None if one is None else asdict(one)}
+            answer = fresh
         asked[path] = answer
         fields = answer.get("is")
         if isinstance(fields, dict):
