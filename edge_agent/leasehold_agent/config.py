@@ -124,8 +124,8 @@ class Settings(BaseModel):
     disk_low_water_mb: int = Field(default=256, ge=0)
     """Below this much free disk space (MiB) no new leases are taken; a quarter above it they are again."""
     disk_budget_mb: int | None = Field(default=None, ge=1)
-    """What attempts and bundles may take of the disk (MiB), before no new leases are taken; a quarter of the file
-    system when not set."""
+    """What attempts, bundles and environments may take of the disk (MiB), before no new leases are taken; a quarter of
+    the file system when not set."""
     clock_limit_s: float = Field(default=30.0, gt=0)
     """How far this machine's clock may be off the API's before it is said."""
     metrics_address: Annotated[str, AfterValidator(_loopback_address)] | None = None
