@@ -70,7 +70,7 @@ def test_interpreters_are_found_by_their_names_and_asked_once(tmp_path: Path) ->
     asked = tmp_path / "asked"
     for name in ("python3.11", "python3.12"):
         script = tmp_path / name
-        script.write_text(f"#!/bin/sh\necho x >> {asked}\necho 3 {name[-2:]} 4 cpython linux 0\n")
+        script.write_text(f"#!/bin/sh\necho x >> {asked}\necho 3 {name[-2:]} 4 cpython-linux 0 $0\n")
         script.chmod(0o755)
     (tmp_path / "python3.13").write_text("no program")
     cache = tmp_path / "state" / "pythons.json"

@@ -21,7 +21,8 @@ import sys, sysconfig
 from importlib.util import find_spec
 if not getattr(sys, "frozen", False):
     pip = int(find_spec("pip") is not None)
-    print(*sys.version_info[:3], sys.implementation.cache_tag, sysconfig.get_platform(), pip)
+    tag = f"{sys.implementation.cache_tag}-{sysconfig.get_platform()}"
+    print(*sys.version_info[:3], tag, pip, sys.executable)
 """
 
 
@@ -100,10 +101,13 @@ def interpreters(own: str | None, named: Iterable[str], *, search_path: str, cac
 def _candidates(own: str | None, named: Iterable[str], search_path: str) -> Iterable[tuple[str, list[int]]]:
     folders = [folder for folder in search_path.split(os.pathsep) if folder]
     paths = [*([own] if own else []), *named, *(os.path.join(folder, name) for folder in folders for name in _NAMES)]  # noqa: PTH118 - at every start of a task with dependencies
+    seen: set[tuple[int, int]] = set()  # /usr/bin/python3 is one of the others, and need not be asked
     for path in dict.fromkeys(paths):
         with suppress(OSError):
             facts = os.stat(path)  # noqa: PTH116 - as above
-            yield path, [facts.st_ino, facts.st_mtime_ns]
+            if (facts.st_dev, facts.st_ino) not in seen:
+                seen.add((facts.st_dev, facts.st_ino))
+                yield path, [facts.st_ino, facts.st_mtime_ns]
 
 
 def _ask(path: str) -> Interpreter | None:
@@ -116,11 +120,12 @@ def _ask(path: str) -> Interpreter | None:
             check=True,
             stdin=subprocess.DEVNULL,
         )
-        major, minor, micro, cache_tag, platform, pip = done.stdout.split()
+        # What it calls itself: a name on the PATH may be a script that chooses.
+        major, minor, micro, tag, pip, executable = done.stdout.strip().split(maxsplit=5)
         version = (int(major), int(minor), int(micro))
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
-    return Interpreter(path=path, version=version, tag=f"{cache_tag}-{platform}", has_pip=pip == "1")
+    return Interpreter(path=executable, version=version, tag=tag, has_pip=pip == "1")
 
 
 def _interpreter(fields: dict[str, object]) -> Interpreter:
