@@ -88,10 +88,10 @@ class AttemptDirectory:
                 "name": lease.task.needs.runtime,
                 "python": str(around.python),
                 "sdk_path": str(around.sdk_dir),
-                "environments": around.environments and around.environments.as_fields(),
                 "sdk_js": around.sdk_js and str(around.sdk_js),
                 "edge_agent": around.edge_agent and str(around.edge_agent),
-            },
+            }
+            | ({} if around.environments is None else {"environments": around.environments.as_fields()}),
             "limits": dict(limits or {}),
         }
         write_durably(self.path / "lease.json", json.dumps(document, ensure_ascii=False).encode())
