@@ -14,13 +14,27 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import backlog, calls, claims, floors, identity, links, mapping, starting, throughput, wire, writes
+from benchmarks import (
+    backlog,
+    calls,
+    claims,
+    environments,
+    floors,
+    identity,
+    links,
+    mapping,
+    starting,
+    throughput,
+    wire,
+    writes,
+)
 from benchmarks.figures import Figure
 
 PARTS: dict[str, Callable[..., list[Figure]]] = {
     "backlog": backlog.measure,
     "calls": calls.measure,
     "claims": claims.measure,
+    "environments": environments.measure,
     "identity": identity.measure,
     "links": links.measure,
     "mapping": mapping.measure,

@@ -14,9 +14,9 @@ def measure(home: Path, floors: Floors, *, quick: bool) -> list[Figure]:
     """Measure both runtimes on a warm agent."""
     times = 10 if quick else 60
     with open_stage(home, keeps_attempts=True) as stage:
-        python, leased = _first_lines_ms(stage, "first_python", times)
-        _, leased_fresh = _first_lines_ms(stage, "first_fresh", times)
-        program, _ = _first_lines_ms(stage, "first_program", times)
+        python, leased = first_lines_ms(stage, "first_python", times)
+        _, leased_fresh = first_lines_ms(stage, "first_fresh", times)
+        program, _ = first_lines_ms(stage, "first_program", times)
     note = f"{times} runs, one after the other"
     return [
         Figure(
@@ -55,7 +55,7 @@ def measure(home: Path, floors: Floors, *, quick: bool) -> list[Figure]:
     ]
 
 
-def _first_lines_ms(stage: Stage, dag: str, times: int) -> tuple[list[float], list[float]]:
+def first_lines_ms(stage: Stage, dag: str, times: int) -> tuple[list[float], list[float]]:
     """Return how long the first line took since the run was asked for, and since its lease was received."""
     since_asked: list[float] = []
     since_received: list[float] = []

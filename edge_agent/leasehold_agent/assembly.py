@@ -14,12 +14,15 @@ from leasehold_agent.attempts.hostlink import TaskLine
 from leasehold_agent.attempts.roster import Roster
 from leasehold_agent.attempts.sdk import expose_sdk, js_binding, own_command
 from leasehold_agent.attempts.supervisor import Supervisor
+from leasehold_agent.attempts.wheels import Wheels
 from leasehold_agent.chores import Chores
 from leasehold_agent.clock import ServerClock, boottime
-from leasehold_agent.collection import Collector
+from leasehold_agent.collection import Collector, Packages
 from leasehold_agent.config import Settings
 from leasehold_agent.delivery.delivery import Delivery
 from leasehold_agent.delivery.outcomes import OutcomeDesk
+from leasehold_agent.environments.cache import EnvironmentCache
+from leasehold_agent.environments.rules import EnvironmentRules
 from leasehold_agent.errors import UnavailableError
 from leasehold_agent.health_watch import HealthWatch
 from leasehold_agent.host.spawn import HostZygote
@@ -116,7 +119,9 @@ def assemble(
     hosts, roster = HostZygote(warm), Roster(1 if once else settings.slots)
     gate = Gate(PolicyFile(settings.policy_file), roster)
     directories = AttemptDirectories(settings.state_dir / "attempts")
-    bundles = Bundles(settings.state_dir / "bundles", line.api.bundle)
+    wheels = Wheels(settings.state_dir / "wheels", line.api.bundle)
+    bundles = Bundles(settings.state_dir / "bundles", line.api.bundle, wheels=wheels)
+    environments = EnvironmentCache(settings.state_dir / "environments")
     orders = ApiOrders(roster, line.clock)
     standing = Standing(in_force, identity, roster, gate, orders, line.clock, version=version, once=once)
     greetings = Greetings(roster, boottime)
@@ -138,7 +143,10 @@ def assemble(
         tokens=line.tokens,
         access=line.access,
     )
-    collector = Collector(directories, bundles, roster, lambda: in_force.now.keep_attempts)
+    packages = Packages(
+        wheels=wheels, environments=environments, most_mb=lambda: in_force.now.environments_mb
+    )  # fmt: skip
+    collector = Collector(directories, bundles, roster, lambda: in_force.now.keep_attempts, packages)
     watch = HealthWatch(
         in_force, roster, collector, hosts=hosts, clock=line.clock, check_key_store=rotation.check_store
     )
@@ -150,6 +158,14 @@ def assemble(
             sdk_js=js_binding(),
             edge_agent=own_command(),
             python=settings.python,
+            environments=EnvironmentRules(
+                cache_dir=str(environments.root),
+                wheels_dir=str(wheels.root),
+                pythons=tuple(map(str, settings.pythons)),
+                uv=None if settings.uv is None else str(settings.uv),
+                index_url=settings.index_url,
+                timeout_s=settings.environment_timeout_s,
+            ),
         ),
         bundles=bundles,
         hosts=watch,

@@ -113,6 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_doctor(commands)
     _add_operating(commands)
     _add_attempts(commands)
+    _add_environments(commands)
     _add_identity(commands)
     add_policy_commands(commands, _add)
     _add_json(_add(commands, "version", "version", "print the version"))
@@ -193,6 +194,18 @@ def _add_attempts(commands: Commands) -> None:
     _add_json(_add(actions, "list", "attempts:list_all", "list them"))
     for name, text in (("show", "show what is on disk about one"), ("log", "print one's log")):
         _add(actions, name, f"attempts:{name}", text).add_argument("attempt", metavar="ATTEMPT")
+
+
+def _add_environments(commands: Commands) -> None:
+    environments = commands.add_parser("environments", help="list what is installed for tasks with dependencies")
+    actions = environments.add_subparsers(dest="action", required=True, metavar="ACTION")
+    listed = _add(actions, "list", "environments:list_all", "list them, the longest unused first")
+    listed.epilog = "example: edge-agent environments list --json"
+    _add_json(listed)
+    remove = _add(actions, "remove", "environments:remove", "remove one; it is built again when it is wanted")
+    remove.epilog = "example: edge-agent environments remove 3f2a90c1b7de"
+    remove.add_argument("environment", metavar="ENVIRONMENT", nargs="?", help="the beginning of its name is enough")
+    remove.add_argument("--all", action="store_true", help="all that no attempt uses")
 
 
 def _add_identity(commands: Commands) -> None:

@@ -1,4 +1,4 @@
-"""Removing what is no longer needed: delivered directories, then bundles nobody uses, then what a crash left of both.
+"""Removing what is no longer needed: delivered directories, bundles, wheels, environments, and what a crash left.
 
 What is not delivered, or was refused and waits for a person, is never removed.
 """
@@ -9,23 +9,44 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from leasehold_agent.attempts.bundles import Bundles
 from leasehold_agent.attempts.directory import AttemptDirectories, AttemptDirectory
 from leasehold_agent.attempts.roster import Roster
+from leasehold_agent.attempts.wheels import Wheels
 from leasehold_agent.delivery.courier import is_covered
+from leasehold_agent.environments import ageing
+from leasehold_agent.environments.cache import EnvironmentCache
 
 BUNDLES_KEPT_S = 7 * 86400
 _BLOCK = 512
+_MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packages:
+    """What tasks with dependencies need, and can be had again."""
+
+    wheels: Wheels
+    environments: EnvironmentCache
+    most_mb: Callable[[], int]
+    """What all environments together may take (MiB)."""
 
 
 class Collector:
     """Removes files. Its methods block; the roster is only looked at."""
 
     def __init__(
-        self, directories: AttemptDirectories, bundles: Bundles, roster: Roster, keep_attempts: Callable[[], int]
+        self,
+        directories: AttemptDirectories,
+        bundles: Bundles,
+        roster: Roster,
+        keep_attempts: Callable[[], int],
+        packages: Packages | None = None,
     ) -> None:
+        self._packages = packages
         self._directories = directories
         self._bundles = bundles
         self._roster = roster
@@ -37,6 +58,10 @@ class Collector:
         for directory in covered[: len(covered) - keep] if len(covered) > keep else []:
             directory.remove()
         self._bundles.remove_unused(self._used_bundles(), older_than=time.time() - BUNDLES_KEPT_S)
+        if self._packages is not None:
+            self._packages.wheels.remove_old()
+            most = self._packages.most_mb() * _MIB
+            ageing.collect(self._packages.environments, now=time.time(), most_bytes=most)
 
     def make_room(self, wanted_bytes: int) -> int:
         """Remove the least useful things until about so many bytes are free again; return how many were."""
@@ -58,6 +83,16 @@ class Collector:
             yield directory.path, directory.remove
         for path in self._bundles.unused(self._used_bundles()):
             yield path, lambda path=path: shutil.rmtree(path, ignore_errors=True)  # type: ignore[misc]  # path is bound
+        if self._packages is None:
+            return
+        for path in self._packages.wheels.unused():
+            yield path, path.unlink
+        for one in self._packages.environments:
+            yield one.path, lambda key=one.key: self._remove_environment(key)  # type: ignore[misc]  # key is bound
+
+    def _remove_environment(self, key: str) -> None:
+        if self._packages is not None and not self._packages.environments.remove(key):
+            raise OSError("it is used")
 
     def _covered(self) -> Iterator[AttemptDirectory]:
         ours = self._roster.names

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FilePath, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, FilePath, ValidationError
 
 from leasehold_agent.exits import Exit, OperatorError
 from leasehold_protocol.v1.message import Labels, Name
@@ -56,6 +56,19 @@ def _loopback_address(text: str) -> str:
     return text
 
 
+def _paths(given: object) -> object:
+    return [part for part in given.split(os.pathsep) if part] if isinstance(given, str) else given
+
+
+def _index(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("write the address of a package index, like https://packages.example.com/simple")
+    if parts.username or parts.password:
+        raise ValueError("write it without name and password, and put those into ~/.netrc of the agent's user")
+    return text
+
+
 class Settings(BaseModel):
     """Everything that can be set. Nothing here is a secret.
 
@@ -87,6 +100,17 @@ class Settings(BaseModel):
     this site is trusted, else pull. A stream that does not get through gives way to pull."""
     python: FilePath = Field(default_factory=default_python)
     """The interpreter that runs Python tasks."""
+    pythons: Annotated[tuple[FilePath, ...], BeforeValidator(_paths)] = ()
+    """More interpreters for tasks that say ``requires-python``, besides ``python`` and python3.X on the PATH; in a
+    variable with colons in between."""
+    uv: FilePath | None = None
+    """The uv that installs what tasks depend on; else the one on the PATH is taken, and where there is none pip."""
+    index_url: Annotated[str, AfterValidator(_index)] | None = None
+    """The package index of this site. A password for it belongs into ~/.netrc (or the file that NETRC names)."""
+    environments_mb: int = Field(default=8192, ge=0)
+    """What installed dependencies may take of the disk (MiB) before the longest unused go; those in use never do."""
+    environment_timeout_s: float = Field(default=900.0, gt=0)
+    """How long installing the dependencies of a task may take (s)."""
     warm_idle_s: float = Field(default=600.0, ge=0)
     """A process that Python tasks are forked from ends after so long (s) without one; 0: every task starts afresh."""
     warm_processes: int = Field(default=8, ge=0, le=1024)
@@ -100,8 +124,8 @@ class Settings(BaseModel):
     disk_low_water_mb: int = Field(default=256, ge=0)
     """Below this much free disk space (MiB) no new leases are taken; a quarter above it they are again."""
     disk_budget_mb: int | None = Field(default=None, ge=1)
-    """What attempts and bundles may take of the disk (MiB), before no new leases are taken; a quarter of the file
-    system when not set."""
+    """What attempts, bundles and environments may take of the disk (MiB), before no new leases are taken; a quarter of
+    the file system when not set."""
     clock_limit_s: float = Field(default=30.0, gt=0)
     """How far this machine's clock may be off the API's before it is said."""
     metrics_address: Annotated[str, AfterValidator(_loopback_address)] | None = None

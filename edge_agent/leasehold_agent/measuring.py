@@ -12,6 +12,7 @@ from leasehold_agent.attempts.roster import Held, Waiting
 from leasehold_agent.collection import tree_size
 from leasehold_agent.delivery.delivered import read_delivered
 from leasehold_agent.delivery.produced import Produced
+from leasehold_agent.environments.cache import EnvironmentCache
 from leasehold_agent.health.disk import budget_bytes
 from leasehold_agent.health.vitals import Vitals
 
@@ -30,7 +31,10 @@ def measure(state_dir: Path, held: Sequence[Held], backlog: Sequence[Waiting], *
     return Vitals(
         disk_free_bytes=disk.free,
         budget_bytes=budget_bytes(budget_mb, disk.total),
-        spool_bytes=attempts_bytes + tree_size(state_dir / "bundles"),
+        spool_bytes=attempts_bytes
+        + tree_size(state_dir / "bundles")
+        + tree_size(state_dir / "wheels")
+        + sum(one.size for one in EnvironmentCache(state_dir / "environments")),
         attempts_bytes=attempts_bytes,
         undelivered_attempts=len(ended),
         undelivered_log_bytes=sum(_undelivered(path) for path in unsent),

@@ -9,6 +9,7 @@ from leasehold_agent.config import Settings
 
 RELOADABLE = frozenset(
     {"slots", "labels", "log_level", "keep_attempts", "disk_low_water_mb", "disk_budget_mb", "clock_limit_s"}
+    | {"environments_mb"}
 )
 """What changes at once; everything else takes a restart."""
 

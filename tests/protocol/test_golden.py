@@ -122,6 +122,8 @@ class Example:
             return "bG9n"
         if name == "thumbprint":
             return "A" * 43
+        if "whl" in schema.get("pattern", ""):
+            return "colours-1.0-py3-none-any.whl"
         if "0-9a-f" in schema.get("pattern", ""):
             return "ab" * 32
         return name or "text"

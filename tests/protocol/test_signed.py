@@ -175,8 +175,9 @@ def test_a_task_that_was_changed_is_found_by_who_has_only_the_task(path: str, va
 
 @pytest.mark.parametrize(
     ("path", "value"),
-    [("bundle", "cd" * 32), ("requires_python", ">=3.12"), ("dependencies", ["x"]), ("description", "x"), ("dag", "x")],
-)
+    [("bundle", "cd" * 32), ("requires_python", ">=3.12"), ("dependencies", ["x"]), ("description", "x"), ("dag", "x"),
+     ("lock", "cd" * 32), ("wheels", [{"name": "x-1.whl", "sha256": "cd" * 32}])],
+)  # fmt: skip
 def test_a_manifest_that_was_changed_is_another_one(path: str, value: Any) -> None:
     assert is_about_manifest(SAID, MANIFEST, team="default")
     assert not is_about_manifest(SAID, changed(path, value), team="default")

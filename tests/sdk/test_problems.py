@@ -208,7 +208,13 @@ def test_a_result_of_another_dag_is_an_unknown_upstream(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("block", "line", "message"),
     [
-        ('# dependencies = ["httpx>=0.28"]\n# ///\n', 1, "dependencies are not supported by this version"),
+        ('# dependencies = ["./packages/x"]\n# ///\n', 1, "can't be locked"),
+        ('# dependencies = ["x @ file:///x"]\n# ///\n', 1, "can't be locked"),
+        ('# dependencies = ["--index-url=x"]\n# ///\n', 1, "can't be locked"),
+        ('# requires-python = "3.11"\n# ///\n', 1, "is no condition on a version of Python"),
+        ("# [tool.leasehold]\n# wheel = true\n# ///\n", 1, "[tool.leasehold] has no wheel"),
+        ('# [tool.leasehold]\n# wheels = "yes"\n# ///\n', 1, "wheels is neither true nor false"),
+        ('# [tool.leasehold]\n# find-links = "x"\n# ///\n', 1, "find-links is not a list"),
         ("# dependencies = 3\n# ///\n", 1, "dependencies is not a list of texts"),
         ("# requires-python = 3\n# ///\n", 1, "requires-python is not text"),
         ("# dependencies = [\n# ///\n", 1, "is not TOML"),
@@ -221,6 +227,15 @@ def test_script_metadata_is_held_against_pep_723(tmp_path: Path, block: str, lin
 
     assert problem.line == line
     assert message in problem.message
+
+
+def test_a_dependency_that_is_not_installed_here_is_imported_where_it_runs(tmp_path: Path) -> None:
+    block = '# /// script\n# dependencies = ["colours", "leasehold"]\n# ///\n'
+
+    (problem,) = problems_of(tmp_path, in_body("read()"), block + "import colours\n" + HEAD)
+
+    assert problem.line == 4
+    assert "import colours inside the task" in problem.cure
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ class DagStore(Protocol):
         """Store a version; an unchanged manifest stays the version it was, unless a signature comes with it.
 
         Raises:
-            ConflictError: if the manifest names a bundle that was not sent before.
+            ConflictError: if the manifest names a bundle or a wheel that was not sent before.
         """
         ...
 

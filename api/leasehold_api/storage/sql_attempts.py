@@ -115,7 +115,10 @@ class SqlAttempts:
 
         def query(connection: Connection) -> bool:
             versions = connection.execute(_HELD_VERSIONS, {"agent": agent_id}).scalars().all()
-            return any(self._plans.get(connection, version).manifest.bundle == sha256 for version in versions)
+            manifests = [self._plans.get(connection, version).manifest for version in versions]
+            return any(
+                sha256 == each.bundle or any(wheel.sha256 == sha256 for wheel in each.wheels) for each in manifests
+            )
 
         return await self._database.read(query)
 

@@ -123,10 +123,7 @@ def _deploy(tx: Transaction, new: NewVersion, now: float) -> DeployedDag:
     manifest = new.manifest
     encoded = manifest.model_dump_json()
     digest = hashlib.sha256(encoded.encode()).hexdigest()
-    if manifest.bundle is not None:
-        query = select(bundles.c.sha256).where(bundles.c.team_id == new.team_id, bundles.c.sha256 == manifest.bundle)
-        if tx.run(query).one_or_none() is None:
-            raise ConflictError("the manifest names a bundle that this team has not sent; send the bundle first")
+    _check_sent(tx, new.team_id, manifest)
     tx.run(_CREATE_DAG, {"id": new.dag_id, "team": new.team_id, "name": manifest.dag})
     dag = tx.run(_LOCK_DAG, {"team": new.team_id, "name": manifest.dag}).one()
     dag_id, current = str(dag.id), int(dag.version)
@@ -163,6 +160,22 @@ def _deploy(tx: Transaction, new: NewVersion, now: float) -> DeployedDag:
         detail={"version": current + 1, "manifest_sha256": digest, "bundle": manifest.bundle} | _signer(new.signature),
     )
     return DeployedDag(dag=manifest.dag, version=current + 1, bundle=manifest.bundle)
+
+
+def _check_sent(tx: Transaction, team_id: str, manifest: Manifest) -> None:
+    """What a manifest names by its hash must be there before it.
+
+    Raises:
+        ConflictError: if something is not.
+    """
+    named = {wheel.sha256: f"the wheel {wheel.name}" for wheel in manifest.wheels}
+    if manifest.bundle is not None:
+        named[manifest.bundle] = "a bundle"
+    query = select(bundles.c.sha256).where(bundles.c.team_id == team_id, bundles.c.sha256.in_(list(named)))
+    sent = set(tx.run(query).scalars()) if named else set[str]()
+    for sha256, what in named.items():
+        if sha256 not in sent:
+            raise ConflictError(f"the manifest names {what} that this team has not sent; send it first")
 
 
 def _absent(dag: str) -> NotFoundError:

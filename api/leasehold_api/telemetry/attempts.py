@@ -68,5 +68,5 @@ class AttemptStore(Protocol):
         ...
 
     async def holds_bundle(self, agent_id: str, sha256: str) -> bool:
-        """Return whether this agent holds a lease whose code is in this bundle."""
+        """Return whether this agent holds a lease whose code is in this bundle, or needs this wheel."""
         ...

@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path, PurePosixPath
 
+from leasehold_agent.attempts.wheels import BadWheelError, Wheels
 from leasehold_agent.durable import sync_directory
 
 UNPACKED_LIMIT = 1024 * 1024 * 1024
@@ -27,26 +28,33 @@ class BadBundleError(Exception):
 class Bundles:
     """``<state>/bundles/<sha256>/``."""
 
-    def __init__(self, root: Path, fetch: Callable[[str], AsyncIterator[bytes]]) -> None:
+    def __init__(
+        self, root: Path, fetch: Callable[[str], AsyncIterator[bytes]], *, wheels: Wheels | None = None
+    ) -> None:
         self._root = root
+        self._wheels = wheels
         self._fetch = fetch
         self._locks: dict[str, asyncio.Lock] = {}
 
     async def ensure(self, sha256: str) -> Path:
-        """Return the unpacked bundle's directory, fetched once however many ask.
+        """Return the unpacked bundle's directory, fetched once however many ask, with the wheels that it names.
 
         Raises:
-            BadBundleError: its bytes do not have this hash, or it is no zip that may be unpacked.
+            BadBundleError: its bytes, or those of a wheel, have another hash, or it is no zip that may be unpacked.
             LinkError: the API could not give it.
             OSError: the disk refuses.
         """
         final = self._root / sha256
-        if final.is_dir():
-            return final
-        async with self._locks.setdefault(sha256, asyncio.Lock()):
-            if not final.is_dir():
-                await self._bring(sha256, final)
-        self._locks.pop(sha256, None)
+        if not final.is_dir():
+            async with self._locks.setdefault(sha256, asyncio.Lock()):
+                if not final.is_dir():
+                    await self._bring(sha256, final)
+            self._locks.pop(sha256, None)
+        if self._wheels is not None:
+            try:
+                await self._wheels.bring_for(final)
+            except BadWheelError as error:
+                raise BadBundleError(str(error)) from error
         return final
 
     async def _bring(self, sha256: str, final: Path) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from leasehold_agent.durable import sync_directory, write_durably
+from leasehold_agent.environments.rules import EnvironmentRules
 from leasehold_agent.fault_points import reach
 from leasehold_protocol.v1.agents import AttemptState
 from leasehold_protocol.v1.leases import Ending, Lease, parse_attempt_id
@@ -34,6 +35,7 @@ class Surroundings:
     bundles_dir: Path
     sdk_dir: Path
     python: Path
+    environments: EnvironmentRules | None = None
     sdk_js: Path | None = None
     edge_agent: Path | None = None
 
@@ -88,7 +90,8 @@ class AttemptDirectory:
                 "sdk_path": str(around.sdk_dir),
                 "sdk_js": around.sdk_js and str(around.sdk_js),
                 "edge_agent": around.edge_agent and str(around.edge_agent),
-            },
+            }
+            | ({} if around.environments is None else {"environments": around.environments.as_fields()}),
             "limits": dict(limits or {}),
         }
         write_durably(self.path / "lease.json", json.dumps(document, ensure_ascii=False).encode())

@@ -108,6 +108,7 @@ class Gate:
             "memory_bytes": limits.memory_per_process,
             "timeout_s": limits.timeout,
             "programs": [asdict(rule) for rule in program_rules(policy)],
+            "environments": policy.environments,
             "policy": self._file.fingerprint,
         }
 

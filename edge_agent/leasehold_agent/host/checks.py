@@ -46,3 +46,8 @@ def seconds(value: object, default: float) -> float:
     """Return a duration of a control message; ``default`` when it is none."""
     fits = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MOST_SECONDS
     return float(cast("float", value)) if fits else default
+
+
+def words(value: object) -> str | None:
+    """Return a text of a control message; None when it is none."""
+    return value if isinstance(value, str) else None

@@ -22,6 +22,7 @@ from leasehold_agent.host.directory import AttemptDirectory
 from leasehold_agent.host.ending_document import ending_document
 from leasehold_agent.host.files import Files
 from leasehold_agent.host.given import Given
+from leasehold_agent.host.in_environment import in_environment
 from leasehold_agent.host.inputs import Inputs
 from leasehold_agent.host.launching import RefusedByPolicyError, environment, permitted, prepared, why_not_started
 from leasehold_agent.host.lease import HostLease, given_values
@@ -162,8 +163,10 @@ class Host:
 
     async def _work(self, secret: str) -> Ending:
         try:
-            if self._stop is None:
+            lease = self._lease
+            if self._stop is None and lease.inactive_assets is None:
                 await self._inputs.fetch(self.ask, self._stopped, self._files.value, self._say)
+                lease = await in_environment(lease, self._directory, self._say, self._stopped)
             if self._stop is not None:
                 return Ending(kind=self._stop.kind, message=self._stop.reason)
             if self._lease.inactive_assets is not None:
@@ -172,7 +175,7 @@ class Host:
             if (label := self._inputs.label(self._context())) is not None:
                 self.label(self._secrets.mask(label))
             context = self._context()
-            launch = permitted(prepared(self._lease, context, self._directory), self._lease, context)
+            launch = permitted(prepared(lease, context, self._directory), lease, context)
             capture = ResultCapture(launch.result)
             await self._start(launch, secret, capture)
         except RuntimeMissingError as problem:
@@ -180,7 +183,7 @@ class Host:
         except WorkRefusedError as problem:
             return self._not_started("failed", str(problem))
         except RefusedByPolicyError as problem:
-            return self._refused(str(problem))
+            return self._refused(problem)
         return await self._see_through(capture)
 
     async def _see_through(self, capture: ResultCapture) -> Ending:
@@ -231,11 +234,10 @@ class Host:
         self._say(f"the task was not started: {message}")
         return Ending(kind=kind, message=message)
 
-    def _refused(self, reason: str) -> Ending:
-        """Return the ending of a task whose arguments, known only now, the site's policy does not allow."""
-        message = f"refused by the site's policy: {reason}"
-        ending = self._not_started("refused", message)
-        return replace(ending, refusal={"policy": self._lease.policy or "none", "concerns": "instance"})
+    def _refused(self, reason: RefusedByPolicyError) -> Ending:
+        """Return the ending of a task that the site's policy does not allow, as is known only now."""
+        ending = self._not_started("refused", f"refused by the site's policy: {reason}")
+        return replace(ending, refusal={"policy": self._lease.policy or "none", "concerns": reason.concerns})
 
     def _arm_timeout(self) -> asyncio.TimerHandle | None:
         limit_s = self._lease.timeout_s
@@ -273,14 +275,14 @@ class Host:
         return {"tell": "grew", **asdict(self._spool.durable), **self._sign_of_life}
 
     def _hear(self, message: Object) -> None:
-        reason = message.get("reason")
+        reason = checks.words(message.get("reason"))
         match message:
             case {"do": "renewed", "deadline_boottime_s": int() | float() as deadline_s}:
                 self._deadline.set(deadline_s)
             case {"do": "cancel"}:
-                self.stop("cancelled", _text(reason), grace_s=checks.seconds(message.get("grace_s"), GRACE_S))
+                self.stop("cancelled", reason, grace_s=checks.seconds(message.get("grace_s"), GRACE_S))
             case {"do": "stop", "kind": str(kind)} if kind in _STOP_KINDS:
-                self.stop(kind, _text(reason), grace_s=checks.seconds(message.get("grace_s"), GRACE_S))
+                self.stop(kind, reason, grace_s=checks.seconds(message.get("grace_s"), GRACE_S))
             case {"do": "given", "answers": dict(answers)}:
                 self._given.take(cast("Object", answers))
             case {"do": "mask", "values": list(values)}:
@@ -300,7 +302,3 @@ class Host:
         if not self._ended:
             self._spool.log.agent(self._secrets.mask(message))
             self._spool.touch()
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None

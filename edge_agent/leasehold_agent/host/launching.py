@@ -19,7 +19,15 @@ from leasehold_agent.runtimes.registry import runtime_for
 
 
 class RefusedByPolicyError(Exception):
-    """The site's policy does not let it run. The message says why."""
+    """The site's policy does not let it run. The message says why.
+
+    Attributes:
+        concerns: ``instance``, whose arguments it does not allow, or every one of the ``task``.
+    """
+
+    def __init__(self, message: str, *, concerns: str = "instance") -> None:
+        super().__init__(message)
+        self.concerns = concerns
 
 
 def prepared(lease: HostLease, context: Object, directory: AttemptDirectory) -> Launch:
@@ -35,6 +43,7 @@ def prepared(lease: HostLease, context: Object, directory: AttemptDirectory) -> 
         bundle_dir=lease.bundle_dir,
         python=lease.python,
         sdk_path=lease.sdk_path,
+        has_packages=lease.has_packages,
         surroundings=os.environ,
     )
     return runtime_for(lease.work.get("kind")).prepare(lease.work, context, place)

@@ -79,6 +79,12 @@ class HostLease:
     """Which item of each of those this instance is for."""
     inactive_assets: str | None = None
     """Why the task must not start: an inlet or outlet of it is not active."""
+    environments: Object | None = None
+    """What the site says of environments (``EnvironmentRules``); none: the agent is too old to say."""
+    environments_allowed: str = "index"
+    """By the site's policy: from an ``index``, from carried wheels only (``wheels-only``), or ``never``."""
+    has_packages: bool = False
+    """``python`` is that of an environment."""
 
 
 def given_values(lease: HostLease) -> list[object]:
@@ -137,6 +143,8 @@ def _lease(lease: _Reader) -> HostLease:
         mapped=task.nested("mapped").fields if task.has("mapped") else None,
         item=tuple(part.fields for part in lease.objects("item")),
         inactive_assets=lease.maybe_text("inactive_assets"),
+        environments=runtime.nested("environments").fields if runtime.has("environments") else None,
+        environments_allowed=limits.maybe_text("environments") or "index",
     )
 
 

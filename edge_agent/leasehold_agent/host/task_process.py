@@ -165,8 +165,13 @@ async def _begin_warm(
         return None
     warm = launch.warm
     environment = Environment(
-        team=warmth.team, python=warm.python, sdk=warm.sdk, bundle=warm.bundle, memory=memory
-    )  # fmt: skip
+        team=warmth.team,
+        python=warm.python,
+        sdk=warm.sdk,
+        bundle=warm.bundle,
+        memory=memory,
+        has_packages=warm.has_packages,
+    )
     found = await keeper_for(warmth.door, environment, warmth.say)
     if found is None:
         return None

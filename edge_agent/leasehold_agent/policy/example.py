@@ -17,6 +17,7 @@ teams = ["default"]                # whose
 dags = ["sensor_*", "backup"]      # of which DAGs; ["*"] is any
 connections = ["plant_db"]         # what they may read
 variables = ["sensor_report/*"]
+environments = "wheels-only"       # what dependencies are installed from: "index", what travels along, or "never"
 
 # Run only what was signed: with these keys (leasehold keys show FILE), or those of a JWKS file, or both.
 # [signers]

@@ -192,6 +192,11 @@ class Policy(_Part):
     variables: list[KeyPattern] = Field(
         default_factory=list[str], description="Variables that tasks here may declare, read and write."
     )
+    environments: Literal["index", "wheels-only", "never"] = Field(
+        default="wheels-only",
+        description="What the dependencies of Python tasks may be installed from: the package `index` and what travels "
+        "with the DAG, `wheels-only` what travels with it, or `never` anything. Without a policy file: `index`.",
+    )
     programs: list[Program] = Field(default_factory=list[Program], description="Programs that may run; see below.")
     signers: Signers | None = Field(default=None, description="Whose signed DAGs may run; see below.")
     hours: Hours | None = Field(default=None, description="Working hours; see below.")

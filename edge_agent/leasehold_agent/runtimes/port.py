@@ -26,6 +26,8 @@ class Place:
     """The interpreter of the ``python`` runtime."""
     sdk_path: str | None
     """The folder that holds the package ``leasehold``."""
+    has_packages: bool = False
+    """The interpreter is that of an environment: what is installed there is wanted."""
     surroundings: Mapping[str, str] = field(default_factory=dict[str, str])
     """The environment variables of the host, of which a task gets a few."""
 
@@ -37,6 +39,7 @@ class Warm:
     python: str
     sdk: str
     bundle: str | None
+    has_packages: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,11 +37,20 @@ class PythonRuntime:
             raise RuntimeMissingError(f"the DAG's bundle is not at {place.bundle_dir}: it was removed while leased")
         bundle = [place.bundle_dir] if place.bundle_dir else []
         bootstrap = _BOOTSTRAP.format(sdk=sdk, bundle=bundle)
-        argv = (python, "-I", "-S", "-X", "utf8", "-c", bootstrap)
+        argv = (*interpreter_command(python, has_packages=place.has_packages), bootstrap)
         warm = None
         if work.get("isolation") != "fresh" and not shadows(place.bundle_dir):
-            warm = Warm(python=python, sdk=sdk, bundle=place.bundle_dir)
-        return Launch(argv=argv, env=clean_environment(place), cwd=place.work_dir, warm=warm)
+            warm = Warm(python=python, sdk=sdk, bundle=place.bundle_dir, has_packages=place.has_packages)
+        env = clean_environment(place)
+        if place.has_packages:  # commands that packages bring
+            env["PATH"] = f"{Path(python).parent}:{env['PATH']}"
+        return Launch(argv=argv, env=env, cwd=place.work_dir, warm=warm)
+
+
+def interpreter_command(python: str, *, has_packages: bool) -> tuple[str, ...]:
+    """Return the beginning of a command line, up to the code that it is given."""
+    # Without packages nothing of what is installed on the machine is to be seen, and `site` costs milliseconds.
+    return (python, "-I", *(() if has_packages else ("-S",)), "-X", "utf8", "-c")
 
 
 def shadows(bundle: str | None) -> bool:

@@ -68,6 +68,14 @@ class DagStoreContract:
         assert await world.dags.has_bundle(TEAM, BUNDLE)
         assert not await world.dags.has_bundle("another team", BUNDLE)
 
+    async def test_a_wheel_must_be_sent_before_the_manifest_that_names_it(self, world: World) -> None:
+        wheels = [{"name": "colours-1.0-py3-none-any.whl", "sha256": BUNDLE}]
+        with pytest.raises(ConflictError, match=r"the wheel colours-1\.0"):
+            await self.deploy(world, "v1", wheels=wheels)
+        await world.dags.add_bundle(TEAM, BUNDLE, size=1, by=By(actor="tester", at=NOW))
+
+        assert (await self.deploy(world, "v1", wheels=wheels)).version == 1
+
     async def test_a_run_stays_with_the_version_it_began_with(self, world: World) -> None:
         run = await world.run(program("a"), program("b", "a"))
         await self.deploy(world, "v9", tasks=[program("z")])

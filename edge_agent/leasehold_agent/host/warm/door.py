@@ -21,6 +21,8 @@ class Environment:
     bundle: str | None
     memory: int | None
     """Bytes of address space that the site's policy allows."""
+    has_packages: bool = False
+    """The interpreter is that of an environment with packages."""
 
 
 class WarmDoor:

@@ -16,6 +16,7 @@ from leasehold.warm.environ import ROOM, ROOM_BYTES
 from leasehold.warm.line import LineEndedError, receive, send
 from leasehold_agent.host import linux
 from leasehold_agent.host.warm.door import Environment
+from leasehold_agent.runtimes.python import interpreter_command
 
 # The SDK is imported before the bundle goes in front, so that an author's `json.py` shadows nothing the SDK needs.
 _BOOTSTRAP = """\
@@ -102,7 +103,7 @@ def _start(environment: Environment, channel: int) -> int:
     most = environment.memory
     try:
         process = subprocess.Popen(
-            [environment.python, "-I", "-S", "-X", "utf8", "-c", code],
+            [*interpreter_command(environment.python, has_packages=environment.has_packages), code],
             env=_variables(os.environ), stdin=subprocess.DEVNULL, stdout=both, stderr=both, close_fds=True,
             pass_fds=(channel,), start_new_session=True, umask=0o077,
             preexec_fn=None if most is None else partial(linux.bound_memory, most),

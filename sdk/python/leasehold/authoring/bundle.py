@@ -39,5 +39,22 @@ def make_bundle(folder: Path, files: Sequence[Path]) -> Bundle:
             entry.create_system = 3  # Unix on every system, or the same files would differ
             entry.external_attr = _MODE | ((file.stat().st_mode & 0o111) << 16)
             archive.writestr(entry, file.read_bytes())
-    data = buffer.getvalue()
-    return Bundle(data=data, sha256=hashlib.sha256(data).hexdigest(), files=tuple(name for name, _ in named))
+    return _bundle(buffer.getvalue(), [name for name, _ in named])
+
+
+def bundle_with(bundle: Bundle, name: str, content: bytes) -> Bundle:
+    """Return a bundle with one file more, that is nowhere on the author's disk."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(bundle.data)) as before, zipfile.ZipFile(buffer, "w") as archive:
+        files = {entry.filename: (entry.external_attr, before.read(entry)) for entry in before.infolist()}
+        files[name] = (_MODE, content)
+        for each, (attributes, data) in sorted(files.items()):
+            entry = zipfile.ZipInfo(each, _EPOCH)
+            entry.create_system = 3
+            entry.external_attr = attributes
+            archive.writestr(entry, data, zipfile.ZIP_DEFLATED, compresslevel=6)
+    return _bundle(buffer.getvalue(), sorted(files))
+
+
+def _bundle(data: bytes, files: Sequence[str]) -> Bundle:
+    return Bundle(data=data, sha256=hashlib.sha256(data).hexdigest(), files=tuple(files))

@@ -36,11 +36,13 @@ class CompiledDag:
         name: The DAG's name.
         manifest: JSON data of the protocol's ``Manifest``, ``bundle`` included.
         bundle: The code; None when no task needs any.
+        script: What the file says about the environment it needs.
     """
 
     name: str
     manifest: dict[str, Any]
     bundle: Bundle | None
+    script: ScriptMetadata
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +71,6 @@ def load_file(path: str | Path) -> LoadedFile:
         _check_file_name(file)
         tree = ast.parse(source, str(file))
         script = script_metadata(source.decode("utf-8-sig", errors="replace"), str(file))
-        _check_dependencies(script, file)
     except SyntaxError as problem:
         return _failed(file, [_syntax(problem, file)])
     except AuthoringError as mistake:
@@ -103,7 +104,7 @@ def _load(path: Path, tree: ast.Module, script: ScriptMetadata, before: set[str]
     except AuthoringError as mistake:
         return _failed(path, [as_problem(mistake)])
     except (Exception, SystemExit) as problem:  # noqa: BLE001 - whatever an author's module raises is a finding
-        return _failed(path, [_raised(problem, path, "importing the file")])
+        return _failed(path, [_raised(problem, path, "importing the file", script)])
     finally:
         listen(None)
     loaded = _File(path, tree, script, module)
@@ -127,7 +128,8 @@ def _compile(dag: Dag[...], loaded: _File, assets: AssetBook) -> CompiledDag | l
         graph, schema = draw(dag)
         mistakes = [*graph.mistakes, *assets.contradictions(_assets_of(graph)), *_undeclared(graph, loaded)]
         mistakes += _branches_into_nothing(graph, loaded)
-        if any(node.task for node in graph.nodes.values()):
+        # With dependencies nobody knows, before they are installed, which modules they bring.
+        if not loaded.script.dependencies and any(node.task for node in graph.nodes.values()):
             mistakes += imports_from_outside(loaded.tree(str(loaded.path)), loaded.path)
         if mistakes:
             return [as_problem(mistake) for mistake in mistakes]
@@ -140,7 +142,7 @@ def _compile(dag: Dag[...], loaded: _File, assets: AssetBook) -> CompiledDag | l
     except (Exception, SystemExit) as problem:  # noqa: BLE001 - the body is the author's code
         return [_raised(problem, loaded.path, f"the body of the DAG {dag.name!r}")]
     manifest["bundle"] = bundle and bundle.sha256
-    return CompiledDag(name=dag.name, manifest=manifest, bundle=bundle)
+    return CompiledDag(name=dag.name, manifest=manifest, bundle=bundle, script=loaded.script)
 
 
 def _assets_of(graph: Graph) -> Iterator[tuple[str, Mapping[str, object], tuple[str, int]]]:
@@ -221,16 +223,6 @@ def _check_file_name(path: Path) -> None:
         )
 
 
-def _check_dependencies(script: ScriptMetadata, path: Path) -> None:
-    if script.dependencies:
-        raise AuthoringError(
-            f"the file asks for {', '.join(script.dependencies)}, but dependencies are not supported by this version: "
-            "the tasks would not find them where they run",
-            "Use the standard library, put the module beside the file, or call a program that the site has.",
-            place=(str(path), script.line),
-        )
-
-
 def _no_dag(path: Path) -> list[Problem]:
     cure = "Put @dag on the function that calls the tasks."
     return [Problem(file=str(path), line=0, message="there is no DAG in this file", cure=cure)]
@@ -253,7 +245,7 @@ def _syntax(problem: SyntaxError, path: Path) -> Problem:
     return Problem(file=str(path), line=problem.lineno or 0, message=f"syntax error: {problem.msg}{near}")
 
 
-def _raised(problem: BaseException, path: Path, doing: str) -> Problem:
+def _raised(problem: BaseException, path: Path, doing: str, script: ScriptMetadata | None = None) -> Problem:
     """Point at the author's own line, however deep the exception came from."""
     if isinstance(problem, SyntaxError):
         return _syntax(problem, Path(problem.filename or path))
@@ -265,7 +257,12 @@ def _raised(problem: BaseException, path: Path, doing: str) -> Problem:
     what = "".join(traceback.format_exception_only(problem)).strip()
     cure = ""
     if isinstance(problem, ModuleNotFoundError):
-        cure = f"Put {problem.name}.py beside the DAG file, or import it where it is installed."
+        cure = f"Put {problem.name}.py beside the DAG file, or name its package in dependencies (# /// script)."
+        if script is not None and script.dependencies:
+            cure = (
+                f"If it comes from a dependency: import {problem.name} inside the task, where it is installed, "
+                "or install it here as well."
+            )
     return Problem(file=file, line=line, message=f"{doing} raised {what}", cure=cure)
 
 

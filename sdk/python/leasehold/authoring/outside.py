@@ -21,7 +21,8 @@ def imports_from_outside(tree: ast.Module, file: Path) -> Iterator[AuthoringErro
                 yield AuthoringError(
                     f"the file imports {name}, which is neither in the standard library nor beside the file: "
                     "the tasks would not find it where they run",
-                    "Put the module beside the file, or call a program that the site has: shell(…), program(…).",
+                    "Name its package in dependencies (# /// script), put the module beside the file, "
+                    "or call a program that the site has: shell(…), program(…).",
                     place=(str(file), getattr(node, "lineno", 0)),
                 )
 

@@ -86,12 +86,18 @@ def _add_commands() -> None:
     command("whoami", rich_help_panel=YOU, epilog=examples("leasehold whoami"))(sign_in.whoami)
     command("check", rich_help_panel=WRITE, epilog=examples("leasehold check sensor_report.py"))(authoring.check)
     command(
+        "lock",
+        rich_help_panel=WRITE,
+        epilog=examples("leasehold lock sensor_report.py", "leasehold lock sensor_report.py --upgrade"),
+    )(authoring.lock)
+    command(
         "deploy",
         rich_help_panel=WRITE,
         epilog=examples(
             "leasehold deploy sensor_report.py",
             "leasehold deploy sensor_report.py --dry-run",
             "leasehold deploy sensor_report.py --sign deploy.pem",
+            "leasehold deploy sensor_report.py --locked --wheels",
         ),
     )(authoring.deploy)
     command(

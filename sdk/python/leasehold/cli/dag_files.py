@@ -6,16 +6,37 @@ The only module of the command that knows how ``leasehold.authoring`` is called.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from pydantic import ValidationError
 
 from leasehold.authoring.bundle import Bundle
 from leasehold.authoring.loading import CompiledDag, load_file
 from leasehold.authoring.problems import Problem
+from leasehold.authoring.script import ScriptMetadata
 from leasehold.cli.errors import WrongInputError
 from leasehold_protocol.v1.manifest import Manifest
+
+
+class SentBeside(Protocol):
+    """A file that is sent besides the bundle, under its hash."""
+
+    @property
+    def name(self) -> str:
+        """What it is called where it is used."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """The hash of its content."""
+        ...
+
+    @property
+    def data(self) -> bytes:
+        """Its content."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +46,10 @@ class ReadyDag:
     manifest: Manifest
     bundle: Bundle | None
     """The author's code; none when no task needs any."""
+    script: ScriptMetadata = field(default_factory=ScriptMetadata)
+    """What the file says about the environment it needs."""
+    wheels: tuple[SentBeside, ...] = ()
+    """Packages that travel with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +84,7 @@ def read_dag_file(file: Path) -> CheckedFile:
 def _ready(dag: CompiledDag, file: Path) -> ReadyDag | list[Problem]:
     """Return the DAG with its manifest held against the protocol: what fits here fits at the API."""
     try:
-        return ReadyDag(manifest=Manifest.model_validate(dag.manifest), bundle=dag.bundle)
+        return ReadyDag(manifest=Manifest.model_validate(dag.manifest), bundle=dag.bundle, script=dag.script)
     except ValidationError as error:
         return [_beyond_protocol(dag, file, found["loc"], found["msg"]) for found in error.errors(include_url=False)]
 

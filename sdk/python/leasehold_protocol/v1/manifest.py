@@ -183,6 +183,13 @@ class TaskEntry(Message):
     """Where the author wrote it, for messages."""
 
 
+class CarriedWheel(Message):
+    """A package that travels with a DAG: sent and fetched by its hash, like a bundle."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+!\-]{0,250}\.whl$")]
+    sha256: Sha256
+
+
 class Manifest(Message):
     """One version of a DAG."""
 
@@ -200,6 +207,10 @@ class Manifest(Message):
     """The most task instances at once in one run."""
     max_active_tasks_per_dag: Annotated[int, Field(ge=1, le=100_000)] | None = None
     """The most task instances at once over all runs of this DAG."""
+    lock: Sha256 | None = None
+    """Of the locked dependencies, which are in the bundle; none: there are no dependencies."""
+    wheels: Annotated[list[CarriedWheel], Field(max_length=2000)] = Field(default_factory=list[CarriedWheel])
+    """Packages that travel with the DAG; the others come from the package index of the site."""
 
     @model_validator(mode="after")
     def _is_a_dag(self) -> Manifest:

@@ -1,7 +1,8 @@
-"""``leasehold check`` and ``leasehold deploy``."""
+"""``leasehold check``, ``leasehold lock`` and ``leasehold deploy``."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,12 +13,16 @@ from leasehold.cli.amounts import show_size
 from leasehold.cli.api import Api
 from leasehold.cli.commands.dags import task_row
 from leasehold.cli.dag_files import CheckedFile, ReadyDag, read_dag_file
+from leasehold.cli.environments.lock_file import lock_path
+from leasehold.cli.environments.locking import lock_anew
+from leasehold.cli.environments.packing import with_environment
 from leasehold.cli.errors import FailedError
 from leasehold.cli.mistake_views import show_mistake
 from leasehold.cli.options import JsonOption, TeamOption
 from leasehold.cli.sending import send_dag
 from leasehold.cli.session import ask
 from leasehold.cli.signing import PassphraseFileOption, SignOption, ValidForOption, signer_from
+from leasehold.runtime.rules.locks import locked_packages
 from leasehold_protocol.v1.runs import DeployedDag
 
 LINES_AROUND = 2
@@ -40,10 +45,50 @@ def check(file: DagFile, *, json: JsonOption = False) -> None:
         raise typer.Exit(FailedError.exit_code)
 
 
+def lock(
+    file: DagFile,
+    *,
+    upgrade: Annotated[bool, typer.Option("--upgrade", help="Take the newest versions that fit.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Lock what a DAG file depends on, with versions and hashes, into FILE.lock: commit it beside the file.
+
+    Versions that are locked already stay, as long as they fit.
+    """
+    checked = _without_mistakes(file)
+    script = checked.dags[0].script
+    if not script.dependencies:
+        raise FailedError(f"{file} has no dependencies to lock.", "Name them in a # /// script block (PEP 723).")
+    made, is_new = lock_anew(file, script, upgrade=upgrade)
+    packages = locked_packages(made.lock)
+    if json:
+        screen.write_json(
+            {
+                "file": str(lock_path(file)),
+                "changed": is_new,
+                "packages": [{"name": each.name, "version": each.version} for each in packages],
+            }
+        )
+        return
+    news = "is written" if is_new else "is up to date"
+    screen.say(f"{lock_path(file)} {news}: {len(packages)} packages. Commit it beside {file.name}.")
+
+
 def deploy(
     file: DagFile,
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be sent, and send nothing.")] = False,
+    locked: Annotated[
+        bool, typer.Option("--locked", help="Refuse unless FILE.lock fits the file's dependencies.")
+    ] = False,
+    wheels: Annotated[
+        bool | None,
+        typer.Option(
+            "--wheels/--no-wheels",
+            help="Send the dependencies along, for sites without a package index (default: as the file says).",
+            show_default=False,
+        ),
+    ] = None,
     sign: SignOption = None,
     passphrase_file: PassphraseFileOption = None,
     valid_for: ValidForOption = None,
@@ -51,10 +96,9 @@ def deploy(
     json: JsonOption = False,
 ) -> None:
     """Deploy the DAGs of a file: a new version each, or none where nothing changed. Runs keep the version they have."""
-    checked = read_dag_file(file)
-    if checked.mistakes:
-        _show(checked, file, stderr=True)
-        raise typer.Exit(FailedError.exit_code)
+    checked = _without_mistakes(file)
+    ready = [with_environment(dag, file, committed_only=locked, wheels=wheels) for dag in checked.dags]
+    checked = replace(checked, dags=tuple(ready))
     signer = signer_from(sign, passphrase_file, valid_for)
     if dry_run:
         _show_dry_run(checked, json=json)
@@ -71,6 +115,14 @@ def deploy(
     for made in deployed:
         news = "is deployed already, unchanged" if made.unchanged else "is deployed"
         screen.say(f"{made.dag} version {made.version} {news}{how}. Run it: leasehold runs trigger {made.dag} --watch")
+
+
+def _without_mistakes(file: Path) -> CheckedFile:
+    checked = read_dag_file(file)
+    if checked.mistakes:
+        _show(checked, file, stderr=True)
+        raise typer.Exit(FailedError.exit_code)
+    return checked
 
 
 def _show(checked: CheckedFile, file: Path, *, stderr: bool = False) -> None:
@@ -96,7 +148,8 @@ def _show_dry_run(checked: CheckedFile, *, json: bool) -> None:
 def _bundle(dag: ReadyDag) -> str:
     if dag.bundle is None:
         return "no bundle"
-    return f"a bundle of {show_size(len(dag.bundle.data))} with {', '.join(dag.bundle.files)}"
+    wheels = f", and {len(dag.wheels)} wheels" if dag.wheels else ""
+    return f"a bundle of {show_size(len(dag.bundle.data))} with {', '.join(dag.bundle.files)}{wheels}"
 
 
 def _as_json(checked: CheckedFile) -> dict[str, object]:

@@ -11,6 +11,7 @@ from leasehold.cli.api import Api
 from leasehold.cli.dag_files import ReadyDag, read_dag_file
 from leasehold.cli.dev.values import FILE, put_values, read_values
 from leasehold.cli.dev.watching import Saves
+from leasehold.cli.environments.packing import with_environment
 from leasehold.cli.errors import CliError, WrongInputError
 from leasehold.cli.following import follow_run
 from leasehold.cli.mistake_views import show_mistake
@@ -77,7 +78,7 @@ class Rounds:
         missing = await put_values(self._api, dag.manifest, read_values(self._file.resolve().parent))
         for what in missing:
             screen.say(f"note: there is no {what}: set it in the environment or in {FILE}.", stderr=True)
-        made = await send_dag(self._api, dag)
+        made = await send_dag(self._api, await asyncio.to_thread(with_environment, dag, self._file))
         request = TriggerRun(params=self._params)
         return await self._api.send("POST", self._api.of_team("dags", made.dag, "runs"), request, RunDetail)
 

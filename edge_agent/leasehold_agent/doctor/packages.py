@@ -1,0 +1,72 @@
+"""What tasks with dependencies need of the machine: who installs, which Pythons there are, and a package index."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from leasehold_agent.config import Settings
+from leasehold_agent.doctor.findings import Finding, fine, warning
+from leasehold_agent.environments.cache import EnvironmentCache
+from leasehold_agent.environments.pythons import interpreters
+from leasehold_agent.environments.tools import find_uv
+from leasehold_agent.health.disk import MIB
+
+_CONNECT_S = 5.0
+
+
+def check_packages(settings: Settings) -> Iterator[Finding]:
+    """Look whether dependencies can be installed; without them everything else works."""
+    search_path = os.environ.get("PATH", os.defpath)
+    root = settings.state_dir / "environments"
+    memory = (
+        root / "pythons.json" if settings.state_dir.is_dir() else Path(os.devnull, "none")
+    )  # look, and make nothing
+    known = interpreters(str(settings.python), map(str, settings.pythons), search_path=search_path, cache=memory)
+    if known:
+        yield fine(
+            "pythons", "for tasks that say requires-python: " + ", ".join(sorted({one.spelled for one in known}))
+        )
+    else:
+        cure = "Install Python 3.11 or newer, and name it in `pythons`: the agent's binary itself can't have packages."
+        yield warning("pythons", "there is no Python that packages could be installed for", cure)
+    uv = find_uv(None if settings.uv is None else str(settings.uv), search_path=search_path)
+    if uv is not None:
+        yield fine("packages", f"{uv} installs what tasks depend on")
+    elif any(one.has_pip for one in known):
+        yield warning("packages", "pip installs what tasks depend on: slowly", "Install uv, or set the agent's `uv`.")
+    else:
+        yield warning(
+            "packages",
+            "nothing here installs what tasks depend on: there is neither uv nor pip",
+            "Install uv, or set the agent's `uv`. Tasks without dependencies don't need it.",
+        )
+    yield _room(EnvironmentCache(root), settings)
+    if settings.index_url is None:
+        yield fine("index", "index_url is not set: what no DAG carries along is asked of the public package index")
+    else:
+        yield _index(settings.index_url)
+
+
+def _room(cache: EnvironmentCache, settings: Settings) -> Finding:
+    found = list(cache)
+    taken = sum(one.size for one in found) // MIB
+    text = f"{len(found)} environments take {taken} of {settings.environments_mb} MiB (environments_mb)"
+    if taken > settings.environments_mb:
+        return warning("environments", text, "Raise environments_mb: they are built again and again.")
+    return fine("environments", text)
+
+
+def _index(url: str) -> Finding:
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        with socket.create_connection((parts.hostname or "", port), timeout=_CONNECT_S):
+            return fine("index", f"the package index at {parts.hostname} takes connections")
+    except OSError as error:
+        text = f"the package index at {parts.hostname} can't be reached: {error}"
+        cure = "Look at index_url and the network. DAGs that carry their wheels (deploy --wheels) don't need one."
+        return warning("index", text, cure)

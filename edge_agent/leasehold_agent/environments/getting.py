@@ -1,0 +1,179 @@
+"""From what a bundle asks for to an environment that is held: found in the cache, waited for, or built."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from leasehold.runtime.rules.locks import (
+    ENVIRONMENT_FILE,
+    BadLockError,
+    WantedEnvironment,
+    locked_packages,
+    wanted_environment,
+)
+from leasehold.runtime.rules.python_versions import BadSpecifierError
+from leasehold_agent.environments.cache import EnvironmentCache, Hold, environment_key
+from leasehold_agent.environments.pythons import Interpreter, NoPythonError, chosen, interpreters
+from leasehold_agent.environments.rules import EnvironmentRules
+
+_LOOK_S = 0.1
+
+
+class NoEnvironmentError(Exception):
+    """There is none to be had. The message says why, and what to do."""
+
+
+class EnvironmentRefusedError(Exception):
+    """The site's policy does not let it be made. The message says why."""
+
+
+class StoppedError(Exception):
+    """The attempt ends before its environment is there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """Where a task with dependencies runs."""
+
+    python: str
+    hold: Hold | None
+    """Keep it until the task has ended; None: there are no packages, only a choice of Python."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """What a host knows of its site and of its attempt."""
+
+    rules: EnvironmentRules
+    python: str | None
+    """The agent's setting ``python``."""
+    allowed: str
+    """By the site's policy: ``index``, ``wheels-only`` or ``never``."""
+    surroundings: Mapping[str, str]
+    variables: Mapping[str, str]
+    """By which what is started here is known as this attempt's."""
+
+
+def asked_for(bundle_dir: str | None) -> WantedEnvironment | None:
+    """Return what a bundle asks for; None when it asks for nothing.
+
+    Raises:
+        NoEnvironmentError: that can't be read.
+    """
+    if bundle_dir is None:
+        return None
+    try:
+        return wanted_environment(Path(bundle_dir, ENVIRONMENT_FILE).read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, BadLockError) as problem:
+        raise NoEnvironmentError(f"{problem}: deploy the DAG again") from None
+
+
+async def get(wanted: WantedEnvironment, site: Site, say: Callable[[str], object], stopped: asyncio.Event) -> Ready:
+    """Return the environment of a task, built if it has to be.
+
+    Raises:
+        EnvironmentRefusedError: the site's policy does not allow it.
+        NoEnvironmentError: it can't be had here.
+        StoppedError: ``stopped`` was set meanwhile.
+    """
+    check_allowed(wanted, site.allowed)
+    cache = EnvironmentCache(Path(site.rules.cache_dir))
+    try:
+        python = chosen(wanted.requires_python, await asyncio.to_thread(_interpreters, site, cache))
+    except (NoPythonError, BadSpecifierError) as problem:
+        raise NoEnvironmentError(str(problem)) from None
+    if not wanted.lock:
+        return Ready(python=python.path, hold=None)
+    key = environment_key(wanted.lock, python)
+    hold = await _Getting(key, cache, wanted, python, site, say, stopped).held()
+    cache.note_use(key)
+    return Ready(python=str(cache.python(key)), hold=hold)
+
+
+def check_allowed(wanted: WantedEnvironment, allowed: str) -> None:
+    """Hold an environment against the site's policy.
+
+    Raises:
+        EnvironmentRefusedError: it is not allowed.
+    """
+    if not wanted.lock or allowed == "index":
+        return
+    if allowed == "never":
+        raise EnvironmentRefusedError("it lets no packages be installed for tasks (environments)")
+    carried = set(wanted.wheels.values())
+    missing = [one.name for one in locked_packages(wanted.lock) if not one.is_conditional and not one.hashes & carried]
+    if missing:
+        raise EnvironmentRefusedError(
+            f"it lets only packages be installed that travel with the DAG (environments), and "
+            f"{', '.join(missing[:10])} would come from an index: deploy with --wheels"
+        )
+
+
+def _interpreters(site: Site, cache: EnvironmentCache) -> list[Interpreter]:
+    search_path = site.surroundings.get("PATH", os.defpath)
+    return interpreters(site.python, site.rules.pythons, search_path=search_path, cache=cache.root / "pythons.json")
+
+
+@dataclass(frozen=True, slots=True)
+class _Getting:
+    """One attempt's way to one environment."""
+
+    key: str
+    cache: EnvironmentCache
+    wanted: WantedEnvironment
+    python: Interpreter
+    site: Site
+    say: Callable[[str], object]
+    stopped: asyncio.Event
+
+    async def held(self) -> Hold:
+        cache, key, waits = self.cache, self.key, False
+        while True:
+            if (hold := cache.share(key)) is not None:
+                if cache.is_ready(key):
+                    return hold
+                hold.release()
+            if (alone := cache.seize(key)) is not None:
+                try:
+                    if not cache.is_ready(key):
+                        await self._build()
+                finally:
+                    alone.release()
+                continue
+            if not waits:
+                self.say(f"waiting for another attempt that installs environment {key[:12]}")
+                waits = True
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_S):
+                    await self.stopped.wait()
+                raise StoppedError
+
+    async def _build(self) -> None:
+        from leasehold_agent.environments.building import BuildFailedError, BuildStoppedError, Order, build
+        from leasehold_agent.environments.tools import NoToolError, find_tool, tool_environment
+
+        site = self.site
+        try:
+            order = Order(
+                key=self.key,
+                wanted=self.wanted,
+                wheels_dir=Path(site.rules.wheels_dir),
+                tool=find_tool(site.rules, self.python, search_path=site.surroundings.get("PATH", os.defpath)),
+                use_index=site.allowed == "index",
+                timeout_s=site.rules.timeout_s,
+                variables=tool_environment(site.rules, site.surroundings, site.variables),
+                say=self.say,
+                stopped=self.stopped,
+            )
+            await build(self.cache, order)
+        except BuildStoppedError:
+            raise StoppedError from None
+        except (BuildFailedError, NoToolError) as problem:
+            raise NoEnvironmentError(str(problem)) from None
