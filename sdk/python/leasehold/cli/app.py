@@ -110,6 +110,7 @@ def _add_commands() -> None:
         epilog=examples(
             "leasehold logs 01JD3 -f",
             "leasehold logs 01JD3 read_readings",
+            "leasehold logs 01JD3 --level warning --since 10m",
         ),
     )(logs.logs)
     for name, part in (
