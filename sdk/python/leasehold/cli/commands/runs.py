@@ -15,6 +15,8 @@ from leasehold.cli.amounts import show_between, show_size, show_when
 from leasehold.cli.api import Api, rows
 from leasehold.cli.errors import FailedError, WrongInputError
 from leasehold.cli.following import follow_run, task_label
+from leasehold.cli.graph.picture import picture
+from leasehold.cli.graph.subjects import tasks_of_run
 from leasehold.cli.options import JsonOption, TeamOption, examples, group, pairs
 from leasehold.cli.run_tables import metric_table, run_line, task_table
 from leasehold.cli.run_views import run_view
@@ -181,6 +183,7 @@ def list_runs(
     "show",
     epilog=examples(
         "leasehold runs show 01JD3",
+        "leasehold runs show 01JD3 --graph",
         "leasehold runs show 01JD3 --task read_sensors",
         "leasehold runs show 01JD3 --json | jq .state",
     ),
@@ -192,6 +195,7 @@ def show(
         str | None, typer.Option(metavar="TASK", help="Only this task: its attempts, and what its arguments came to.")
     ] = None,
     map_index: Annotated[int, typer.Option(metavar="N", help="With --task: which of a mapped task's instances.")] = -1,
+    graph: Annotated[bool, typer.Option("--graph", help="Draw its DAG, with the tasks' states.")] = False,
     team: TeamOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -206,6 +210,10 @@ def show(
     found = ask(work, team=team)
     if json:
         screen.write_json(found)
+        return
+    if graph:
+        screen.show(picture(tasks_of_run(found), width=screen.screen().width))
+        screen.say(run_line(found, now=screen.now()))
         return
     screen.facts(
         [
