@@ -16,6 +16,7 @@ from leasehold.cli.commands import (
     connections,
     dags,
     dev,
+    diff,
     events,
     inputs,
     keys,
@@ -93,6 +94,11 @@ def _add_commands() -> None:
             "leasehold deploy sensor_report.py --sign deploy.pem",
         ),
     )(authoring.deploy)
+    command(
+        "diff",
+        rich_help_panel=WRITE,
+        epilog=examples("leasehold diff sensor_report.py", "leasehold diff sensor_report.py --exit-code --json"),
+    )(diff.diff)
     command(
         "dev",
         rich_help_panel=WRITE,

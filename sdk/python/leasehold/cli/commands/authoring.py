@@ -10,18 +10,17 @@ import typer
 from leasehold.cli import screen
 from leasehold.cli.amounts import show_size
 from leasehold.cli.api import Api
+from leasehold.cli.changes.asking import DagChanges, all_new, changes_of
+from leasehold.cli.changes.views import as_data, show_changes
 from leasehold.cli.commands.dags import task_row
 from leasehold.cli.dag_files import CheckedFile, ReadyDag, read_dag_file
-from leasehold.cli.errors import FailedError
+from leasehold.cli.errors import FailedError, NotSignedInError
 from leasehold.cli.mistake_views import show_mistake
 from leasehold.cli.options import JsonOption, TeamOption
 from leasehold.cli.sending import send_dag
-from leasehold.cli.session import ask
+from leasehold.cli.session import ask, ask_as, signed_in
 from leasehold.cli.signing import PassphraseFileOption, SignOption, ValidForOption, signer_from
 from leasehold_protocol.v1.runs import DeployedDag
-
-LINES_AROUND = 2
-"""How many lines of the file are shown above a mistake."""
 
 DagFile = Annotated[Path, typer.Argument(help="The Python file with the DAG.", metavar="FILE")]
 
@@ -43,7 +42,7 @@ def check(file: DagFile, *, json: JsonOption = False) -> None:
 def deploy(
     file: DagFile,
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be sent, and send nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and send nothing.")] = False,
     sign: SignOption = None,
     passphrase_file: PassphraseFileOption = None,
     valid_for: ValidForOption = None,
@@ -51,13 +50,10 @@ def deploy(
     json: JsonOption = False,
 ) -> None:
     """Deploy the DAGs of a file: a new version each, or none where nothing changed. Runs keep the version they have."""
-    checked = read_dag_file(file)
-    if checked.mistakes:
-        _show(checked, file, stderr=True)
-        raise typer.Exit(FailedError.exit_code)
+    checked = checked_or_exit(file)
     signer = signer_from(sign, passphrase_file, valid_for)
     if dry_run:
-        _show_dry_run(checked, json=json)
+        _show_dry_run(checked, team, json=json)
         return
 
     async def work(api: Api) -> list[DeployedDag]:
@@ -80,17 +76,39 @@ def _show(checked: CheckedFile, file: Path, *, stderr: bool = False) -> None:
         screen.say(f"{file}: {dag.manifest.dag} is fine ({len(dag.manifest.tasks)} tasks).")
 
 
-def _show_dry_run(checked: CheckedFile, *, json: bool) -> None:
+def checked_or_exit(file: Path) -> CheckedFile:
+    """Return what a file holds; where it has mistakes, show them and end the command."""
+    checked = read_dag_file(file)
+    if checked.mistakes:
+        _show(checked, file, stderr=True)
+        raise typer.Exit(FailedError.exit_code)
+    return checked
+
+
+def _show_dry_run(checked: CheckedFile, team: str | None, *, json: bool) -> None:
+    try:
+        session = signed_in(team)
+    except NotSignedInError:
+        screen.say("You are not signed in: what is deployed is not known, so all is shown as new.", stderr=True)
+        found = [all_new(dag) for dag in checked.dags]
+    else:
+
+        async def work(api: Api) -> list[DagChanges]:
+            return [await changes_of(api, dag) for dag in checked.dags]
+
+        found = ask_as(session, work)
     if json:
-        screen.write_json([dag.manifest for dag in checked.dags])
+        screen.write_json([as_data(changes) | {"manifest": changes.ready.manifest} for changes in found])
         return
-    for dag in checked.dags:
-        screen.say(f"{dag.manifest.dag}: {len(dag.manifest.tasks)} tasks, {_bundle(dag)}. Nothing was sent.")
+    for changes in found:
+        manifest = changes.ready.manifest
+        show_changes(changes)
         screen.show(
             screen.make_table(
-                ["task", "kind", "after", "needs", "retries"], [task_row(task) for task in dag.manifest.tasks]
+                ["task", "kind", "after", "needs", "retries"], [task_row(task) for task in manifest.tasks]
             )
         )
+        screen.say(f"{manifest.dag}: {len(manifest.tasks)} tasks, {_bundle(changes.ready)}. Nothing was sent.")
 
 
 def _bundle(dag: ReadyDag) -> str:
