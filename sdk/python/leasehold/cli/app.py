@@ -18,11 +18,12 @@ from leasehold.cli.commands import (
     dev,
     diff,
     events,
+    init,
     inputs,
     keys,
     logs,
     members,
-    runs,
+    run_list,
     service_clients,
     sign_in,
     sites,
@@ -84,6 +85,7 @@ def _add_commands() -> None:
     )(sign_in.login)
     command("logout", rich_help_panel=YOU, epilog=examples("leasehold logout"))(sign_in.logout)
     command("whoami", rich_help_panel=YOU, epilog=examples("leasehold whoami"))(sign_in.whoami)
+    command("init", rich_help_panel=WRITE, epilog=examples("leasehold init", "leasehold init reports"))(init.init)
     command("check", rich_help_panel=WRITE, epilog=examples("leasehold check sensor_report.py"))(authoring.check)
     command(
         "deploy",
@@ -109,7 +111,7 @@ def _add_commands() -> None:
     )(dev.dev)
     app.add_typer(dags.app, name="dags", rich_help_panel=WRITE)
     app.add_typer(keys.app, name="keys", rich_help_panel=WRITE)
-    app.add_typer(runs.app, name="runs", rich_help_panel=RUN)
+    app.add_typer(run_list.app, name="runs", rich_help_panel=RUN)
     command(
         "logs",
         rich_help_panel=RUN,

@@ -22,8 +22,12 @@ class Level(StrEnum):
     CRITICAL = "critical"
 
 
-_RANKS = {level.value: rank for rank, level in enumerate(Level)}
-_RANKS |= {"stdout": _RANKS["info"], "stderr": _RANKS["warning"], "agent": _RANKS["warning"]}
+_LEVELS = list(Level)
+_RANKS = {level.value: rank for rank, level in enumerate(Level)} | {
+    "stdout": _LEVELS.index(Level.INFO),
+    "stderr": _LEVELS.index(Level.WARNING),
+    "agent": _LEVELS.index(Level.WARNING),
+}
 """What is printed has no level: a program's errors are warnings, and so is what the agent has to say."""
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from leasehold.cli import screen
+from leasehold.cli import completing, screen
 from leasehold.cli.amounts import show_when
 from leasehold.cli.api import Api, rows
 from leasehold.cli.dag_files import read_dag_file
@@ -24,6 +24,8 @@ from leasehold_protocol.v1.runs import DagDetail, DagList, DagVersionList
 from leasehold_protocol.v1.signing import SignatureFacts
 
 app = group("DAGs: what is deployed.")
+
+DagName = Annotated[str, typer.Argument(help="The DAG's name.", metavar="DAG", autocompletion=completing.dags)]
 
 
 @app.command("list", epilog=examples("leasehold dags list"))
@@ -54,7 +56,7 @@ def list_dags(*, team: TeamOption = None, json: JsonOption = False) -> None:
 
 @app.command("show", epilog=examples("leasehold dags show sensor_report"))
 def show(
-    dag: Annotated[str, typer.Argument(help="The DAG's name.", metavar="DAG")],
+    dag: DagName,
     *,
     team: TeamOption = None,
     json: JsonOption = False,
@@ -86,7 +88,7 @@ def show(
 
 @app.command("versions", epilog=examples("leasehold dags versions sensor_report"))
 def versions(
-    dag: Annotated[str, typer.Argument(help="The DAG's name.", metavar="DAG")],
+    dag: DagName,
     *,
     team: TeamOption = None,
     json: JsonOption = False,
@@ -109,7 +111,12 @@ def versions(
 
 @app.command("graph", epilog=examples("leasehold dags graph sensor_report", "leasehold dags graph sensor_report.py"))
 def graph(
-    what: Annotated[str, typer.Argument(help="A deployed DAG's name, or a Python file.", metavar="DAG|FILE")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="A deployed DAG's name, or a Python file.", metavar="DAG|FILE", autocompletion=completing.dags
+        ),
+    ],
     *,
     dag: Annotated[str | None, typer.Option(metavar="DAG", help="Which DAG, where the file has several.")] = None,
     team: TeamOption = None,

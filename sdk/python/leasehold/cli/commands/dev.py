@@ -10,11 +10,12 @@ from typing import Annotated
 import typer
 
 from leasehold.cli import screen
-from leasehold.cli.commands.runs import params_given, what_failed
+from leasehold.cli.commands.runs import what_failed
 from leasehold.cli.dev.house import find_programs, own_house
 from leasehold.cli.dev.rounds import Rounds
 from leasehold.cli.dev.values import FILE
 from leasehold.cli.errors import FailedError, WrongInputError
+from leasehold.cli.run_params import params_given
 from leasehold.cli.session import first_cause
 from leasehold_protocol.v1.runs import RunDetail, RunState
 

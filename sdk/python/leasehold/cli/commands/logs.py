@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from leasehold.cli import log_text, screen
+from leasehold.cli import completing, log_text, screen
 from leasehold.cli.api import Api
 from leasehold.cli.errors import NotFoundError
 from leasehold.cli.following import Origin, Tail, Wanted, follow_run, origins, task_label
@@ -22,7 +22,7 @@ from leasehold_protocol.v1.runs import RunDetail
 
 
 def logs(
-    run: Annotated[str, typer.Argument(help="The run's id, as listed.", metavar="RUN")],
+    run: Annotated[str, typer.Argument(help="The run's id, as listed.", metavar="RUN", autocompletion=completing.runs)],
     task: Annotated[
         str | None, typer.Argument(help="Only this task (of an expanded one: NAME[INDEX]).", metavar="[TASK]")
     ] = None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_text
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -10,26 +9,24 @@ from uuid import uuid4
 
 import typer
 
-from leasehold.cli import screen
-from leasehold.cli.amounts import show_between, show_size, show_when
+from leasehold.cli import completing, screen
+from leasehold.cli.amounts import show_size, show_when
 from leasehold.cli.api import Api, rows
-from leasehold.cli.errors import FailedError, WrongInputError
+from leasehold.cli.errors import FailedError
 from leasehold.cli.following import follow_run, task_label
 from leasehold.cli.graph.picture import picture
 from leasehold.cli.graph.subjects import tasks_of_run
-from leasehold.cli.options import JsonOption, TeamOption, examples, group, pairs
+from leasehold.cli.options import JsonOption, TeamOption, examples, group
+from leasehold.cli.run_params import params_given
 from leasehold.cli.run_tables import metric_table, run_line, task_table
 from leasehold.cli.run_views import run_view
 from leasehold.cli.session import Session, ask, ask_as, signed_in
 from leasehold.cli.task_views import show_attempts
-from leasehold_protocol.v1.message import Json
 from leasehold_protocol.v1.runs import (
     CancelRequest,
     MetricList,
     RunDetail,
-    RunList,
     RunState,
-    RunSummary,
     TaskInstance,
     TriggerRun,
     XComList,
@@ -37,7 +34,7 @@ from leasehold_protocol.v1.runs import (
 
 app = group("Runs: start them, follow them, look at what came of them.")
 
-RunId = Annotated[str, typer.Argument(help="The run's id, as listed.", metavar="RUN")]
+RunId = Annotated[str, typer.Argument(help="The run's id, as listed.", metavar="RUN", autocompletion=completing.runs)]
 
 
 @app.command(
@@ -48,7 +45,10 @@ RunId = Annotated[str, typer.Argument(help="The run's id, as listed.", metavar="
     ),
 )
 def trigger(
-    dag: Annotated[str, typer.Argument(help="The DAG to run, in its newest version.", metavar="DAG")],
+    dag: Annotated[
+        str,
+        typer.Argument(help="The DAG to run, in its newest version.", metavar="DAG", autocompletion=completing.dags),
+    ],
     *,
     param: Annotated[
         list[str] | None,
@@ -131,52 +131,6 @@ def what_failed(run: RunDetail) -> str:
     failed = [task_label(task.task, task.map_index) for task in run.tasks if task.state == "failed"]
     by = f" by {', '.join(failed[:5])}{' and others' if len(failed) > 5 else ''}" if failed else ""
     return f"Run {run.run} {'failed' if run.state is RunState.FAILED else 'was cancelled'}{by}."
-
-
-@app.command("list", epilog=examples("leasehold runs list", "leasehold runs list --dag sensor_report --state failed"))
-def list_runs(
-    *,
-    dag: Annotated[str | None, typer.Option(metavar="DAG", help="Only runs of this DAG.")] = None,
-    state: Annotated[
-        RunState | None, typer.Option(metavar="running|success|failed|cancelled", help="Only runs in this state.")
-    ] = None,
-    limit: Annotated[int, typer.Option(metavar="NUMBER", min=1, max=1000, help="How many, newest first.")] = 20,
-    team: TeamOption = None,
-    json: JsonOption = False,
-) -> None:
-    """List runs, newest first."""
-    query: dict[str, str | int | float] = {"limit": limit}
-    query |= {name: value for name, value in (("dag", dag), ("state", state)) if value is not None}
-
-    async def work(api: Api) -> list[RunSummary]:
-        found: list[RunSummary] = []
-        async for page in api.pages(api.of_team("runs"), RunList, query):
-            found += page.items
-            if len(found) >= limit:
-                break
-        return found[:limit]
-
-    runs = ask(work, team=team)
-    if json:
-        screen.write_json(runs)
-        return
-    now = screen.now()
-    screen.table(
-        ["run", "dag", "version", "state", "begun", "took", "by"],
-        [
-            (
-                run.run,
-                run.dag,
-                str(run.version),
-                screen.state(run.state),
-                show_when(run.created_at, now=now),
-                show_between(run.started_at, run.ended_at, now=now),
-                run.created_by,
-            )
-            for run in runs
-        ],
-        empty="There is no such run. Start one: leasehold runs trigger DAG",
-    )
 
 
 @app.command(
@@ -296,32 +250,3 @@ def xcoms(run: RunId, *, team: TeamOption = None, json: JsonOption = False) -> N
         ],
         empty="The tasks of this run returned nothing.",
     )
-
-
-def params_given(given: list[str], file: Path | None) -> dict[str, Json]:
-    """Return the parameters of a run, those of ``--param`` before those of a file.
-
-    Raises:
-        WrongInputError: the file can't be read.
-    """
-    from_file = {} if file is None else _params_from(file)
-    return from_file | {name: _value(text) for name, text in pairs(given, option="--param").items()}
-
-
-def _params_from(file: Path) -> dict[str, Json]:
-    try:
-        params = json_text.loads(file.read_bytes())
-    except OSError as error:
-        raise WrongInputError(f"Cannot read {file}: {error.strerror or error}.") from error
-    except ValueError as error:
-        raise WrongInputError(f"{file} is not JSON: {error}.") from error
-    if not isinstance(params, dict):
-        raise WrongInputError(f"{file} holds no JSON object.", 'It looks like {"day": "2026-11-02"}')
-    return params
-
-
-def _value(text: str) -> Json:
-    try:
-        return json_text.loads(text)
-    except ValueError:
-        return text
