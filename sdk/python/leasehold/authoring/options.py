@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from leasehold.authoring.assets import assets_or_aliases, said_of
-from leasehold.authoring.mistakes import AuthoringError
+from leasehold.authoring.mistakes import AuthoringError, did_you_mean, tell
 from leasehold.durations import seconds
 
 TYPE_CHECKING = False
@@ -70,13 +70,17 @@ class Options:
 
     def __init__(self, given: Mapping[str, object], *, runtime: str, place: tuple[str, int]) -> None:
         self.place = place
-        unknown = [name for name in given if name not in _READERS]
-        if unknown:
-            raise self._mistake(f"there is no option {unknown[0]!r}", f"There are: {', '.join(['id', *_READERS])}.")
-        entry: dict[str, object] = {name: self._read(name, value) for name, value in given.items()}
+        entry: dict[str, object] = {}
+        for name, value in given.items():
+            try:
+                entry[name] = self._read(name, value)
+            except AuthoringError as mistake:
+                tell(mistake)
         isolation = entry.pop("isolation", None)
         if isolation is not None and runtime != "python":
-            raise self._mistake("isolation is for @task functions", "A program always begins afresh: leave it out.")
+            raise self._mistake(
+                "isolation is for @task functions", "A program always begins afresh: leave it out.", "isolation"
+            )
         self.work: dict[str, object] = {"isolation": isolation} if isolation == "fresh" else {}
         self.entry: dict[str, object] = {
             "needs": {
@@ -109,13 +113,17 @@ class Options:
         return [str(dag) for dag in declared] if isinstance(declared, list) else []
 
     def _read(self, name: str, value: object) -> object:
+        if name not in _READERS:
+            known = ["id", *_READERS]
+            cure = f"{did_you_mean(name, known)}There are: {', '.join(known)}."
+            raise self._mistake(f"there is no option {name!r}", cure, name)
         try:
             return _READERS[name](value)
         except ValueError as problem:
-            raise self._mistake(f"{name}={value!r}: {problem}", "") from None
+            raise self._mistake(f"{name}={value!r}: {problem}", "", name) from None
 
-    def _mistake(self, message: str, cure: str) -> AuthoringError:
-        return AuthoringError(message, cure, place=self.place)
+    def _mistake(self, message: str, cure: str, word: str) -> AuthoringError:
+        return AuthoringError(message, cure, place=self.place, word=word)
 
 
 _LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-")

@@ -122,7 +122,14 @@ def _as_json(checked: CheckedFile) -> dict[str, object]:
         "ok": not checked.mistakes,
         "dags": [dag.manifest.dag for dag in checked.dags],
         "problems": [
-            {"file": found.file, "line": found.line, "message": found.message, "cure": found.cure}
+            {
+                "file": found.file,
+                "line": found.line,
+                "column": found.column or None,
+                "end_column": found.end_column or None,
+                "message": found.message,
+                "cure": found.cure,
+            }
             for found in checked.mistakes
         ],
     }
