@@ -25,12 +25,13 @@ def call(
     Raises:
         AuthoringError: if the arguments do not fit the function.
     """
+    signature = inspect.signature(task.function)
     try:
-        inspect.signature(task.function).bind(*args, **kwargs)
+        signature.bind(*args, **kwargs)
     except TypeError as problem:
         _tell_wrong_arguments(task, kwargs, problem)
         args, kwargs = (), {}  # it goes on as a task, so that what is wrong further down is found as well
-    names = list(inspect.signature(task.function).parameters)
+    names = list(signature.parameters)
     found = Arguments(graph)
     work: dict[str, object] = {
         "kind": "python",

@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
+from leasehold.cli.check_app import EXAMPLES
 from leasehold.cli.commands import (
     agent_orders,
     api_tokens,
     assets,
     audit,
     authoring,
+    checking,
     connections,
     dags,
     dev,
@@ -86,7 +88,7 @@ def _add_commands() -> None:
     command("logout", rich_help_panel=YOU, epilog=examples("leasehold logout"))(sign_in.logout)
     command("whoami", rich_help_panel=YOU, epilog=examples("leasehold whoami"))(sign_in.whoami)
     command("init", rich_help_panel=WRITE, epilog=examples("leasehold init", "leasehold init reports"))(init.init)
-    command("check", rich_help_panel=WRITE, epilog=examples("leasehold check sensor_report.py"))(authoring.check)
+    command("check", rich_help_panel=WRITE, epilog=EXAMPLES)(checking.check)
     command(
         "deploy",
         rich_help_panel=WRITE,

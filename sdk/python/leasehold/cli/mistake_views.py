@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.syntax import Syntax
 from rich.text import Text
 
 from leasehold.authoring.problems import Problem
@@ -28,6 +27,8 @@ def show_mistake(mistake: Problem, *, stderr: bool) -> None:
 
 def _excerpt(mistake: Problem) -> list[Text]:
     """Return the lines around a mistake, its own marked, with carets below the part that is meant."""
+    from rich.syntax import Syntax  # it takes longer to import than most files to check
+
     try:
         lines = Path(mistake.file).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):

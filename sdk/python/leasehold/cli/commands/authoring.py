@@ -1,8 +1,7 @@
-"""``leasehold check`` and ``leasehold deploy``."""
+"""``leasehold deploy``."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,31 +11,15 @@ from leasehold.cli.amounts import show_size
 from leasehold.cli.api import Api
 from leasehold.cli.changes.asking import DagChanges, all_new, changes_of
 from leasehold.cli.changes.views import as_data, show_changes
+from leasehold.cli.commands.checking import DagFile, checked_or_exit
 from leasehold.cli.commands.dags import task_row
-from leasehold.cli.dag_files import CheckedFile, ReadyDag, read_dag_file
-from leasehold.cli.errors import FailedError, NotSignedInError
-from leasehold.cli.mistake_views import show_mistake
+from leasehold.cli.dag_files import CheckedFile, ReadyDag
+from leasehold.cli.errors import NotSignedInError
 from leasehold.cli.options import JsonOption, TeamOption
 from leasehold.cli.sending import send_dag
 from leasehold.cli.session import ask, ask_as, signed_in
 from leasehold.cli.signing import PassphraseFileOption, SignOption, ValidForOption, signer_from
 from leasehold_protocol.v1.runs import DeployedDag
-
-DagFile = Annotated[Path, typer.Argument(help="The Python file with the DAG.", metavar="FILE")]
-
-
-def check(file: DagFile, *, json: JsonOption = False) -> None:
-    """Look for mistakes in a DAG file before anything is sent. Exit 1 if there are any.
-
-    The file is imported, as a deploy would; its tasks are not run.
-    """
-    checked = read_dag_file(file)
-    if json:
-        screen.write_json(_as_json(checked))
-    else:
-        _show(checked, file)
-    if checked.mistakes:
-        raise typer.Exit(FailedError.exit_code)
 
 
 def deploy(
@@ -69,22 +52,6 @@ def deploy(
         screen.say(f"{made.dag} version {made.version} {news}{how}. Run it: leasehold runs trigger {made.dag} --watch")
 
 
-def _show(checked: CheckedFile, file: Path, *, stderr: bool = False) -> None:
-    for mistake in checked.mistakes:
-        show_mistake(mistake, stderr=stderr)
-    for dag in checked.dags:
-        screen.say(f"{file}: {dag.manifest.dag} is fine ({len(dag.manifest.tasks)} tasks).")
-
-
-def checked_or_exit(file: Path) -> CheckedFile:
-    """Return what a file holds; where it has mistakes, show them and end the command."""
-    checked = read_dag_file(file)
-    if checked.mistakes:
-        _show(checked, file, stderr=True)
-        raise typer.Exit(FailedError.exit_code)
-    return checked
-
-
 def _show_dry_run(checked: CheckedFile, team: str | None, *, json: bool) -> None:
     try:
         session = signed_in(team)
@@ -115,21 +82,3 @@ def _bundle(dag: ReadyDag) -> str:
     if dag.bundle is None:
         return "no bundle"
     return f"a bundle of {show_size(len(dag.bundle.data))} with {', '.join(dag.bundle.files)}"
-
-
-def _as_json(checked: CheckedFile) -> dict[str, object]:
-    return {
-        "ok": not checked.mistakes,
-        "dags": [dag.manifest.dag for dag in checked.dags],
-        "problems": [
-            {
-                "file": found.file,
-                "line": found.line,
-                "column": found.column or None,
-                "end_column": found.end_column or None,
-                "message": found.message,
-                "cure": found.cure,
-            }
-            for found in checked.mistakes
-        ],
-    }

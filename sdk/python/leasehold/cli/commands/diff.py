@@ -10,7 +10,7 @@ from leasehold.cli import screen
 from leasehold.cli.api import Api
 from leasehold.cli.changes.asking import DagChanges, changes_of
 from leasehold.cli.changes.views import as_data, show_changes
-from leasehold.cli.commands.authoring import DagFile, checked_or_exit
+from leasehold.cli.commands.checking import DagFile, checked_or_exit
 from leasehold.cli.errors import FailedError
 from leasehold.cli.options import JsonOption, TeamOption
 from leasehold.cli.session import ask
