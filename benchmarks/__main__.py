@@ -14,12 +14,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import backlog, calls, floors, identity, links, starting, throughput, wire, writes
+from benchmarks import backlog, calls, checking, floors, identity, links, starting, throughput, wire, writes
 from benchmarks.figures import Figure
 
 PARTS: dict[str, Callable[..., list[Figure]]] = {
     "backlog": backlog.measure,
     "calls": calls.measure,
+    "check": checking.measure,
     "identity": identity.measure,
     "links": links.measure,
     "starting": starting.measure,
