@@ -51,7 +51,7 @@ def _check_ms(file: Path) -> float:
 def _draw_ms() -> float:
     tasks = [Drawn(name=f"t{number}", upstream=_upstream(number), states=("success",)) for number in range(TASKS)]
     began = time.perf_counter()
-    picture(tasks, width=100_000)
+    picture(tasks, width=200)
     return (time.perf_counter() - began) * 1000
 
 

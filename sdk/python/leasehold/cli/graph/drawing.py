@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rich.cells import cell_len, set_cell_size
@@ -103,12 +103,15 @@ class Drawing:
         placed: Where the boxes go.
         boxes: What is written in each task's place.
         longest: How many columns a box may take; longer ones are cut.
+        channels: What ``channels_of(placed)`` returned; several drawings of one DAG share it.
     """
 
-    def __init__(self, placed: Placed, boxes: Mapping[str, Box], *, longest: int) -> None:
+    def __init__(
+        self, placed: Placed, boxes: Mapping[str, Box], *, longest: int, channels: Sequence[Channel] | None = None
+    ) -> None:
         self._placed = placed
         self._boxes = {name: _cut(box, longest) for name, box in boxes.items()}
-        self._channels = [_channel(placed, layer) for layer in range(len(placed.layers))]
+        self._channels = channels_of(placed) if channels is None else channels
         self._spacing = 2 if any(way.is_lowered for way in self._channels) else 1
         self._columns: list[tuple[int, int]] = []
         """Where each layer begins, and how wide its boxes are."""
@@ -161,9 +164,13 @@ def _cut(box: Box, longest: int) -> Box:
     return Box(text=set_cell_size(box.text, longest - 1).rstrip() + "…", style=box.style)
 
 
-def _channel(placed: Placed, layer: int) -> Channel:
+def channels_of(placed: Placed) -> list[Channel]:
+    """Return the lines between each layer and the next."""
     rows = placed.rows
-    return channel({rows[point]: [rows[after] for after in placed.after[point]] for point in placed.layers[layer]})
+    return [
+        channel({rows[point]: [rows[after] for after in placed.after[point]] for point in points})
+        for points in placed.layers
+    ]
 
 
 def _route(canvas: _Canvas, way: Channel, *, end: int, spacing: int, number: int) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from leasehold.cli.graph.drawing import Box, Drawing
+from leasehold.cli.graph.drawing import Box, Drawing, channels_of
 from leasehold.cli.graph.layers import layers_of, place, reduced, sorted_tasks
 from leasehold.cli.log_lines import harmless
 from leasehold.cli.screen import STATE_STYLES
@@ -63,8 +63,9 @@ def picture(tasks: Sequence[Drawn], *, width: int) -> RenderableType:
     if max(placed.rows.values(), default=0) >= HIGHEST:
         upstream, boxes = _together(tasks, upstream)
         placed = place(upstream)
+    channels = channels_of(placed)
     for longest in LENGTHS:
-        drawing = Drawing(placed, boxes, longest=longest)
+        drawing = Drawing(placed, boxes, longest=longest, channels=channels)
         if drawing.width <= width:
             return Group(*drawing.lines(), *_notes(tasks, placed.left_out))
     return Group(*_list(upstream, boxes), *_notes(tasks, 0, "It is too wide to be drawn here: these are its layers."))

@@ -25,7 +25,10 @@ def start(folder: Path) -> list[Path]:
         ConflictError: if one of them is there already; then nothing is written.
         WrongInputError: if the folder can't be written to.
     """
-    texts = {target: files(__package__).joinpath("template", name).read_text("utf-8") for name, target in NAMES.items()}
+    texts = {
+        target: files("leasehold.cli.starting").joinpath("template", name).read_text("utf-8")
+        for name, target in NAMES.items()
+    }
     if there := [target for target in texts if (folder / target).exists()]:
         raise ConflictError(
             f"{folder} has {', '.join(there)} already; nothing was written.",
