@@ -55,6 +55,6 @@ def _place(mistake: AuthoringError) -> tuple[int, int, int]:
             # The argument itself, not a word in a text before it: it stands after "(", "," or at the line's beginning.
             if found := re.search(rf"(?:^|[(,])\s*({re.escape(mistake.word)})\s*=", text):
                 return number, found.start(1) + 1, found.end(1) + 1
-    text = lines[0].encode()
-    stop = end if last == first else len(text)
-    return first, len(text[:begin].decode(errors="replace")) + 1, len(text[:stop].decode(errors="replace")) + 1
+    raw = lines[0].encode()
+    stop = end if last == first else len(raw)
+    return first, len(raw[:begin].decode(errors="replace")) + 1, len(raw[:stop].decode(errors="replace")) + 1
