@@ -17,6 +17,7 @@ from rich.table import Table
 from benchmarks import (
     backlog,
     calls,
+    checking,
     claims,
     environments,
     floors,
@@ -35,6 +36,7 @@ PARTS: dict[str, Callable[..., list[Figure]]] = {
     "calls": calls.measure,
     "claims": claims.measure,
     "environments": environments.measure,
+    "check": checking.measure,
     "identity": identity.measure,
     "links": links.measure,
     "mapping": mapping.measure,

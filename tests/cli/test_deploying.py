@@ -51,8 +51,8 @@ def test_a_mistake_is_pointed_at_with_its_line_and_its_cure(leasehold: Leasehold
     ended = leasehold("check", str(file))
 
     assert ended.code == 1
-    assert f"{file}:11: a condition" in ended.out
-    assert "❱ 11     if read(day):" in ended.out
+    assert f"{file}:11:5: a condition" in ended.out
+    assert "❱ 11     if read(day):\n         ^^^^^^^^^^^^^\n" in ended.out
     assert "try: " in ended.out
 
 

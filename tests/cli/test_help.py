@@ -28,6 +28,13 @@ def commands(command: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tupl
 ALL = dict(commands(typer.main.get_command(app)))
 
 
+SAY_ONLY_THAT_IT_IS_DONE = {
+    "login", "logout", "lock", "unlock", "trust", "untrust", "delete", "revoke", "remove", "platform-admin", "init",
+}  # fmt: skip
+SPEAK_FOR_THEMSELVES = {("dev",), ("audit", "export")}
+"""A program that stays, and one whose output is JSON anyway."""
+
+
 def generator() -> ModuleType:
     spec = importlib.util.spec_from_file_location("generate_cli", ROOT / "docs/reference/generate_cli.py")
     assert spec is not None
@@ -49,6 +56,13 @@ def test_every_option_says_what_it_does_and_what_it_takes(path: tuple[str, ...])
     for param in ALL[path].params:
         assert getattr(param, "help", None), param.name
         assert getattr(param, "is_flag", False) or param.metavar, param.name
+
+
+@pytest.mark.parametrize("path", ALL, ids=" ".join)
+def test_every_command_that_shows_something_has_json(path: tuple[str, ...]) -> None:
+    options = {name for param in ALL[path].params for name in param.opts}
+
+    assert "--json" in options or path[-1] in SAY_ONLY_THAT_IT_IS_DONE or path in SPEAK_FOR_THEMSELVES
 
 
 def test_help_shows_the_example(leasehold: Leasehold) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -22,7 +23,7 @@ from leasehold_protocol.v1.runs import (
     XComList,
     XComSummary,
 )
-from tests.cli.answers import a_run, a_task, log_part, refused, said
+from tests.cli.answers import NOON, a_run, a_task, log_part, refused, said
 from tests.cli.conftest import Leasehold
 
 RUN = "/v1/teams/default/runs/run-1"
@@ -278,6 +279,24 @@ def test_runs_are_listed_up_to_the_limit(author: Leasehold, api: respx.Router) -
 
     assert len(json.loads(ended.out)) == 2
     assert dict(listed.calls.last.request.url.params) == {"limit": "2", "dag": "d", "state": "success"}
+
+
+def test_runs_are_listed_back_to_a_time_and_no_further(author: Leasehold, api: respx.Router) -> None:
+    new = RunSummary.model_validate(a_run(RunState.SUCCESS).model_dump())
+    old = new.model_copy(update={"run": "run-0", "created_at": NOON - timedelta(days=2)})
+    listed = api.get("/v1/teams/default/runs").mock(return_value=said(RunList(items=[new, old], next="more")))
+
+    ended = author("runs", "list", "--since", "2026-11-21T12:00Z", "--after", "run-9", "--limit", "1000", "--json")
+
+    assert [run["run"] for run in json.loads(ended.out)] == ["run-1"]
+    assert [dict(call.request.url.params) for call in listed.calls] == [{"limit": "500", "after": "run-9"}]
+
+
+def test_a_full_list_says_how_to_go_on(author: Leasehold, api: respx.Router) -> None:
+    row = RunSummary.model_validate(a_run(RunState.SUCCESS).model_dump())
+    api.get("/v1/teams/default/runs").mock(return_value=said(RunList(items=[row, row], next="more")))
+
+    assert "leasehold runs list --after run-1" in author("runs", "list", "--limit", "2").err
 
 
 @pytest.mark.parametrize(

@@ -319,3 +319,49 @@ def test_loading_leaves_no_trace_and_sees_changes(tmp_path: Path) -> None:
     assert {"flow", "plant"}.isdisjoint(sys.modules)
     assert (before[0] - set(sys.modules), sys.path) == (set(), before[1])
     assert not list(tmp_path.rglob("__pycache__"))
+
+
+def test_wrong_options_and_calls_are_all_reported_each_at_its_own_word(tmp_path: Path) -> None:
+    source = """\
+        @task(
+            retry=3,
+            timeout="soon",
+        )
+        def store(rows): ...
+
+        @dag
+        def flow(limit: int = 3):
+            store(row=read())
+            shell("true", prioritty=1)
+        """
+
+    found = problems_of(tmp_path, source)
+
+    lines = (tmp_path / "flow.py").read_text().splitlines()
+    assert [lines[problem.line - 1][problem.column - 1 : problem.end_column - 1] for problem in found] == [
+        "retry", "timeout", "row", "prioritty",
+    ]  # fmt: skip
+    assert [problem.cure.partition("?")[0] for problem in found] == [
+        "Did you mean 'retries'", "", "Did you mean 'rows'", "Did you mean 'priority'",
+    ]  # fmt: skip
+
+
+def test_a_column_counts_characters_and_not_bytes(tmp_path: Path) -> None:
+    (problem,) = problems_of(tmp_path, in_body("load('äöü' + read())"))
+
+    assert (problem.column, problem.end_column) == (10, 24)
+
+
+def test_a_syntax_error_has_its_column(tmp_path: Path) -> None:
+    (problem,) = problems_of(tmp_path, "x = (1,\ny = = 2\n", head="")
+
+    assert problem.line in {1, 2}
+    assert problem.column > 0
+
+
+def test_where_nobody_gathers_a_wrong_option_is_raised() -> None:
+    from leasehold import task
+    from leasehold.authoring.mistakes import AuthoringError
+
+    with pytest.raises(AuthoringError, match="no option 'retry'"):
+        task(retry=3)(problems_of)  # type: ignore[call-overload]

@@ -190,6 +190,7 @@ ACCESS: dict[tuple[str, str], Requirement] = {
     ("PUT", f"{_T}/variables/{{key:path}}"): _AUTHOR,
     ("DELETE", f"{_T}/variables/{{key:path}}"): _AUTHOR,
     ("HEAD", f"{_T}/bundles/{{sha256}}"): _VIEWER,
+    ("GET", f"{_T}/bundles/{{sha256}}"): _AUTHOR,
     ("PUT", f"{_T}/bundles/{{sha256}}"): _AUTHOR,
     ("GET", f"{_T}/dags"): _VIEWER,
     ("POST", f"{_T}/dags"): _AUTHOR,

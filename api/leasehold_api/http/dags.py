@@ -6,6 +6,7 @@ import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.responses import StreamingResponse
 
 from leasehold_api import clock
 from leasehold_api.callers import TeamCaller
@@ -47,6 +48,15 @@ async def put_bundle(request: Request, caller: Author, sha256: Annotated[Sha256,
     size = await blobs.put(sha256, request.stream(), most_bytes=services.settings.most_blob_bytes)
     await services.dags.add_bundle(caller.team_id, sha256, size=size, by=done_by(caller))
     return Response(status_code=204)
+
+
+@router.get("/bundles/{sha256}", response_class=Response)
+async def get_bundle(request: Request, caller: Author, sha256: Annotated[Sha256, Path()]) -> Response:
+    """Return a bundle that the team has sent, for whoever compares theirs with it."""
+    services = house(request)
+    if not await services.dags.has_bundle(caller.team_id, sha256):
+        raise NotFoundError("this bundle was not sent yet")
+    return StreamingResponse(services.blobs_of(caller.team_id).open(sha256), media_type="application/zip")
 
 
 @router.get("/dags", response_model=DagList)

@@ -9,7 +9,7 @@ from typing import Any
 
 from leasehold.authoring.functions import TaskFunction
 from leasehold.authoring.graph import Graph, Result
-from leasehold.authoring.mistakes import AuthoringError
+from leasehold.authoring.mistakes import AuthoringError, did_you_mean, tell
 from leasehold.authoring.nodes import Node
 from leasehold.authoring.symbols import Param, Symbol
 from leasehold.runtime.expressions import ExpressionError, facts_from_context, names_in
@@ -26,19 +26,18 @@ def call(
     Raises:
         AuthoringError: if the arguments do not fit the function.
     """
+    signature = inspect.signature(task.function)
     try:
-        inspect.signature(task.function).bind(*args, **kwargs)
+        signature.bind(*args, **kwargs)
     except TypeError as problem:
-        signature = f"{task.function.__name__}{inspect.signature(task.function)}"
-        raise AuthoringError(
-            f"{task.id!r} is called with the wrong arguments: {problem}", f"It is {signature}."
-        ) from None
+        _tell_wrong_arguments(task, kwargs, problem)
+        args, kwargs = (), {}  # it goes on as a task, so that what is wrong further down is found as well
     if task.options.map_index_template is not None:
         raise AuthoringError(
             f"{task.id!r} has a map_index_template and is called as one task",
             "Expand it, or leave that out; a single task names itself with set_label(…).",
         )
-    names = list(inspect.signature(task.function).parameters)
+    names = list(signature.parameters)
     found = Arguments(graph)
     work: dict[str, object] = {
         "kind": "python",
@@ -49,6 +48,19 @@ def call(
     node = Node(name=task.id, id_was_given=False, options=task.options, work=work, task=task)
     node.said.update(task.manner.entry)
     return graph.add(node, found.results)
+
+
+def _tell_wrong_arguments(task: TaskFunction[..., object], kwargs: Mapping[str, object], problem: TypeError) -> None:
+    signature = inspect.signature(task.function)
+    known = list(signature.parameters)
+    unknown = next((name for name in kwargs if name not in known), "")
+    tell(
+        AuthoringError(
+            f"{task.id!r} is called with the wrong arguments: {problem}",
+            f"{did_you_mean(unknown, known) if unknown else ''}It is {task.function.__name__}{signature}.",
+            word=unknown or None,
+        )
+    )
 
 
 def _position(names: list[str], index: int) -> str:

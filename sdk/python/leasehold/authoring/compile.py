@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,12 @@ def address(task: TaskFunction[..., object], root: str) -> tuple[str, str]:
 def is_beside(module: object, root: str) -> bool:
     """Return whether a module's file is in the folder ``root``, or below it."""
     file = getattr(module, "__file__", None)
-    return file is not None and Path(file).resolve().is_relative_to(root)
+    return file is not None and _is_below(file, root)
+
+
+@cache
+def _is_below(file: str, root: str) -> bool:
+    return Path(file).resolve().is_relative_to(root)
 
 
 def _check_defaults(dag: Dag[...], schema: Manifest) -> None:

@@ -119,7 +119,9 @@ def of_function(task: TaskFunction[..., object], given: Mapping[str, object]) ->
         work: dict[str, object] = {"kind": "python", "args": [], "kwargs": {**kwargs, **taken}, **task.options.work}
         if is_spread:
             work["spread"] = True
-        return Node(name=task.id, id_was_given=False, options=task.options, work=work, task=task)
+        node = Node(name=task.id, id_was_given=False, options=task.options, work=work, task=task)
+        node.said.update(task.manner.entry)
+        return node
 
     def check(names: list[str]) -> None:
         _check_names(task, names)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import inspect
+import linecache
 import sys
 import traceback
 from collections.abc import Generator, Iterator, Mapping
@@ -22,7 +23,7 @@ from leasehold.authoring.declared import undeclared
 from leasehold.authoring.flow import cannot_follow
 from leasehold.authoring.graph import Graph
 from leasehold.authoring.local_files import local_files
-from leasehold.authoring.mistakes import AuthoringError
+from leasehold.authoring.mistakes import AuthoringError, gather_mistakes
 from leasehold.authoring.outside import imports_from_outside
 from leasehold.authoring.problems import Problem, as_problem
 from leasehold.authoring.script import ScriptMetadata, script_metadata
@@ -75,6 +76,7 @@ def load_file(path: str | Path) -> LoadedFile:
         return _failed(file, [_syntax(problem, file)])
     except AuthoringError as mistake:
         return _failed(file, [as_problem(mistake)])
+    linecache.checkcache(str(file))
     with _alone(file.parent) as imported:
         return _load(file, tree, script, imported)
 
@@ -97,6 +99,20 @@ class _File:
 
 
 def _load(path: Path, tree: ast.Module, script: ScriptMetadata, before: set[str]) -> LoadedFile:
+    gathered: list[AuthoringError] = []
+    gather_mistakes(gathered)
+    try:
+        loaded = _load_all(path, tree, script, before, gathered)
+    finally:
+        gather_mistakes(None)
+    problems = [*(as_problem(mistake) for mistake in gathered), *loaded.problems]
+    problems = list(dict.fromkeys(problems))  # two DAGs of one file may share a mistake
+    return _failed(path, problems) if problems else loaded
+
+
+def _load_all(
+    path: Path, tree: ast.Module, script: ScriptMetadata, before: set[str], gathered: list[AuthoringError]
+) -> LoadedFile:
     made: list[Dag[...]] = []
     listen(made)
     try:
@@ -112,14 +128,14 @@ def _load(path: Path, tree: ast.Module, script: ScriptMetadata, before: set[str]
         str(other.__file__) for name, other in [*sys.modules.items()] if name not in before and _file(other)
     ]
     dags = [dag for dag in made if dag.function.__module__ == module.__name__]
-    problems = _no_dag(path) if not dags else _same_names(dags)
+    # Where something else is wrong already, a DAG may be missing only because its author has not got there yet.
+    problems = _same_names(dags) if dags or gathered else _no_dag(path)
     compiled: list[CompiledDag] = []
     assets = AssetBook()
     for dag in dags:
         found = _compile(dag, loaded, assets)
         compiled += [found] if isinstance(found, CompiledDag) else []
         problems += found if isinstance(found, list) else []
-    problems = list(dict.fromkeys(problems))  # two DAGs of one file may share a mistake
     return _failed(path, problems) if problems else LoadedFile(path=path, dags=tuple(compiled))
 
 
@@ -242,7 +258,15 @@ def _same_names(dags: list[Dag[...]]) -> list[Problem]:
 
 def _syntax(problem: SyntaxError, path: Path) -> Problem:
     near = f": {problem.text.strip()}" if problem.text else ""
-    return Problem(file=str(path), line=problem.lineno or 0, message=f"syntax error: {problem.msg}{near}")
+    column = max(problem.offset or 0, 0)
+    end = problem.end_offset if problem.end_lineno == problem.lineno and problem.end_offset else column + 1
+    return Problem(
+        file=str(path),
+        line=problem.lineno or 0,
+        message=f"syntax error: {problem.msg}{near}",
+        column=column,
+        end_column=max(end, column + 1) if column else 0,
+    )
 
 
 def _raised(problem: BaseException, path: Path, doing: str, script: ScriptMetadata | None = None) -> Problem:
@@ -267,7 +291,9 @@ def _raised(problem: BaseException, path: Path, doing: str, script: ScriptMetada
 
 
 def _failed(path: Path, problems: list[Problem]) -> LoadedFile:
-    return LoadedFile(path=path, problems=tuple(sorted(problems, key=lambda problem: (problem.file, problem.line))))
+    return LoadedFile(
+        path=path, problems=tuple(sorted(problems, key=lambda problem: (problem.file, problem.line, problem.column)))
+    )
 
 
 def _first_paragraph(docstring: str | None) -> str:

@@ -22,12 +22,14 @@ def local_files(dag_file: Path, imported: Iterable[str], include: Iterable[str] 
         ValueError: if a module has the name of one of Python's, or a pattern fits no file or leads out of the folder.
     """
     folder = dag_file.parent
-    found = {dag_file}
+    found: set[Path] = set()
     waiting = [dag_file]
     for name in {*_tops(folder, imported)}:
         waiting += _module_files(folder, name)
     while waiting:
         file = waiting.pop()
+        if file in found:
+            continue
         _check_name(file.relative_to(folder))
         found.add(file)
         if file.suffix == ".py":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from leasehold.authoring.assets import assets_or_aliases, said_of
 from leasehold.authoring.effort import EFFORT, EFFORT_FIELDS, ELSEWHERE
-from leasehold.authoring.mistakes import AuthoringError
+from leasehold.authoring.mistakes import AuthoringError, did_you_mean, tell
 from leasehold.authoring.trigger_rules import trigger_rule
 
 TYPE_CHECKING = False
@@ -92,17 +92,21 @@ class Options:
         self.place = place
         self.given = given
         self._runtime = runtime
-        unknown = [name for name in given if name not in _READERS]
-        if unknown:
-            raise self._mistake(f"there is no option {unknown[0]!r}", _meant(unknown[0]))
-        entry: dict[str, object] = {name: self._read(name, value) for name, value in given.items()}
+        entry: dict[str, object] = {}
+        for name, value in given.items():
+            try:
+                entry[name] = self._read(name, value)
+            except AuthoringError as mistake:
+                tell(mistake)
         template = entry.pop("map_index_template", None)
         self.map_index_template: str | None = None if template is None else str(template)
         if "pool_slots" in entry and "pool" not in entry:
-            raise self._mistake("pool_slots= needs a pool", 'Say which one beside it: pool="NAME".')
+            raise self._mistake("pool_slots= needs a pool", 'Say which one beside it: pool="NAME".', "pool_slots")
         isolation = entry.pop("isolation", None)
         if isolation is not None and runtime != "python":
-            raise self._mistake("isolation is for @task functions", "A program always begins afresh: leave it out.")
+            raise self._mistake(
+                "isolation is for @task functions", "A program always begins afresh: leave it out.", "isolation"
+            )
         self.work: dict[str, object] = {"isolation": isolation} if isolation == "fresh" else {}
         self.entry: dict[str, object] = {
             "needs": {
@@ -140,13 +144,15 @@ class Options:
         return [str(dag) for dag in declared] if isinstance(declared, list) else []
 
     def _read(self, name: str, value: object) -> object:
+        if name not in _READERS:
+            raise self._mistake(f"there is no option {name!r}", _meant(name), name)
         try:
             return _READERS[name](value)
         except ValueError as problem:
-            raise self._mistake(f"{name}={value!r}: {problem}", "") from None
+            raise self._mistake(f"{name}={value!r}: {problem}", "", name) from None
 
-    def _mistake(self, message: str, cure: str) -> AuthoringError:
-        return AuthoringError(message, cure, place=self.place)
+    def _mistake(self, message: str, cure: str, word: str) -> AuthoringError:
+        return AuthoringError(message, cure, place=self.place, word=word)
 
 
 _LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-")
@@ -245,7 +251,5 @@ OPTION_NAMES = tuple(_READERS)
 def _meant(unknown: str) -> str:
     if unknown in ELSEWHERE:
         return f"Here it is {ELSEWHERE[unknown]}."
-    from difflib import get_close_matches
-
-    close = get_close_matches(unknown, _READERS, n=1, cutoff=0.75)
-    return f"{f'Did you mean {close[0]}? ' if close else ''}There are: {', '.join(['id', *_READERS])}."
+    known = ["id", *_READERS]
+    return f"{did_you_mean(unknown, known)}There are: {', '.join(known)}."

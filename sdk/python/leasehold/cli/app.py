@@ -7,22 +7,26 @@ from typing import Annotated
 
 import typer
 
+from leasehold.cli.check_app import EXAMPLES
 from leasehold.cli.commands import (
     agent_orders,
     api_tokens,
     assets,
     audit,
     authoring,
+    checking,
     connections,
     dags,
     dev,
+    diff,
     events,
+    init,
     inputs,
     keys,
     logs,
     members,
     pools,
-    runs,
+    run_list,
     service_clients,
     sign_in,
     sites,
@@ -84,7 +88,8 @@ def _add_commands() -> None:
     )(sign_in.login)
     command("logout", rich_help_panel=YOU, epilog=examples("leasehold logout"))(sign_in.logout)
     command("whoami", rich_help_panel=YOU, epilog=examples("leasehold whoami"))(sign_in.whoami)
-    command("check", rich_help_panel=WRITE, epilog=examples("leasehold check sensor_report.py"))(authoring.check)
+    command("init", rich_help_panel=WRITE, epilog=examples("leasehold init", "leasehold init reports"))(init.init)
+    command("check", rich_help_panel=WRITE, epilog=EXAMPLES)(checking.check)
     command(
         "lock",
         rich_help_panel=WRITE,
@@ -101,6 +106,11 @@ def _add_commands() -> None:
         ),
     )(authoring.deploy)
     command(
+        "diff",
+        rich_help_panel=WRITE,
+        epilog=examples("leasehold diff sensor_report.py", "leasehold diff sensor_report.py --exit-code --json"),
+    )(diff.diff)
+    command(
         "dev",
         rich_help_panel=WRITE,
         epilog=examples(
@@ -110,13 +120,14 @@ def _add_commands() -> None:
     )(dev.dev)
     app.add_typer(dags.app, name="dags", rich_help_panel=WRITE)
     app.add_typer(keys.app, name="keys", rich_help_panel=WRITE)
-    app.add_typer(runs.app, name="runs", rich_help_panel=RUN)
+    app.add_typer(run_list.app, name="runs", rich_help_panel=RUN)
     command(
         "logs",
         rich_help_panel=RUN,
         epilog=examples(
             "leasehold logs 01JD3 -f",
             "leasehold logs 01JD3 read_readings",
+            "leasehold logs 01JD3 --level warning --since 10m",
         ),
     )(logs.logs)
     for name, part in (

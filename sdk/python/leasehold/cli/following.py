@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -61,14 +61,24 @@ class RunView(Protocol):
         ...
 
 
-Wanted = Callable[[TaskInstance], bool]
+Wanted = Callable[[Origin], bool]
 
 
-async def follow_run(api: Api, run: str, view: RunView, *, wanted: Wanted = lambda _: True) -> RunDetail:
+async def follow_run(
+    api: Api, run: str, view: RunView, *, wanted: Wanted = lambda _: True, begun: Iterable[Tail] = ()
+) -> RunDetail:
     """Show a run until it has ended and its logs are in, and return how it ended.
 
     The first look must succeed; after that a lost connection is waited for, and reading goes on where it stopped.
+
+    Args:
+        api: Where the run is.
+        run: Its id.
+        view: What shows it.
+        wanted: Whose lines are shown.
+        begun: Logs that were read in part before: they are read on from there.
     """
+    known = {tail.origin.attempt: tail for tail in begun}
     patience = Patience(notice=view.notice)
     room = asyncio.Semaphore(LOGS_AT_ONCE)
     logs: dict[str, asyncio.Task[None]] = {}
@@ -78,7 +88,9 @@ async def follow_run(api: Api, run: str, view: RunView, *, wanted: Wanted = lamb
             view.run_changed(picture)
             for origin in origins(picture, wanted):
                 if origin.attempt not in logs:
-                    logs[origin.attempt] = group.create_task(_follow_log(api, origin, view, patience, room))
+                    logs[origin.attempt] = group.create_task(
+                        _follow_log(api, known.get(origin.attempt) or Tail(origin), view, patience, room)
+                    )
             ended = picture
         await _last_lines(logs, view)
     assert ended is not None, "pictures() yields at least one"  # noqa: S101 - for the type checker
@@ -104,10 +116,10 @@ async def pictures(api: Api, run: str, patience: Patience) -> AsyncIterator[RunD
 def origins(run: RunDetail, wanted: Wanted) -> list[Origin]:
     """Return the attempts of a run, in the order in which they began."""
     found: list[tuple[AttemptSummary, TaskInstance]] = [
-        (attempt, task) for task in run.tasks if wanted(task) for attempt in task.attempts
+        (attempt, task) for task in run.tasks for attempt in task.attempts
     ]
     found.sort(key=lambda pair: (pair[0].leased_at, pair[0].attempt))
-    return [
+    made = [
         Origin(
             task=task.task,
             map_index=task.map_index,
@@ -117,34 +129,52 @@ def origins(run: RunDetail, wanted: Wanted) -> list[Origin]:
         )
         for attempt, task in found
     ]
+    return [origin for origin in made if wanted(origin)]
 
 
-async def log_lines(api: Api, origin: Origin, patience: Patience, *, wait_s: float) -> AsyncIterator[LogLine]:
-    """Yield the lines of one attempt's log.
+class Tail:
+    """The log of one attempt, read as far as ``offset``: bytes become lines where they end, whoever asks for more.
 
-    Args:
-        wait_s: how long each request waits for more; 0 takes what there is and ends.
+    Attributes:
+        origin: Whose log it is.
+        offset: How far it was read, in bytes.
+        complete: Nothing comes any more.
     """
-    path = api.of_team("attempts", origin.attempt, "log")
-    reader = LineReader()
-    offset = 0
-    while True:
-        part = await patience.insist(partial(api.log_part, path, offset=offset, wait_s=wait_s))
-        offset = part.next_offset
-        for line in reader.feed(part.data):
-            yield line
-        if part.complete or (wait_s == 0 and not part.data):
-            break
-        if not part.data:
-            await asyncio.sleep(NO_NEWS_PAUSE_S)
-    for line in reader.finish():
-        yield line
+
+    def __init__(self, origin: Origin) -> None:
+        self.origin = origin
+        self.offset = 0
+        self.complete = False
+        self._reader = LineReader()
+
+    async def more(self, api: Api, patience: Patience, *, wait_s: float) -> tuple[list[LogLine], bool]:
+        """Return the lines that are whole now, and whether there was anything new.
+
+        Args:
+            wait_s: how long the request waits for news; 0 takes what there is.
+        """
+        path = api.of_team("attempts", self.origin.attempt, "log")
+        part = await patience.insist(partial(api.log_part, path, offset=self.offset, wait_s=wait_s))
+        self.offset = part.next_offset
+        lines = self._reader.feed(part.data)
+        if part.complete:
+            self.complete = True
+            lines += self._reader.finish()
+        return lines, bool(part.data)
+
+    def rest(self) -> list[LogLine]:
+        """Return what stands after the last line end, for who will not read on."""
+        return self._reader.finish()
 
 
-async def _follow_log(api: Api, origin: Origin, view: RunView, patience: Patience, room: asyncio.Semaphore) -> None:
+async def _follow_log(api: Api, tail: Tail, view: RunView, patience: Patience, room: asyncio.Semaphore) -> None:
     async with room:
-        async for line in log_lines(api, origin, patience, wait_s=WAIT_S):
-            view.log_line(origin, line)
+        while not tail.complete:
+            lines, is_news = await tail.more(api, patience, wait_s=WAIT_S)
+            for line in lines:
+                view.log_line(tail.origin, line)
+            if not is_news and not tail.complete:
+                await asyncio.sleep(NO_NEWS_PAUSE_S)
 
 
 async def _last_lines(logs: dict[str, asyncio.Task[None]], view: RunView) -> None:

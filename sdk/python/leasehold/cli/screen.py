@@ -117,6 +117,8 @@ def _plain(value: Json) -> Json:
         return value.model_dump(mode="json", by_alias=True)
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
     return value
 
 

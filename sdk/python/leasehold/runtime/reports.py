@@ -6,16 +6,15 @@ import traceback
 from pathlib import PurePath
 from types import TracebackType
 
-import leasehold
 from leasehold.errors import RefusedError
 from leasehold.runtime import log
 from leasehold.runtime.endings import Deferred, Fail, Reschedule, Retry, Skip
 from leasehold.runtime.expressions import ExpressionError
 from leasehold.runtime.host import Host
+from leasehold.runtime.tracebacks import OUR_FOLDER, formatted
 from leasehold.runtime.values import ValueNotSupportedError
 
 _LONGEST = 4000
-OUR_FOLDER = str(PurePath(leasehold.__file__).parent)
 
 
 def report(host: Host, problem: BaseException, bundle: str) -> int:
@@ -83,7 +82,7 @@ def _exited(host: Host, problem: SystemExit) -> int:
 
 def _raised(host: Host, problem: BaseException, bundle: str) -> int:
     begin = _from(problem.__traceback__, bundle) or _outside(problem.__traceback__)
-    log.error("".join(traceback.format_exception(type(problem), problem, begin)).rstrip())
+    log.error(formatted(problem, begin))
     what = _one_line("".join(traceback.format_exception_only(problem)[-1:]))
     own = [frame for frame in traceback.extract_tb(begin) if frame.filename.startswith(bundle)]
     where = f" ({PurePath(own[-1].filename).name}:{own[-1].lineno})" if own else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import TracebackType
 
-from leasehold.runtime.reports import OUR_FOLDER
+from leasehold.runtime.tracebacks import OUR_FOLDER
 from leasehold.testing.results import RunResult, TaskResult, shown_log
 
 

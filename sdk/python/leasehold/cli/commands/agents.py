@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from leasehold.cli import screen
+from leasehold.cli import completing, screen
 from leasehold.cli.amounts import parse_duration, show_size, show_when
 from leasehold.cli.api import Api, rows
 from leasehold.cli.errors import ConflictError, NotFoundError, WrongInputError
@@ -28,7 +28,9 @@ app = group("Agents: the processes at the sites that do the work.")
 
 LONGEST_REGISTRATION_S = 90 * 86400
 
-AgentName = Annotated[str, typer.Argument(help="The agent's name or id.", metavar="AGENT")]
+AgentName = Annotated[
+    str, typer.Argument(help="The agent's name or id.", metavar="AGENT", autocompletion=completing.agents)
+]
 
 
 @app.command("list", epilog=examples("leasehold agents list"))

@@ -1,9 +1,8 @@
-"""``leasehold check``, ``leasehold lock`` and ``leasehold deploy``."""
+"""``leasehold lock`` and ``leasehold deploy``."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,38 +10,21 @@ import typer
 from leasehold.cli import screen
 from leasehold.cli.amounts import show_size
 from leasehold.cli.api import Api
+from leasehold.cli.changes.asking import DagChanges, all_new, changes_of
+from leasehold.cli.changes.views import as_data, show_changes
+from leasehold.cli.commands.checking import DagFile, checked_or_exit
 from leasehold.cli.commands.dags import task_row
-from leasehold.cli.dag_files import CheckedFile, ReadyDag, read_dag_file
+from leasehold.cli.dag_files import CheckedFile, ReadyDag
 from leasehold.cli.environments.lock_file import lock_path
 from leasehold.cli.environments.locking import lock_anew
 from leasehold.cli.environments.packing import with_environment
-from leasehold.cli.errors import FailedError
-from leasehold.cli.mistake_views import show_mistake
+from leasehold.cli.errors import FailedError, NotSignedInError
 from leasehold.cli.options import JsonOption, TeamOption
 from leasehold.cli.sending import send_dag
-from leasehold.cli.session import ask
+from leasehold.cli.session import ask, ask_as, signed_in
 from leasehold.cli.signing import PassphraseFileOption, SignOption, ValidForOption, signer_from
 from leasehold.runtime.rules.locks import locked_packages
 from leasehold_protocol.v1.runs import DeployedDag
-
-LINES_AROUND = 2
-"""How many lines of the file are shown above a mistake."""
-
-DagFile = Annotated[Path, typer.Argument(help="The Python file with the DAG.", metavar="FILE")]
-
-
-def check(file: DagFile, *, json: JsonOption = False) -> None:
-    """Look for mistakes in a DAG file before anything is sent. Exit 1 if there are any.
-
-    The file is imported, as a deploy would; its tasks are not run.
-    """
-    checked = read_dag_file(file)
-    if json:
-        screen.write_json(_as_json(checked))
-    else:
-        _show(checked, file)
-    if checked.mistakes:
-        raise typer.Exit(FailedError.exit_code)
 
 
 def lock(
@@ -55,7 +37,7 @@ def lock(
 
     Versions that are locked already stay, as long as they fit.
     """
-    checked = _without_mistakes(file)
+    checked = checked_or_exit(file)
     script = checked.dags[0].script
     if not script.dependencies:
         raise FailedError(f"{file} has no dependencies to lock.", "Name them in a # /// script block (PEP 723).")
@@ -77,7 +59,7 @@ def lock(
 def deploy(
     file: DagFile,
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be sent, and send nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and send nothing.")] = False,
     locked: Annotated[
         bool, typer.Option("--locked", help="Refuse unless FILE.lock fits the file's dependencies.")
     ] = False,
@@ -96,12 +78,12 @@ def deploy(
     json: JsonOption = False,
 ) -> None:
     """Deploy the DAGs of a file: a new version each, or none where nothing changed. Runs keep the version they have."""
-    checked = _without_mistakes(file)
+    checked = checked_or_exit(file)
     ready = [with_environment(dag, file, committed_only=locked, wheels=wheels) for dag in checked.dags]
     checked = replace(checked, dags=tuple(ready))
     signer = signer_from(sign, passphrase_file, valid_for)
     if dry_run:
-        _show_dry_run(checked, json=json)
+        _show_dry_run(checked, team, json=json)
         return
 
     async def work(api: Api) -> list[DeployedDag]:
@@ -117,32 +99,30 @@ def deploy(
         screen.say(f"{made.dag} version {made.version} {news}{how}. Run it: leasehold runs trigger {made.dag} --watch")
 
 
-def _without_mistakes(file: Path) -> CheckedFile:
-    checked = read_dag_file(file)
-    if checked.mistakes:
-        _show(checked, file, stderr=True)
-        raise typer.Exit(FailedError.exit_code)
-    return checked
+def _show_dry_run(checked: CheckedFile, team: str | None, *, json: bool) -> None:
+    try:
+        session = signed_in(team)
+    except NotSignedInError:
+        screen.say("You are not signed in: what is deployed is not known, so all is shown as new.", stderr=True)
+        found = [all_new(dag) for dag in checked.dags]
+    else:
 
+        async def work(api: Api) -> list[DagChanges]:
+            return [await changes_of(api, dag) for dag in checked.dags]
 
-def _show(checked: CheckedFile, file: Path, *, stderr: bool = False) -> None:
-    for mistake in checked.mistakes:
-        show_mistake(mistake, stderr=stderr)
-    for dag in checked.dags:
-        screen.say(f"{file}: {dag.manifest.dag} is fine ({len(dag.manifest.tasks)} tasks).")
-
-
-def _show_dry_run(checked: CheckedFile, *, json: bool) -> None:
+        found = ask_as(session, work)
     if json:
-        screen.write_json([dag.manifest for dag in checked.dags])
+        screen.write_json([as_data(changes) | {"manifest": changes.ready.manifest} for changes in found])
         return
-    for dag in checked.dags:
-        screen.say(f"{dag.manifest.dag}: {len(dag.manifest.tasks)} tasks, {_bundle(dag)}. Nothing was sent.")
+    for changes in found:
+        manifest = changes.ready.manifest
+        show_changes(changes)
         screen.show(
             screen.make_table(
-                ["task", "kind", "after", "needs", "retries"], [task_row(task) for task in dag.manifest.tasks]
+                ["task", "kind", "after", "needs", "retries"], [task_row(task) for task in manifest.tasks]
             )
         )
+        screen.say(f"{manifest.dag}: {len(manifest.tasks)} tasks, {_bundle(changes.ready)}. Nothing was sent.")
 
 
 def _bundle(dag: ReadyDag) -> str:
@@ -150,14 +130,3 @@ def _bundle(dag: ReadyDag) -> str:
         return "no bundle"
     wheels = f", and {len(dag.wheels)} wheels" if dag.wheels else ""
     return f"a bundle of {show_size(len(dag.bundle.data))} with {', '.join(dag.bundle.files)}{wheels}"
-
-
-def _as_json(checked: CheckedFile) -> dict[str, object]:
-    return {
-        "ok": not checked.mistakes,
-        "dags": [dag.manifest.dag for dag in checked.dags],
-        "problems": [
-            {"file": found.file, "line": found.line, "message": found.message, "cure": found.cure}
-            for found in checked.mistakes
-        ],
-    }

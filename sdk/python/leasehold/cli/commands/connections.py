@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from leasehold.cli import screen
+from leasehold.cli import completing, screen
 from leasehold.cli.amounts import show_when
 from leasehold.cli.api import Api, rows
 from leasehold.cli.connection_uri import from_fields, from_uri
@@ -19,7 +19,10 @@ from leasehold_protocol.v1.message import Json
 
 app = group("Connections: what tasks may reach, and which sites reach it.")
 
-ConnectionId = Annotated[str, typer.Argument(help="The connection's id, as tasks name it.", metavar="ID")]
+ConnectionId = Annotated[
+    str,
+    typer.Argument(help="The connection's id, as tasks name it.", metavar="ID", autocompletion=completing.connections),
+]
 
 
 @app.command(

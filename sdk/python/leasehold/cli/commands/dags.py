@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
-from leasehold.cli import screen
+from leasehold.cli import completing, screen
 from leasehold.cli.amounts import show_when
 from leasehold.cli.api import Api, rows
+from leasehold.cli.dag_files import read_dag_file
+from leasehold.cli.errors import FailedError, WrongInputError
+from leasehold.cli.graph.picture import picture
+from leasehold.cli.graph.subjects import as_data, tasks_of_dag
+from leasehold.cli.mistake_views import show_mistake
 from leasehold.cli.options import JsonOption, TeamOption, examples, group
 from leasehold.cli.session import ask
-from leasehold_protocol.v1.manifest import ProgramWork, TaskEntry
+from leasehold_protocol.v1.manifest import Manifest, ProgramWork, TaskEntry
 from leasehold_protocol.v1.message import Json
 from leasehold_protocol.v1.runs import DagDetail, DagList, DagVersionList
 from leasehold_protocol.v1.signing import SignatureFacts
 
 app = group("DAGs: what is deployed.")
+
+DagName = Annotated[str, typer.Argument(help="The DAG's name.", metavar="DAG", autocompletion=completing.dags)]
 
 
 @app.command("list", epilog=examples("leasehold dags list"))
@@ -48,7 +56,7 @@ def list_dags(*, team: TeamOption = None, json: JsonOption = False) -> None:
 
 @app.command("show", epilog=examples("leasehold dags show sensor_report"))
 def show(
-    dag: Annotated[str, typer.Argument(help="The DAG's name.", metavar="DAG")],
+    dag: DagName,
     *,
     team: TeamOption = None,
     json: JsonOption = False,
@@ -80,7 +88,7 @@ def show(
 
 @app.command("versions", epilog=examples("leasehold dags versions sensor_report"))
 def versions(
-    dag: Annotated[str, typer.Argument(help="The DAG's name.", metavar="DAG")],
+    dag: DagName,
     *,
     team: TeamOption = None,
     json: JsonOption = False,
@@ -99,6 +107,46 @@ def versions(
         ],
         empty="",
     )
+
+
+@app.command("graph", epilog=examples("leasehold dags graph sensor_report", "leasehold dags graph sensor_report.py"))
+def graph(
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="A deployed DAG's name, or a Python file.", metavar="DAG|FILE", autocompletion=completing.dags
+        ),
+    ],
+    *,
+    dag: Annotated[str | None, typer.Option(metavar="DAG", help="Which DAG, where the file has several.")] = None,
+    team: TeamOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Draw a DAG: its tasks from left to right, each after those it waits for."""
+    if what.endswith(".py"):
+        manifests = _manifests_of(Path(what), dag)
+    else:
+        manifests = [ask(lambda api: api.get(api.of_team("dags", what), DagDetail), team=team).manifest]
+    if json:
+        screen.write_json([{"dag": one.dag, **as_data(tasks_of_dag(one))} for one in manifests])
+        return
+    for one in manifests:
+        if len(manifests) > 1:
+            screen.say(Text(one.dag, "bold"))
+        screen.show(picture(tasks_of_dag(one), width=screen.screen().width))
+
+
+def _manifests_of(file: Path, dag: str | None) -> list[Manifest]:
+    checked = read_dag_file(file)
+    for mistake in checked.mistakes:
+        show_mistake(mistake, stderr=True)
+    if checked.mistakes:
+        raise typer.Exit(FailedError.exit_code)
+    found = [ready.manifest for ready in checked.dags if dag in (None, ready.manifest.dag)]
+    if not found:
+        names = ", ".join(ready.manifest.dag for ready in checked.dags)
+        raise WrongInputError(f"{file} has no DAG {dag}.", f"It has: {names}")
+    return found
 
 
 def task_row(task: TaskEntry) -> tuple[str | Text, ...]:

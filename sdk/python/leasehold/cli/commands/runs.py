@@ -9,11 +9,13 @@ from uuid import uuid4
 
 import typer
 
-from leasehold.cli import screen
-from leasehold.cli.amounts import show_between, show_size, show_when
+from leasehold.cli import completing, screen
+from leasehold.cli.amounts import show_size, show_when
 from leasehold.cli.api import Api, rows
 from leasehold.cli.errors import FailedError
 from leasehold.cli.following import follow_run, task_label
+from leasehold.cli.graph.picture import picture
+from leasehold.cli.graph.subjects import tasks_of_run
 from leasehold.cli.mapped_tasks import gathered
 from leasehold.cli.options import JsonOption, TeamOption, examples, group
 from leasehold.cli.run_params import params_given
@@ -25,9 +27,7 @@ from leasehold_protocol.v1.runs import (
     CancelRequest,
     MetricList,
     RunDetail,
-    RunList,
     RunState,
-    RunSummary,
     TaskInstance,
     TriggerRun,
     XComList,
@@ -35,7 +35,7 @@ from leasehold_protocol.v1.runs import (
 
 app = group("Runs: start them, follow them, look at what came of them.")
 
-RunId = Annotated[str, typer.Argument(help="The run's id, as listed.", metavar="RUN")]
+RunId = Annotated[str, typer.Argument(help="The run's id, as listed.", metavar="RUN", autocompletion=completing.runs)]
 
 
 @app.command(
@@ -46,7 +46,10 @@ RunId = Annotated[str, typer.Argument(help="The run's id, as listed.", metavar="
     ),
 )
 def trigger(
-    dag: Annotated[str, typer.Argument(help="The DAG to run, in its newest version.", metavar="DAG")],
+    dag: Annotated[
+        str,
+        typer.Argument(help="The DAG to run, in its newest version.", metavar="DAG", autocompletion=completing.dags),
+    ],
     *,
     param: Annotated[
         list[str] | None,
@@ -131,56 +134,11 @@ def what_failed(run: RunDetail) -> str:
     return f"Run {run.run} {'failed' if run.state is RunState.FAILED else 'was cancelled'}{by}."
 
 
-@app.command("list", epilog=examples("leasehold runs list", "leasehold runs list --dag sensor_report --state failed"))
-def list_runs(
-    *,
-    dag: Annotated[str | None, typer.Option(metavar="DAG", help="Only runs of this DAG.")] = None,
-    state: Annotated[
-        RunState | None, typer.Option(metavar="running|success|failed|cancelled", help="Only runs in this state.")
-    ] = None,
-    limit: Annotated[int, typer.Option(metavar="NUMBER", min=1, max=1000, help="How many, newest first.")] = 20,
-    team: TeamOption = None,
-    json: JsonOption = False,
-) -> None:
-    """List runs, newest first."""
-    query: dict[str, str | int | float] = {"limit": limit}
-    query |= {name: value for name, value in (("dag", dag), ("state", state)) if value is not None}
-
-    async def work(api: Api) -> list[RunSummary]:
-        found: list[RunSummary] = []
-        async for page in api.pages(api.of_team("runs"), RunList, query):
-            found += page.items
-            if len(found) >= limit:
-                break
-        return found[:limit]
-
-    runs = ask(work, team=team)
-    if json:
-        screen.write_json(runs)
-        return
-    now = screen.now()
-    screen.table(
-        ["run", "dag", "version", "state", "begun", "took", "by"],
-        [
-            (
-                run.run,
-                run.dag,
-                str(run.version),
-                screen.state(run.state),
-                show_when(run.created_at, now=now),
-                show_between(run.started_at, run.ended_at, now=now),
-                run.created_by,
-            )
-            for run in runs
-        ],
-        empty="There is no such run. Start one: leasehold runs trigger DAG",
-    )
-
-
 @app.command(
     "show",
     epilog=examples(
         "leasehold runs show 01JD3",
+        "leasehold runs show 01JD3 --graph",
         "leasehold runs show 01JD3 --task read_sensors",
         "leasehold runs show 01JD3 --mapped",
         "leasehold runs show 01JD3 --json | jq .state",
@@ -194,6 +152,7 @@ def show(
     ] = None,
     map_index: Annotated[int, typer.Option(metavar="N", help="With --task: which of a mapped task's instances.")] = -1,
     mapped: Annotated[bool, typer.Option("--mapped", help="A row for each instance of mapped tasks.")] = False,
+    graph: Annotated[bool, typer.Option("--graph", help="Draw its DAG, with the tasks' states.")] = False,
     team: TeamOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -208,6 +167,10 @@ def show(
     found = ask(work, team=team)
     if json:
         screen.write_json(found)
+        return
+    if graph:
+        screen.show(picture(tasks_of_run(found), width=screen.screen().width))
+        screen.say(run_line(found, now=screen.now()))
         return
     screen.facts(
         [

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from leasehold.cli import screen
+from leasehold.cli import completing, screen
 from leasehold.cli.amounts import show_when
 from leasehold.cli.api import Api, rows
 from leasehold.cli.errors import ConflictError, NotFoundError, WrongInputError
@@ -16,7 +16,7 @@ from leasehold_protocol.v1.fleet import LockRequest, RunningAttempts, Site, Site
 
 app = group("Sites: the places where agents run.")
 
-SiteName = Annotated[str, typer.Argument(help="The site's name.", metavar="SITE")]
+SiteName = Annotated[str, typer.Argument(help="The site's name.", metavar="SITE", autocompletion=completing.sites)]
 LabelOption = Annotated[
     list[str] | None,
     typer.Option("--label", help="A label that tasks may need; repeat for more.", metavar="NAME=VALUE"),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from leasehold.cli import screen
+from leasehold.cli import completing, screen
 from leasehold.cli.amounts import show_when
 from leasehold.cli.api import Api, rows
 from leasehold.cli.errors import WrongInputError
@@ -19,7 +19,10 @@ from leasehold_protocol.v1.message import Json
 
 app = group("Variables: values that tasks read by key.")
 
-VariableKey = Annotated[str, typer.Argument(help="The variable's key, as tasks name it.", metavar="KEY")]
+VariableKey = Annotated[
+    str,
+    typer.Argument(help="The variable's key, as tasks name it.", metavar="KEY", autocompletion=completing.variables),
+]
 
 
 @app.command(
@@ -28,6 +31,7 @@ VariableKey = Annotated[str, typer.Argument(help="The variable's key, as tasks n
         "leasehold variables set report/title 'Plant, daily'",
         "leasehold variables set limits '{\"max\": 3}' --json",
         "leasehold variables set letter --file letter.txt",
+        "leasehold variables set limits/upper 6 --json --description 'bar, above it a pump is stopped'",
     ),
 )
 def set_variable(
@@ -38,13 +42,16 @@ def set_variable(
         str | None, typer.Option(help="Take the value from a file; - is standard input.", metavar="PATH|-")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="The value is JSON, not text.")] = False,
+    description: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="What it is for; without this option it stays as it was.")
+    ] = None,
     team: TeamOption = None,
 ) -> None:
     """Set a variable to a text, or to a JSON value."""
     if (value is None) == (file is None):
         raise WrongInputError("Say the value once.", "Either KEY VALUE, or KEY --file PATH.")
     text = value if value is not None else read_secret(file or "-")
-    wanted = VariableWrite(value=_parsed(text) if json else text)
+    wanted = VariableWrite(value=_parsed(text) if json else text, description=description)
 
     async def work(api: Api) -> VariableSummary:
         return await api.send("PUT", api.of_team("variables", key), wanted, VariableSummary)
@@ -84,13 +91,14 @@ def list_variables(*, team: TeamOption = None, json: JsonOption = False) -> None
         return
     now = screen.now()
     screen.table(
-        ["key", "value", "changed", "by"],
+        ["key", "value", "changed", "by", "description"],
         [
             (
                 found.key,
                 "" if found.value is None else screen.show_value(found.value),
                 show_when(found.updated_at, now=now),
                 found.updated_by,
+                found.description or "",
             )
             for found in variables
         ],

@@ -1,0 +1,1 @@
+"""What a deploy would change: two manifests and two bundles, compared."""

@@ -1,0 +1,1 @@
+"""A new project: a DAG, its test, and what goes with them."""
