@@ -65,6 +65,7 @@ from leasehold_api.storage.sql_keys import SqlSigningKeys
 from leasehold_api.storage.sql_leases import SqlLeases
 from leasehold_api.storage.sql_metric_outbox import SqlMetricOutbox
 from leasehold_api.storage.sql_oauth import SqlAuthorityStorage
+from leasehold_api.storage.sql_operations import SqlRunOperations
 from leasehold_api.storage.sql_people import people_on
 from leasehold_api.storage.sql_presence import SqlPresence
 from leasehold_api.storage.sql_questions import SqlEvents, SqlQuestions
@@ -238,6 +239,7 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
         presence=presence,
         dags=SqlDags(database),
         runs=SqlRuns(database, plans),
+        run_operations=SqlRunOperations(database, plans),
         run_facts=SqlTaskRuns(database, plans),
         assets=SqlAssetCatalog(database),
         asset_facts=SqlAssetFacts(database),

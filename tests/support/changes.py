@@ -154,6 +154,24 @@ async def _running_run(office: Office) -> Prepared:
     return f"{T}/runs/{await office.run()}/cancel", {"json": {"reason": "enough"}}
 
 
+async def _over_run(office: Office) -> Prepared:
+    path, body = await _running_run(office)
+    await office("POST", path, **body)
+    return path.replace("/cancel", "/retry"), {"json": {"reason": "the right day after all"}}
+
+
+async def _markable_task(office: Office) -> Prepared:
+    return f"{T}/runs/{await office.run()}/tasks/extract/mark", {"json": {"state": "success"}}
+
+
+async def _cancellable_task(office: Office) -> Prepared:
+    return f"{T}/runs/{await office.run()}/tasks/extract/cancel", {"json": {"reason": "enough"}}
+
+
+async def _waiting_run(office: Office) -> Prepared:
+    return f"{T}/runs/{await office.run()}/priority", {"json": {"priority": 9}}
+
+
 async def _lockable_site(office: Office) -> Prepared:
     await office("PUT", f"{T}/sites/cellar", json={})
     return f"{T}/sites/cellar/lock", {"json": {"reason": "flooded"}}
@@ -264,6 +282,10 @@ PREPARED: dict[tuple[str, str], tuple[Callable[[Office], Awaitable[Prepared]], s
     ("POST", f"{_TT}/dags"): (_dag, "dag.deployed"),
     ("POST", f"{_TT}/dags/{{dag}}/runs"): (_run, "run.triggered"),
     ("POST", f"{_TT}/runs/{{run}}/cancel"): (_running_run, "run.cancelled"),
+    ("POST", f"{_TT}/runs/{{run}}/retry"): (_over_run, "run.retried"),
+    ("POST", f"{_TT}/runs/{{run}}/priority"): (_waiting_run, "run.priority_set"),
+    ("POST", f"{_TT}/runs/{{run}}/tasks/{{task}}/mark"): (_markable_task, "task.marked"),
+    ("POST", f"{_TT}/runs/{{run}}/tasks/{{task}}/cancel"): (_cancellable_task, "task.cancelled"),
     ("POST", f"{_TT}/events"): (_event, "event.sent"),
     ("POST", "/v1/users"): (_user, "user.invited"),
     ("POST", "/v1/users/{user}/lock"): (_of_user(f"{_U}/lock", reason="left"), "user.locked"),

@@ -41,6 +41,7 @@ from leasehold_api.objects.uploads import UploadsOf
 from leasehold_api.people.people import People
 from leasehold_api.runs.catalog import RunStore
 from leasehold_api.runs.facts import RunFactsStore
+from leasehold_api.runs.operations import RunOperations
 from leasehold_api.runs.questions import EventStore, QuestionStore
 from leasehold_api.telemetry.attempts import AttemptStore
 from leasehold_api.telemetry.delivery import Delivery
@@ -73,6 +74,7 @@ class House:
     # what is to be done
     dags: DagStore
     runs: RunStore
+    run_operations: RunOperations
     run_facts: RunFactsStore
     assets: AssetCatalog
     asset_facts: AssetFacts

@@ -37,7 +37,7 @@ from leasehold_protocol.v1.waiting import WaitKind
 # that meet wait for each other in one order (SQLite has one writer and needs no locks).
 _STANDING = """
     SELECT t.id, t.run_id, t.task, t.dag_version_id, t.state, t.epoch, t.tries, t.losses, t.cancel_reason,
-           t.placement_id, t.team_id, t.map_index, t.resumed, a.epoch AS attempt_epoch, a.agent_id, a.site_id,
+           t.placement_id, t.team_id, t.map_index, t.resumed, t.tries_forgiven, a.epoch AS attempt_epoch, a.agent_id, a.site_id,
            a.ending, a.assumed, a.leased_at
       FROM task_instances t JOIN attempts a ON a.task_instance_id = t.id
      WHERE t.id = :id AND a.epoch = :epoch {lock}
@@ -247,7 +247,8 @@ def _judge(
     entry = plans.get(tx.connection, standing.dag_version_id).entries[standing.task]
     # An expiry was counted as a loss; the site's own word takes its place.
     losses = standing.losses - 1 if standing.assumed else standing.losses
-    effort = Effort(tries=standing.tries, losses=losses, retries=entry.retries, retry_delay_s=entry.retry_delay_s)
+    retries = entry.retries + standing.tries_forgiven
+    effort = Effort(tries=standing.tries, losses=losses, retries=retries, retry_delay_s=entry.retry_delay_s)
     return judge(
         kind,
         message=message,

@@ -115,7 +115,12 @@ def _close(tx: Transaction, plan: Plan, *, run: str, closed: int, now: float) ->
     row = tx.run(_CLOSE_TASKS, {"run": run, "ended": closed}).one()
     if row.open_tasks > 0:
         return
+    end_run(tx, plan, run=run, cancelled=row.cancel_reason is not None, now=now)
+
+
+def end_run(tx: Transaction, plan: Plan, *, run: str, cancelled: bool, now: float) -> None:
+    """End a run of which nothing is open any more."""
     states = [TaskState(state) for state in tx.run(_LEAF_STATES, {"run": run, "leaves": plan.leaves}).scalars()]
-    final = final_run_state(states, cancelled=row.cancel_reason is not None)
+    final = final_run_state(states, cancelled=cancelled)
     tx.run(_END_RUN, {"run": run, "state": final.value, "now": now})
     settle_run(tx, run, final, now=now)

@@ -41,6 +41,7 @@ _RUNS = (
     .join(dags, dags.c.id == runs.c.dag_id)
     .join(dag_versions, dag_versions.c.id == runs.c.dag_version_id)
     .join(teams, teams.c.id == runs.c.team_id)
+    .where(runs.c.deleted_at.is_(None))
 )
 
 _TASKS = text(f"""

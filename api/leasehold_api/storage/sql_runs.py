@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select, text
 
 from leasehold_api.acting import By
-from leasehold_api.dags.plan import Plan, canonical_needs, placement_id
+from leasehold_api.dags.plan import Plan
 from leasehold_api.errors import ApiError, ConflictError, NotFoundError
 from leasehold_api.runs.catalog import NewRun
 from leasehold_api.runs.flow import state_after_upstream
@@ -16,8 +16,8 @@ from leasehold_api.signals import Signal, Topic
 from leasehold_api.storage import sql_audit
 from leasehold_api.storage.database import Database
 from leasehold_api.storage.plans import Plans
-from leasehold_api.storage.sql_fleet import rematch_placement
 from leasehold_api.storage.sql_flow import settle
+from leasehold_api.storage.sql_placing import place
 from leasehold_api.storage.sql_run_views import SqlRunViews
 from leasehold_api.storage.sql_waits import close
 from leasehold_api.storage.tables import dag_versions, dags, runs, task_instances
@@ -30,12 +30,8 @@ _QUEUED = text("""
      WHERE p.team_id = :team AND t.state = 'queued'
 """)
 
-_ADD_PLACEMENT = text("""
-    INSERT INTO placements (id, team_id, needs) VALUES (:id, :team, :needs) ON CONFLICT (id) DO NOTHING
-""")
-
 _CANCEL_RUN = text("""
-    UPDATE runs SET cancel_reason = :reason WHERE id = :run AND team_id = :team AND state = 'running'
+    UPDATE runs SET cancel_reason = :reason WHERE id = :run AND team_id = :team AND state = 'running' AND deleted_at IS NULL
     RETURNING dag_version_id
 """)
 
@@ -135,7 +131,7 @@ def _cause(new: NewRun) -> dict[str, Any]:
 
 
 def _add_task_instances(tx: Transaction, plan: Plan, new: NewRun, now: float) -> None:
-    placements = _place(tx, plan, new.team_id)
+    placements = place(tx, plan, new.team_id)
     rows: list[dict[str, Any]] = []
     for position, entry in enumerate(plan.manifest.tasks):
         waits_for = len(set(entry.upstream))
@@ -160,17 +156,6 @@ def _add_task_instances(tx: Transaction, plan: Plan, new: NewRun, now: float) ->
         if queued:
             tx.signal(Signal(Topic.QUEUED, placements[entry.id]))
     tx.run(task_instances.insert(), rows)
-
-
-def _place(tx: Transaction, plan: Plan, team_id: str) -> dict[str, str]:
-    """Return task → placement id; placements nobody asked for before are matched against the sites."""
-    needs = {entry.id: canonical_needs(entry.needs) for entry in plan.manifest.tasks}
-    ids = {text_: placement_id(team_id, text_) for text_ in set(needs.values())}
-    for canonical, identifier in sorted(ids.items()):
-        added = tx.run(_ADD_PLACEMENT, {"id": identifier, "team": team_id, "needs": canonical})
-        if added.rowcount == 1:  # type: ignore[attr-defined]  # Result of an INSERT is a CursorResult
-            rematch_placement(tx, identifier, team_id, json.loads(canonical))
-    return {task: ids[canonical] for task, canonical in needs.items()}
 
 
 def _cancel(tx: Transaction, plans: Plans, team_id: str, run: str, reason: str, by: By) -> None:

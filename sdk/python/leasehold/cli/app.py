@@ -21,6 +21,7 @@ from leasehold.cli.commands import (
     keys,
     logs,
     members,
+    run_operations,
     runs,
     service_clients,
     sign_in,
@@ -103,6 +104,7 @@ def _add_commands() -> None:
     )(dev.dev)
     app.add_typer(dags.app, name="dags", rich_help_panel=WRITE)
     app.add_typer(keys.app, name="keys", rich_help_panel=WRITE)
+    run_operations.add_to(runs.app)
     app.add_typer(runs.app, name="runs", rich_help_panel=RUN)
     command(
         "logs",

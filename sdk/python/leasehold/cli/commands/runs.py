@@ -1,4 +1,4 @@
-"""``leasehold runs``: start, list, look at, follow and stop runs."""
+"""``leasehold runs``: start, list, look at and follow runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ from leasehold.cli.session import Session, ask, ask_as, signed_in
 from leasehold.cli.task_views import show_attempts
 from leasehold_protocol.v1.message import Json
 from leasehold_protocol.v1.runs import (
-    CancelRequest,
     MetricList,
     RunDetail,
     RunList,
@@ -230,30 +229,6 @@ def _show_one(run: str, task: str, map_index: int, *, team: str | None, json: bo
         return
     screen.show(task_table([found], now=screen.now()))
     show_attempts(found, now=screen.now())
-
-
-@app.command("cancel", epilog=examples("leasehold runs cancel 01JD3 --reason 'wrong day'"))
-def cancel(
-    run: RunId,
-    *,
-    reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why; it is shown with the run.")] = None,
-    team: TeamOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Stop a run: waiting tasks are cancelled, running ones are ended with all their processes."""
-
-    async def work(api: Api) -> RunDetail:
-        return await api.send("POST", api.of_team("runs", run, "cancel"), CancelRequest(reason=reason), RunDetail)
-
-    found = ask(work, team=team)
-    if json:
-        screen.write_json(found)
-    elif found.state is RunState.CANCELLED:
-        screen.say(f"Run {found.run} is cancelled.")
-    elif found.state.is_final:
-        screen.say(f"Run {found.run} had ended before: {found.state}.")
-    else:
-        screen.say(f"Run {found.run} is being cancelled. See it end: leasehold runs watch {found.run}")
 
 
 @app.command("metrics", epilog=examples("leasehold runs metrics 01JD3"))
