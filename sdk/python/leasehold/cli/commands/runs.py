@@ -20,6 +20,7 @@ from leasehold.cli.run_tables import metric_table, run_line, task_table
 from leasehold.cli.run_views import run_view
 from leasehold.cli.session import Session, ask, ask_as, signed_in
 from leasehold.cli.task_views import show_attempts
+from leasehold.cli.waiting_reasons import with_reasons
 from leasehold_protocol.v1.message import Json
 from leasehold_protocol.v1.runs import (
     MetricList,
@@ -200,7 +201,8 @@ def show(
         return
 
     async def work(api: Api) -> RunDetail:
-        return await api.get(api.of_team("runs", run), RunDetail)
+        found = await api.get(api.of_team("runs", run), RunDetail)
+        return found if json else await with_reasons(api, found)
 
     found = ask(work, team=team)
     if json:
