@@ -44,6 +44,7 @@ from leasehold_api.oauth.tokens.task_tokens import TaskTokens
 from leasehold_api.objects.blobs import DirectoryBlobs
 from leasehold_api.objects.logs import DirectoryLogs
 from leasehold_api.objects.uploads import DirectoryUploads, RunningHashes
+from leasehold_api.runs.retention import Retention
 from leasehold_api.secret_sources.choice import allowed_sources
 from leasehold_api.signals import Signal, Signals, Topic
 from leasehold_api.storage.database import Database, make_engine
@@ -70,6 +71,7 @@ from leasehold_api.storage.sql_people import people_on
 from leasehold_api.storage.sql_presence import SqlPresence
 from leasehold_api.storage.sql_questions import SqlEvents, SqlQuestions
 from leasehold_api.storage.sql_references import SqlReferenceLog
+from leasehold_api.storage.sql_retention import SqlRetention
 from leasehold_api.storage.sql_runs import SqlRuns
 from leasehold_api.storage.sql_service_clients import SqlServiceClients
 from leasehold_api.storage.sql_sites import SqlSites
@@ -129,7 +131,9 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> House:
     stack.push_async_callback(house.people.close)
     stack.push_async_callback(house.timekeeper.close)
     stack.push_async_callback(house.audit_sealer.close)
+    stack.push_async_callback(house.retention.close)
     house.timekeeper.look()
+    house.retention.start()
     house.audit_sealer.start()
     if (exporting := house.metric_exporter) is not None:
         scheduler.add_job(exporting.export, "interval", seconds=settings.otlp_interval_s, coalesce=True)
@@ -241,6 +245,15 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
         dags=SqlDags(database),
         runs=SqlRuns(database, plans),
         run_operations=SqlRunOperations(database, plans),
+        retention_store=SqlRetention(database),
+        retention=Retention(
+            SqlRetention(database),
+            scheduler,
+            logs=logs,
+            blobs_of=blobs_of,
+            server_days=settings.retention_days,
+            clock=clock.now,
+        ),
         why=SqlWhy(database, plans, disconnected_after_s=settings.disconnected_after_s),
         run_facts=SqlTaskRuns(database, plans),
         assets=SqlAssetCatalog(database),

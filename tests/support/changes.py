@@ -172,6 +172,19 @@ async def _waiting_run(office: Office) -> Prepared:
     return f"{T}/runs/{await office.run()}/priority", {"json": {"priority": 9}}
 
 
+async def _deletable_run(office: Office) -> Prepared:
+    path, body = await _running_run(office)
+    await office("POST", path, **body)
+    return path.removesuffix("/cancel"), {}
+
+
+async def _old_runs(office: Office) -> Prepared:
+    for _ in range(2):  # the newest of a DAG stays
+        path, body = await _running_run(office)
+        await office("POST", path, **body)
+    return f"{T}/prune", {"json": {"older_than_days": 1e-9, "dry_run": False}}
+
+
 async def _lockable_site(office: Office) -> Prepared:
     await office("PUT", f"{T}/sites/cellar", json={})
     return f"{T}/sites/cellar/lock", {"json": {"reason": "flooded"}}
@@ -282,6 +295,8 @@ PREPARED: dict[tuple[str, str], tuple[Callable[[Office], Awaitable[Prepared]], s
     ("POST", f"{_TT}/dags"): (_dag, "dag.deployed"),
     ("POST", f"{_TT}/dags/{{dag}}/runs"): (_run, "run.triggered"),
     ("POST", f"{_TT}/runs/{{run}}/cancel"): (_running_run, "run.cancelled"),
+    ("DELETE", f"{_TT}/runs/{{run}}"): (_deletable_run, "run.deleted"),
+    ("POST", f"{_TT}/prune"): (_old_runs, "runs.pruned"),
     ("POST", f"{_TT}/runs/{{run}}/retry"): (_over_run, "run.retried"),
     ("POST", f"{_TT}/runs/{{run}}/priority"): (_waiting_run, "run.priority_set"),
     ("POST", f"{_TT}/runs/{{run}}/tasks/{{task}}/mark"): (_markable_task, "task.marked"),

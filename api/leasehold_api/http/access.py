@@ -198,6 +198,8 @@ ACCESS: dict[tuple[str, str], Requirement] = {
     ("POST", f"{_T}/dags/{{dag}}/runs"): _AUTHOR,
     ("GET", f"{_T}/runs"): _VIEWER,
     ("GET", f"{_T}/runs/{{run}}"): _VIEWER,
+    ("DELETE", f"{_T}/runs/{{run}}"): _OPERATOR,
+    ("POST", f"{_T}/prune"): _OPERATOR,
     ("GET", f"{_T}/runs/{{run}}/tasks/{{task}}"): _VIEWER,
     ("GET", f"{_T}/runs/{{run}}/tasks/{{task}}/why"): _VIEWER,
     ("GET", f"{_T}/runs/{{run}}/why"): _VIEWER,

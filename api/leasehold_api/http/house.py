@@ -43,6 +43,7 @@ from leasehold_api.runs.catalog import RunStore
 from leasehold_api.runs.facts import RunFactsStore
 from leasehold_api.runs.operations import RunOperations
 from leasehold_api.runs.questions import EventStore, QuestionStore
+from leasehold_api.runs.retention import Retention, RetentionStore
 from leasehold_api.runs.why import WhyStore
 from leasehold_api.telemetry.attempts import AttemptStore
 from leasehold_api.telemetry.delivery import Delivery
@@ -77,6 +78,8 @@ class House:
     runs: RunStore
     run_operations: RunOperations
     why: WhyStore
+    retention_store: RetentionStore
+    retention: Retention
     run_facts: RunFactsStore
     assets: AssetCatalog
     asset_facts: AssetFacts

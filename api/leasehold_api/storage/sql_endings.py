@@ -37,8 +37,8 @@ from leasehold_protocol.v1.waiting import WaitKind
 # that meet wait for each other in one order (SQLite has one writer and needs no locks).
 _STANDING = """
     SELECT t.id, t.run_id, t.task, t.dag_version_id, t.state, t.epoch, t.tries, t.losses, t.cancel_reason,
-           t.placement_id, t.team_id, t.map_index, t.resumed, t.tries_forgiven, a.epoch AS attempt_epoch, a.agent_id, a.site_id,
-           a.ending, a.assumed, a.leased_at
+           t.placement_id, t.team_id, t.map_index, t.resumed, t.tries_forgiven, a.epoch AS attempt_epoch, a.agent_id,
+           a.site_id, a.ending, a.assumed, a.leased_at
       FROM task_instances t JOIN attempts a ON a.task_instance_id = t.id
      WHERE t.id = :id AND a.epoch = :epoch {lock}
 """

@@ -45,8 +45,8 @@ def move_to_newest(tx: Transaction, plans: Plans, run: Row[Any], standings: Coll
         gone, new = ", ".join(sorted(was - now_)[:5]), ", ".join(sorted(now_ - was)[:5])
         difference = "; ".join(part for part in (gone and f"without {gone}", new and f"with {new}") if part)
         raise ConflictError(
-            f"version {newest.version} has other tasks ({difference}), so this run can't go on with it: start a new run "
-            f"(leasehold runs trigger {plan.dag}), or leave out --latest"
+            f"version {newest.version} has other tasks ({difference}), so this run can't go on with it: start a new "
+            f"run (leasehold runs trigger {plan.dag}), or leave out --latest"
         )
     placements = place(tx, plan, run.team_id)
     tx.run(_MOVE_RUN, {"run": run.id, "version": newest.id})

@@ -31,7 +31,7 @@ _QUEUED = text("""
 """)
 
 _CANCEL_RUN = text("""
-    UPDATE runs SET cancel_reason = :reason WHERE id = :run AND team_id = :team AND state = 'running' AND deleted_at IS NULL
+    UPDATE runs SET cancel_reason = :reason WHERE id = :run AND team_id = :team AND state = 'running'
     RETURNING dag_version_id
 """)
 

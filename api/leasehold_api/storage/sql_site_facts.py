@@ -25,7 +25,8 @@ MOST_NAMED = 500
 _SITES = text("SELECT * FROM sites WHERE team_id = :team ORDER BY name")
 _AGENTS = text("SELECT * FROM agents WHERE team_id = :team ORDER BY id")
 _GRANTS = text("""
-    SELECT g.site_id, c.name FROM connection_grants g JOIN connections c ON c.id = g.connection_id WHERE c.team_id = :team
+    SELECT g.site_id, c.name FROM connection_grants g JOIN connections c ON c.id = g.connection_id
+     WHERE c.team_id = :team
 """)
 _NEEDS = text(
     "SELECT id, needs FROM placements WHERE id IN (SELECT placement_id FROM task_instances WHERE run_id = :run)"

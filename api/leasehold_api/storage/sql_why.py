@@ -11,13 +11,13 @@ from sqlalchemy import Connection, Row, text
 
 from leasehold_api.acting import Team
 from leasehold_api.errors import NotFoundError
-from leasehold_api.runs.why import TaskFacts, UpstreamFacts, WhyRun, why
+from leasehold_api.runs.why import TaskFacts, UpstreamFacts, why
 from leasehold_api.storage.database import Database
 from leasehold_api.storage.plans import Plans
 from leasehold_api.storage.sql_site_facts import SitesOfTeam, needs_in_words
 from leasehold_protocol.v1.runs import RunState, TaskState
 from leasehold_protocol.v1.waiting import Wait
-from leasehold_protocol.v1.why import Why
+from leasehold_protocol.v1.why import Why, WhyRun
 
 MOST_TOLD = 200
 """Task instances of a run that one answer tells of."""
@@ -27,8 +27,8 @@ _RUN = text("""
 """)
 _RUN_OF = text("SELECT run_id FROM task_instances WHERE id = :id AND team_id = :team")
 _INSTANCES = text("""
-    SELECT t.id, t.task, t.map_index, t.state, t.reason, t.cancel_reason, t.due_at, t.queued_at, t.started_at, t.ended_at,
-           t.placement_id, t.dag_version_id, s.name AS site
+    SELECT t.id, t.task, t.map_index, t.state, t.reason, t.cancel_reason, t.due_at, t.queued_at, t.started_at,
+           t.ended_at, t.placement_id, t.dag_version_id, s.name AS site
       FROM task_instances t LEFT JOIN sites s ON s.id = t.site_id
      WHERE t.run_id = :run ORDER BY t.position, t.map_index
 """)

@@ -34,6 +34,7 @@ dags = Table(
     Column("team_id", Text, ForeignKey("teams.id"), nullable=False),
     Column("name", Text, nullable=False),
     Column("version", Integer, nullable=False),
+    Column("retention_days", Double),  # as its newest version says
     UniqueConstraint("team_id", "name"),
 )
 
@@ -189,6 +190,9 @@ xcoms = Table(
     Column("value", Text),  # JSON text, when it is small
     Column("object", Text),  # else the SHA-256 that names it in the object store
 )
+
+_UPLOADED = text("object IS NOT NULL")
+Index("ix_xcoms_object", xcoms.c.object, sqlite_where=_UPLOADED, postgresql_where=_UPLOADED)
 
 # Which files the values name: what a task may fetch by its hash, and what a blob is still needed for.
 xcom_files = Table(

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from leasehold.authoring.mistakes import AuthoringError, author_place
 from leasehold.authoring.options import check_name
+from leasehold.authoring.upkeep import upkeep_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any, Generic, ParamSpec, overload
+
+    from leasehold.authoring.options import Duration
+    from leasehold.authoring.upkeep import Targets
 
     P = ParamSpec("P")
 
@@ -30,6 +34,7 @@ class Dag(_Signed["P"]):
         description: The first paragraph of its docstring, or of the file's.
         include: Patterns of files beside the DAG file that travel with it.
         place: (file, line) of the DAG.
+        upkeep: Fields of the manifest about its runs as a whole.
     """
 
     def __init__(
@@ -40,12 +45,14 @@ class Dag(_Signed["P"]):
         description: str | None,
         include: Sequence[str],
         place: tuple[str, int],
+        upkeep: dict[str, Any] | None = None,
     ) -> None:
         self.name = name
         self.function = function
         self.description = description
         self.include = tuple(include)
         self.place = place
+        self.upkeep = upkeep or {}
         if _Made.dags is not None:
             _Made.dags.append(self)
 
@@ -85,12 +92,28 @@ if TYPE_CHECKING:
     def dag(function: Callable[P, object], /) -> Dag[P]: ...
     @overload
     def dag(
-        *, name: str | None = None, description: str | None = None, include: Sequence[str] = ()
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        include: Sequence[str] = (),
+        on_failure: Targets | None = None,
+        on_success: Targets | None = None,
+        on_retry: Targets | None = None,
+        retention: Duration | None = None,
     ) -> Callable[[Callable[P, object]], Dag[P]]: ...
 
 
 def dag(
-    function: Any = None, /, *, name: str | None = None, description: str | None = None, include: Sequence[str] = ()
+    function: Any = None,
+    /,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    include: Sequence[str] = (),
+    on_failure: Targets | None = None,
+    on_success: Targets | None = None,
+    on_retry: Targets | None = None,
+    retention: Duration | None = None,
 ) -> Any:
     """Make a function a DAG: ``@dag``, or ``@dag(name="sensors", include=["queries/*.sql"])``.
 
@@ -101,9 +124,13 @@ def dag(
         name: The DAG's name (default: the function's).
         description: What it is for (default: the docstring's first paragraph).
         include: Patterns of data files to take along, relative to the DAG file.
+        on_failure: Who hears of it when a run fails: ``https://…``, or the name of a connection; or several.
+        on_success: Who hears of it when a run succeeds.
+        on_retry: Who hears of it when a task failed and will be tried again.
+        retention: How long its runs are kept after they ended (default: as the server says), like ``"90d"``.
 
     Raises:
-        AuthoringError: if the name can't be one.
+        AuthoringError: if the name can't be one, or an option can't be used.
     """
     place = author_place()
 
@@ -114,6 +141,10 @@ def dag(
             checked = check_name(name or decorated.__name__)
         except ValueError as problem:
             raise AuthoringError(f"name={name!r}: {problem}", place=place) from None
-        return Dag(decorated, name=checked, description=description, include=include, place=place)
+        try:
+            upkeep = upkeep_of(retention=retention, on_failure=on_failure, on_success=on_success, on_retry=on_retry)
+        except ValueError as problem:
+            raise AuthoringError(str(problem), place=place) from None
+        return Dag(decorated, name=checked, description=description, include=include, place=place, upkeep=upkeep)
 
     return decorate if function is None else decorate(function)

@@ -21,6 +21,7 @@ from leasehold.cli.commands import (
     keys,
     logs,
     members,
+    pruning,
     run_operations,
     runs,
     service_clients,
@@ -106,6 +107,7 @@ def _add_commands() -> None:
     app.add_typer(dags.app, name="dags", rich_help_panel=WRITE)
     app.add_typer(keys.app, name="keys", rich_help_panel=WRITE)
     run_operations.add_to(runs.app)
+    pruning.add_to(runs.app)
     app.add_typer(runs.app, name="runs", rich_help_panel=RUN)
     command(
         "logs",
