@@ -34,6 +34,7 @@ from leasehold_api.http import (
     teams,
     tokens,
     variables,
+    webhooks,
 )
 from leasehold_api.http.access_check import check_every_route_is_listed
 from leasehold_api.http.bodies import BoundedBodies
@@ -75,6 +76,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     run_operations.router,
     retention.router,
     inputs.router,
+    webhooks.router,
     audit.router,
     *PEOPLE,
 )

@@ -81,11 +81,14 @@ from leasehold_api.storage.sql_tokens import SqlApiTokens, SqlEnrolmentTokens
 from leasehold_api.storage.sql_trail import SqlTrail
 from leasehold_api.storage.sql_triggers import SqlTaskRuns
 from leasehold_api.storage.sql_variables import SqlVariables
+from leasehold_api.storage.sql_webhooks import SqlHookOutbox
 from leasehold_api.storage.sql_why import SqlWhy
 from leasehold_api.storage.sql_xcoms import SqlXComs
 from leasehold_api.telemetry.delivery import Delivery
 from leasehold_api.telemetry.exporting import exporter
 from leasehold_api.watching import Watch
+from leasehold_api.webhooks.courier import HookCourier
+from leasehold_api.webhooks.sending import HookSender
 
 KEYS_EVERY_S = 120
 """How often another process's rotation of the signing keys is noticed, and a rotation's next step taken."""
@@ -134,6 +137,8 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> House:
     stack.push_async_callback(house.retention.close)
     house.timekeeper.look()
     house.retention.start()
+    stack.push_async_callback(house.hook_courier.close)
+    house.hook_courier.look()
     house.audit_sealer.start()
     if (exporting := house.metric_exporter) is not None:
         scheduler.add_job(exporting.export, "interval", seconds=settings.otlp_interval_s, coalesce=True)
@@ -285,6 +290,13 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
         logs=logs,
         blobs_of=blobs_of,
         uploads_of=uploads_of,
+        webhooks=SqlHookOutbox(database),
+        hook_courier=HookCourier(
+            SqlHookOutbox(database),
+            HookSender(connections, private_allowed=settings.webhooks_private_addresses, clock=clock.now),
+            scheduler,
+            clock=clock.now,
+        ),
         run_watch=Watch(),
         log_watch=log_watch,
         trail=trail,
@@ -302,6 +314,7 @@ def _connect_signals(signals: Signals, house: House) -> None:
     signals.listen(Topic.RUN, house.run_watch.changed)
     signals.listen(Topic.LOG, house.log_watch.changed)
     signals.listen(Topic.AUDIT, lambda _key: house.audit_sealer.look())
+    signals.listen(Topic.HOOK, lambda _key: house.hook_courier.look())
     signals.listen(Topic.TIMER, lambda _key: house.timekeeper.look())
 
 

@@ -128,6 +128,11 @@ class Settings(BaseSettings):
         description="How long runs are kept after they ended, with their logs, results, metrics, files and kept state. "
         "A DAG can ask for less. Without it they are kept for ever.",
     )
+    webhooks_private_addresses: bool = Field(
+        default=False,
+        description="Webhooks may go to private and local addresses too, and over `http://`: everybody who may deploy "
+        "a DAG can then send requests to what this service reaches.",
+    )
     poll_wait_s: float = Field(
         default=50.0, ge=0.1, le=50, description="How long an agent's request for work may wait."
     )

@@ -211,6 +211,8 @@ ACCESS: dict[tuple[str, str], Requirement] = {
     ("GET", f"{_T}/runs/{{run}}/metrics"): _VIEWER,
     ("GET", f"{_T}/runs/{{run}}/xcoms"): _VIEWER,
     ("GET", f"{_T}/attempts/{{attempt}}/log"): _VIEWER,
+    ("GET", f"{_T}/webhooks"): _VIEWER,
+    ("POST", f"{_T}/webhooks/{{webhook}}/retry"): _OPERATOR,
     ("GET", f"{_T}/assets"): _VIEWER,
     ("GET", f"{_T}/assets/{{asset:path}}"): _VIEWER,
     ("GET", f"{_T}/asset-events"): _VIEWER,

@@ -50,6 +50,8 @@ from leasehold_api.telemetry.delivery import Delivery
 from leasehold_api.telemetry.exporting import MetricExporter
 from leasehold_api.telemetry.xcoms import XComReads
 from leasehold_api.watching import Watch
+from leasehold_api.webhooks.courier import HookCourier
+from leasehold_api.webhooks.outbox import HookOutbox
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +106,9 @@ class House:
     logs: LogStore
     blobs_of: BlobsOf
     uploads_of: UploadsOf
+    # what is told to others
+    webhooks: HookOutbox
+    hook_courier: HookCourier
     # who waits for news
     run_watch: Watch
     log_watch: Watch

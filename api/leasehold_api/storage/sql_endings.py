@@ -17,6 +17,7 @@ from leasehold_api.storage import sql_waits
 from leasehold_api.storage.plans import Plans
 from leasehold_api.storage.sql_assets import record_events
 from leasehold_api.storage.sql_flow import queue, settle, skip_downstream
+from leasehold_api.storage.sql_hooks import tell_of_retry
 from leasehold_api.storage.sql_kept_state import apply_changes
 from leasehold_api.storage.sql_policies import remember
 from leasehold_api.storage.sql_telemetry import insert_metrics, last_metric_seq, put_xcom
@@ -297,6 +298,8 @@ def _move_on(
         return
     if is_next_try:
         sql_waits.forget_in_vain(tx, standing.id)
+        plan = plans.get(tx.connection, standing.dag_version_id)
+        tell_of_retry(tx, plan, run=standing.run_id, instance=standing.id, now=now)
     if verdict.state is TaskState.QUEUED:
         queue(tx, standing.id, placement=standing.placement_id, reason=verdict.reason, now=now)
     else:

@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, text
 from leasehold_api.dags.plan import Plan
 from leasehold_api.runs.flow import UNSUCCESSFUL, final_run_state, state_after_upstream
 from leasehold_api.signals import Signal, Topic
+from leasehold_api.storage.sql_hooks import tell_of_end
 from leasehold_api.storage.sql_waits import settle_run
 from leasehold_api.storage.writer import Transaction
 from leasehold_protocol.v1.runs import TaskState
@@ -123,4 +124,5 @@ def end_run(tx: Transaction, plan: Plan, *, run: str, cancelled: bool, now: floa
     states = [TaskState(state) for state in tx.run(_LEAF_STATES, {"run": run, "leaves": plan.leaves}).scalars()]
     final = final_run_state(states, cancelled=cancelled)
     tx.run(_END_RUN, {"run": run, "state": final.value, "now": now})
+    tell_of_end(tx, plan, run=run, state=final, now=now)
     settle_run(tx, run, final, now=now)

@@ -32,6 +32,7 @@ from leasehold_api.storage.tables.people import (
 from leasehold_api.storage.tables.retention import unneeded_blobs
 from leasehold_api.storage.tables.schema import metadata
 from leasehold_api.storage.tables.waiting import events, task_state, waits
+from leasehold_api.storage.tables.webhooks import webhooks
 from leasehold_api.storage.tables.work import (
     attempts,
     bundles,
@@ -92,6 +93,7 @@ __all__ = [
     "users",
     "variables",
     "waits",
+    "webhooks",
     "xcom_files",
     "xcoms",
 ]

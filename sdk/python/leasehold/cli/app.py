@@ -31,6 +31,7 @@ from leasehold.cli.commands import (
     tokens,
     users,
     variables,
+    webhooks,
     why,
 )
 from leasehold.cli.options import examples
@@ -131,6 +132,7 @@ def _add_commands() -> None:
         ("inputs", inputs),
         ("assets", assets),
         ("events", events),
+        ("webhooks", webhooks),
         ("api-tokens", api_tokens),
         ("service-clients", service_clients),
         ("teams", teams),
