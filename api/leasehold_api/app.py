@@ -22,6 +22,8 @@ from leasehold_api.http import (
     inputs,
     pools,
     problems,
+    retention,
+    run_operations,
     runs,
     service_clients,
     sites,
@@ -33,6 +35,7 @@ from leasehold_api.http import (
     teams,
     tokens,
     variables,
+    webhooks,
 )
 from leasehold_api.http.access_check import check_every_route_is_listed
 from leasehold_api.http.bodies import BoundedBodies
@@ -72,7 +75,10 @@ ROUTERS: tuple[APIRouter, ...] = (
     dags.router,
     assets.router,
     runs.router,
+    run_operations.router,
+    retention.router,
     inputs.router,
+    webhooks.router,
     audit.router,
     *PEOPLE,
 )

@@ -44,6 +44,7 @@ from leasehold_api.oauth.tokens.task_tokens import TaskTokens
 from leasehold_api.objects.blobs import DirectoryBlobs
 from leasehold_api.objects.logs import DirectoryLogs
 from leasehold_api.objects.uploads import DirectoryUploads, RunningHashes
+from leasehold_api.runs.retention import Retention
 from leasehold_api.secret_sources.choice import allowed_sources
 from leasehold_api.signals import Signal, Signals, Topic
 from leasehold_api.storage.database import Database, make_engine
@@ -66,11 +67,13 @@ from leasehold_api.storage.sql_keys import SqlSigningKeys
 from leasehold_api.storage.sql_leases import SqlLeases
 from leasehold_api.storage.sql_metric_outbox import SqlMetricOutbox
 from leasehold_api.storage.sql_oauth import SqlAuthorityStorage
+from leasehold_api.storage.sql_operations import SqlRunOperations
 from leasehold_api.storage.sql_people import people_on
 from leasehold_api.storage.sql_pools import SqlCeilings, SqlPools
 from leasehold_api.storage.sql_presence import SqlPresence
 from leasehold_api.storage.sql_questions import SqlEvents, SqlQuestions
 from leasehold_api.storage.sql_references import SqlReferenceLog
+from leasehold_api.storage.sql_retention import SqlRetention
 from leasehold_api.storage.sql_runs import SqlRuns
 from leasehold_api.storage.sql_service_clients import SqlServiceClients
 from leasehold_api.storage.sql_sites import SqlSites
@@ -80,10 +83,14 @@ from leasehold_api.storage.sql_tokens import SqlApiTokens, SqlEnrolmentTokens
 from leasehold_api.storage.sql_trail import SqlTrail
 from leasehold_api.storage.sql_triggers import SqlTaskRuns
 from leasehold_api.storage.sql_variables import SqlVariables
+from leasehold_api.storage.sql_webhooks import SqlHookOutbox
+from leasehold_api.storage.sql_why import SqlWhy
 from leasehold_api.storage.sql_xcoms import SqlXComs
 from leasehold_api.telemetry.delivery import Delivery
 from leasehold_api.telemetry.exporting import exporter
 from leasehold_api.watching import Watch
+from leasehold_api.webhooks.courier import HookCourier
+from leasehold_api.webhooks.sending import HookSender
 
 KEYS_EVERY_S = 120
 """How often another process's rotation of the signing keys is noticed, and a rotation's next step taken."""
@@ -129,7 +136,11 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> House:
     stack.push_async_callback(house.people.close)
     stack.push_async_callback(house.timekeeper.close)
     stack.push_async_callback(house.audit_sealer.close)
+    stack.push_async_callback(house.retention.close)
     house.timekeeper.look()
+    house.retention.start()
+    stack.push_async_callback(house.hook_courier.close)
+    house.hook_courier.look()
     house.audit_sealer.start()
     if (exporting := house.metric_exporter) is not None:
         scheduler.add_job(exporting.export, "interval", seconds=settings.otlp_interval_s, coalesce=True)
@@ -240,6 +251,17 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
         presence=presence,
         dags=SqlDags(database),
         runs=SqlRuns(database, plans),
+        run_operations=SqlRunOperations(database, plans),
+        retention_store=SqlRetention(database),
+        retention=Retention(
+            SqlRetention(database),
+            scheduler,
+            logs=logs,
+            blobs_of=blobs_of,
+            server_days=settings.retention_days,
+            clock=clock.now,
+        ),
+        why=SqlWhy(database, plans, disconnected_after_s=settings.disconnected_after_s),
         run_facts=SqlTaskRuns(database, plans),
         pools=SqlPools(database),
         ceilings=SqlCeilings(database),
@@ -273,6 +295,13 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
         logs=logs,
         blobs_of=blobs_of,
         uploads_of=uploads_of,
+        webhooks=SqlHookOutbox(database),
+        hook_courier=HookCourier(
+            SqlHookOutbox(database),
+            HookSender(connections, private_allowed=settings.webhooks_private_addresses, clock=clock.now),
+            scheduler,
+            clock=clock.now,
+        ),
         run_watch=Watch(),
         log_watch=log_watch,
         trail=trail,
@@ -290,6 +319,7 @@ def _connect_signals(signals: Signals, house: House) -> None:
     signals.listen(Topic.RUN, house.run_watch.changed)
     signals.listen(Topic.LOG, house.log_watch.changed)
     signals.listen(Topic.AUDIT, lambda _key: house.audit_sealer.look())
+    signals.listen(Topic.HOOK, lambda _key: house.hook_courier.look())
     signals.listen(Topic.TIMER, lambda _key: house.timekeeper.look())
 
 

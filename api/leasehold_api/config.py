@@ -121,6 +121,18 @@ class Settings(BaseSettings):
         description="The file with headers for the collector, `Name: value` on each line; read again each time.",
     )
     otlp_interval_s: float = Field(default=15.0, ge=1, le=3600, description="How often metrics go there.")
+    retention_days: float | None = Field(
+        default=None,
+        gt=0,
+        le=36500,
+        description="How long runs are kept after they ended, with their logs, results, metrics, files and kept state. "
+        "A DAG can ask for less. Without it they are kept for ever.",
+    )
+    webhooks_private_addresses: bool = Field(
+        default=False,
+        description="Webhooks may go to private and local addresses too, and over `http://`: everybody who may deploy "
+        "a DAG can then send requests to what this service reaches.",
+    )
     poll_wait_s: float = Field(
         default=50.0, ge=0.1, le=50, description="How long an agent's request for work may wait."
     )

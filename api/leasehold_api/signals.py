@@ -17,6 +17,7 @@ class Topic(StrEnum):
     RUN = "run"  # key: run id
     LOG = "log"  # key: attempt id
     STREAM = "stream"  # key: "agent stream", opened; "agent stream number granted until", a grant
+    HOOK = "hook"  # key: ""; a webhook waits to be sent
     TIMER = "timer"  # key: ""; something is due earlier than before
     AUDIT = "audit"  # key: ""; the audit trail has rows that are not in its chain yet; for this process only
 

@@ -264,6 +264,7 @@ def test_the_log_of_a_task_that_is_not_there_names_those_that_are(author: Leaseh
 def test_a_run_is_shown_with_the_reason_a_task_waits(author: Leasehold, api: respx.Router) -> None:
     waiting = a_task("read", TaskState.QUEUED, reason="no agent of site plant is connected")
     api.get(RUN).mock(return_value=said(a_run(RunState.RUNNING, waiting)))
+    api.get(f"{RUN}/why").mock(return_value=refused(404, ProblemCode.NOT_FOUND, "an older API"))
 
     ended = author("runs", "show", "run-1")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import secrets
 from collections.abc import Awaitable, Callable
@@ -154,6 +155,50 @@ async def _running_run(office: Office) -> Prepared:
     return f"{T}/runs/{await office.run()}/cancel", {"json": {"reason": "enough"}}
 
 
+async def _over_run(office: Office) -> Prepared:
+    path, body = await _running_run(office)
+    await office("POST", path, **body)
+    return path.replace("/cancel", "/retry"), {"json": {"reason": "the right day after all"}}
+
+
+async def _markable_task(office: Office) -> Prepared:
+    return f"{T}/runs/{await office.run()}/tasks/extract/mark", {"json": {"state": "success"}}
+
+
+async def _cancellable_task(office: Office) -> Prepared:
+    return f"{T}/runs/{await office.run()}/tasks/extract/cancel", {"json": {"reason": "enough"}}
+
+
+async def _waiting_run(office: Office) -> Prepared:
+    return f"{T}/runs/{await office.run()}/priority", {"json": {"priority": 9}}
+
+
+async def _deletable_run(office: Office) -> Prepared:
+    path, body = await _running_run(office)
+    await office("POST", path, **body)
+    return path.removesuffix("/cancel"), {}
+
+
+async def _old_runs(office: Office) -> Prepared:
+    for _ in range(2):  # the newest of a DAG stays
+        path, body = await _running_run(office)
+        await office("POST", path, **body)
+    return f"{T}/prune", {"json": {"older_than_days": 1e-9, "dry_run": False}}
+
+
+async def _dead_webhook(office: Office) -> Prepared:
+    manifest = MANIFEST | {"dag": "told", "on_success": ["http://127.0.0.1:1/"]}  # refused: it is no https:// address
+    await office("POST", f"{T}/dags", json={"manifest": manifest})
+    run = (await office("POST", f"{T}/dags/told/runs", json={})).json()["run"]
+    await office("POST", f"{T}/runs/{run}/tasks/extract/mark", json={"state": "success"})
+    for _ in range(200):
+        found = (await office("GET", f"{T}/webhooks", params={"state": "dead"})).json()["items"]
+        if found:
+            return f"{T}/webhooks/{found[0]['webhook']}/retry", {}
+        await asyncio.sleep(0.05)
+    raise AssertionError("the webhook was not given up")
+
+
 async def _lockable_site(office: Office) -> Prepared:
     await office("PUT", f"{T}/sites/cellar", json={})
     return f"{T}/sites/cellar/lock", {"json": {"reason": "flooded"}}
@@ -281,6 +326,13 @@ PREPARED: dict[tuple[str, str], tuple[Callable[[Office], Awaitable[Prepared]], s
     ("POST", f"{_TT}/dags"): (_dag, "dag.deployed"),
     ("POST", f"{_TT}/dags/{{dag}}/runs"): (_run, "run.triggered"),
     ("POST", f"{_TT}/runs/{{run}}/cancel"): (_running_run, "run.cancelled"),
+    ("DELETE", f"{_TT}/runs/{{run}}"): (_deletable_run, "run.deleted"),
+    ("POST", f"{_TT}/prune"): (_old_runs, "runs.pruned"),
+    ("POST", f"{_TT}/runs/{{run}}/retry"): (_over_run, "run.retried"),
+    ("POST", f"{_TT}/runs/{{run}}/priority"): (_waiting_run, "run.priority_set"),
+    ("POST", f"{_TT}/runs/{{run}}/tasks/{{task}}/mark"): (_markable_task, "task.marked"),
+    ("POST", f"{_TT}/runs/{{run}}/tasks/{{task}}/cancel"): (_cancellable_task, "task.cancelled"),
+    ("POST", f"{_TT}/webhooks/{{webhook}}/retry"): (_dead_webhook, "webhook.retried"),
     ("POST", f"{_TT}/events"): (_event, "event.sent"),
     ("POST", "/v1/users"): (_user, "user.invited"),
     ("POST", "/v1/users/{user}/lock"): (_of_user(f"{_U}/lock", reason="left"), "user.locked"),

@@ -8,11 +8,12 @@ from leasehold_api.acting import By, Slice, Team
 from leasehold_api.callers import TaskCaller
 from leasehold_api.clock import instant
 from leasehold_api.context.entitlement import refusal
+from leasehold_api.context.references import references_in
 from leasehold_api.context.resolving import References, malformed
 from leasehold_api.context.sealing import Seals
 from leasehold_api.context.store import ConnectionStore, SealedConnection
 from leasehold_api.errors import InvalidRequestError
-from leasehold_protocol.v1.context import ConnectionValue
+from leasehold_protocol.v1.context import ConnectionFields, ConnectionValue
 from leasehold_protocol.v1.fleet import ConnectionList, ConnectionSummary, ConnectionWrite
 
 _MAY_REFER = ("host", "login", "password", "schema", "extra")
@@ -87,6 +88,22 @@ class Connections:
         may_refer = {field: fields.get(field) for field in _MAY_REFER}
         given, secrets = await self._references.resolved(reader, may_refer, kind="connection", name=name, now=now)
         return ConnectionValue.model_validate({**fields, **given, "id": name, "secrets": secrets})
+
+    async def opened_for_service(self, team: Team, name: str) -> ConnectionFields:
+        """Return a connection with its secrets for what the service itself does for a team.
+
+        Raises:
+            NotFoundError: if the team has none of that name.
+            InvalidRequestError: if it refers to secrets that are kept elsewhere: those are given to tasks only.
+        """
+        found = await self._store.get(team, name)
+        fields = json.loads(self._sealer.open(found.sealed, identity=identity(team.id, name)))
+        if next(iter(references_in({field: fields.get(field) for field in _MAY_REFER})), None) is not None:
+            raise InvalidRequestError(
+                f"connection {name} refers to secrets kept elsewhere, which only tasks are given: set it with the "
+                "secret itself"
+            )
+        return ConnectionFields.model_validate(fields)
 
 
 def identity(team_id: str, name: str) -> str:

@@ -42,13 +42,18 @@ from leasehold_api.people.people import People
 from leasehold_api.runs.blocking import BlockingStore
 from leasehold_api.runs.catalog import RunStore
 from leasehold_api.runs.facts import RunFactsStore
+from leasehold_api.runs.operations import RunOperations
 from leasehold_api.runs.pools import CeilingStore, PoolStore
 from leasehold_api.runs.questions import EventStore, QuestionStore
+from leasehold_api.runs.retention import Retention, RetentionStore
+from leasehold_api.runs.why import WhyStore
 from leasehold_api.telemetry.attempts import AttemptStore
 from leasehold_api.telemetry.delivery import Delivery
 from leasehold_api.telemetry.exporting import MetricExporter
 from leasehold_api.telemetry.xcoms import XComReads
 from leasehold_api.watching import Watch
+from leasehold_api.webhooks.courier import HookCourier
+from leasehold_api.webhooks.outbox import HookOutbox
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +80,10 @@ class House:
     # what is to be done
     dags: DagStore
     runs: RunStore
+    run_operations: RunOperations
+    why: WhyStore
+    retention_store: RetentionStore
+    retention: Retention
     run_facts: RunFactsStore
     pools: PoolStore
     ceilings: CeilingStore
@@ -102,6 +111,9 @@ class House:
     logs: LogStore
     blobs_of: BlobsOf
     uploads_of: UploadsOf
+    # what is told to others
+    webhooks: HookOutbox
+    hook_courier: HookCourier
     # who waits for news
     run_watch: Watch
     log_watch: Watch

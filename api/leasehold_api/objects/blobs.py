@@ -21,7 +21,7 @@ class BlobStore(Protocol):
     """Bytes by the SHA-256 of their content. Its promises are ``tests/api/contracts/object_stores.py``."""
 
     async def has(self, sha256: str) -> bool:
-        """Return whether the blob is stored, whole."""
+        """Return whether the blob is stored, whole; if so it stays for a while, whoever is about to name it."""
         ...
 
     async def put(self, sha256: str, chunks: AsyncIterator[bytes], *, most_bytes: int) -> int:
@@ -39,6 +39,10 @@ class BlobStore(Protocol):
         Raises:
             NotFoundError: if there is no such blob.
         """
+        ...
+
+    async def remove(self, sha256: str, *, untouched_since: float) -> bool:
+        """Delete a blob that nobody stored or asked for (``has``) since a moment; say whether it is gone."""
         ...
 
     def open(self, sha256: str, *, offset: int = 0) -> AsyncIterator[bytes]:
@@ -62,7 +66,7 @@ class DirectoryBlobs:
 
     async def has(self, sha256: str) -> bool:
         """Return whether the blob is stored; see the port."""
-        return await asyncio.to_thread(self.path(sha256).is_file)
+        return await asyncio.to_thread(_touched, self.path(sha256))
 
     async def put(self, sha256: str, chunks: AsyncIterator[bytes], *, most_bytes: int) -> int:
         """Store a blob; see the port."""
@@ -94,6 +98,10 @@ class DirectoryBlobs:
         except FileNotFoundError:
             raise NotFoundError(f"there is no blob {sha256}") from None
 
+    async def remove(self, sha256: str, *, untouched_since: float) -> bool:
+        """Delete a blob that nobody wants; see the port."""
+        return await asyncio.to_thread(_removed, self.path(sha256), untouched_since)
+
     async def open(self, sha256: str, *, offset: int = 0) -> AsyncIterator[bytes]:
         """Return the content in chunks; see the port."""
         try:
@@ -108,6 +116,24 @@ class DirectoryBlobs:
     def path(self, sha256: str) -> Path:
         """Return where a blob is, or would be."""
         return self._root / sha256[:2] / sha256
+
+
+def _touched(path: Path) -> bool:
+    try:
+        os.utime(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _removed(path: Path, untouched_since: float) -> bool:
+    try:
+        if path.stat().st_mtime > untouched_since:
+            return False
+        path.unlink()
+    except FileNotFoundError:
+        pass
+    return True
 
 
 def _settle(incoming: IO[bytes], path: Path) -> None:

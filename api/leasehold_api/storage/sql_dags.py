@@ -26,7 +26,7 @@ _CREATE_DAG = text("""
 """)
 # Also takes the row's lock: two deploys of one DAG get two versions.
 _LOCK_DAG = text("UPDATE dags SET version = version WHERE team_id = :team AND name = :name RETURNING id, version")
-_SET_VERSION = text("UPDATE dags SET version = :version WHERE id = :id")
+_SET_VERSION = text("UPDATE dags SET version = :version, retention_days = :days WHERE id = :id")
 
 _NEWEST = (
     select(
@@ -147,7 +147,7 @@ def _deploy(tx: Transaction, new: NewVersion, now: float) -> DeployedDag:
             created_by=new.created_by,
         )
     )
-    tx.run(_SET_VERSION, {"id": dag_id, "version": current + 1})
+    tx.run(_SET_VERSION, {"id": dag_id, "version": current + 1, "days": manifest.retention_days})
     sql_assets.declare(tx, team_id=new.team_id, dag_id=dag_id, manifest=manifest, now=now)
     sql_audit.record(
         tx,

@@ -19,6 +19,7 @@ from leasehold_api.storage import sql_admission, sql_ceilings, sql_waits
 from leasehold_api.storage.plans import Plans
 from leasehold_api.storage.sql_assets import record_events
 from leasehold_api.storage.sql_flow import queue, settle, skip_downstream
+from leasehold_api.storage.sql_hooks import tell_of_retry
 from leasehold_api.storage.sql_kept_state import apply_changes
 from leasehold_api.storage.sql_policies import remember
 from leasehold_api.storage.sql_standing import may_take_effect, standing_of, standings_of
@@ -284,7 +285,8 @@ def _judge(
     # An expiry was counted as a loss; the site's own word takes its place.
     losses = standing.losses - 1 if standing.assumed else standing.losses
     delays = RetryDelays(first_s=entry.retry_delay_s, backoff=entry.retry_backoff, longest_s=entry.max_retry_delay_s)
-    effort = Effort(tries=standing.tries, losses=losses, retries=entry.retries, delays=delays, instance=standing.id)
+    retries = entry.retries + standing.tries_forgiven
+    effort = Effort(tries=standing.tries, losses=losses, retries=retries, delays=delays, instance=standing.id)
     return judge(
         kind,
         message=message,
@@ -343,6 +345,8 @@ def _move_on(
         return
     if is_next_try:
         sql_waits.forget_in_vain(tx, standing.id)
+        plan = plans.get(tx.connection, standing.dag_version_id)
+        tell_of_retry(tx, plan, run=standing.run_id, instance=standing.id, now=now)
     if verdict.state is TaskState.QUEUED:
         queue(tx, standing.id, placement=standing.placement_id, reason=verdict.reason, now=now)
     else:

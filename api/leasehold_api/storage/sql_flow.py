@@ -12,6 +12,7 @@ from leasehold_api.dags.plan import Plan
 from leasehold_api.runs.flow import NOTHING, UNSUCCESSFUL, Upstream, final_run_state, state_after_upstream
 from leasehold_api.signals import Signal, Topic
 from leasehold_api.storage import sql_admission
+from leasehold_api.storage.sql_hooks import tell_of_end
 from leasehold_api.storage.sql_mapping import expand
 from leasehold_api.storage.sql_nearness import prefer_near
 from leasehold_api.storage.sql_waits import settle_run
@@ -239,10 +240,16 @@ def _close(tx: Transaction, plan: Plan, *, run: str, closed: int, now: float) ->
     row = tx.run(_CLOSE_TASKS, {"run": run, "ended": closed}).one()
     if row.open_tasks > 0:
         return
+    end_run(tx, plan, run=run, cancelled=row.cancel_reason is not None, now=now)
+
+
+def end_run(tx: Transaction, plan: Plan, *, run: str, cancelled: bool, now: float) -> None:
+    """End a run of which nothing is open any more."""
     states = [TaskState(state) for state in tx.run(_LEAF_STATES, {"run": run, "leaves": plan.leaves}).scalars()]
-    final = final_run_state(states, cancelled=row.cancel_reason is not None)
+    final = final_run_state(states, cancelled=cancelled)
     tx.run(_END_RUN, {"run": run, "state": final.value, "now": now})
     if plan.has_limits:  # whatever ended its task instances: nothing is held for good
         team = tx.run(_TEAM_OF_RUN, {"run": run}).scalar_one()
         sql_admission.give_back_ended(tx, run, team_id=team, now=now)
+    tell_of_end(tx, plan, run=run, state=final, now=now)
     settle_run(tx, run, final, now=now)

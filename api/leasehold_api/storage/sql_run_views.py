@@ -14,6 +14,7 @@ from leasehold_api.runs.quantiles import nearest_rank
 from leasehold_api.storage.database import Database
 from leasehold_api.storage.sql_blocking import limits_in_words
 from leasehold_api.storage.sql_policies import reasons_of
+from leasehold_api.storage.sql_site_facts import needs_in_words
 from leasehold_api.storage.tables import dag_versions, dags, runs, teams
 from leasehold_protocol.v1.leases import Rendered
 from leasehold_protocol.v1.manifest import RESULT_KEY, Manifest, TaskEntry
@@ -42,6 +43,7 @@ _RUNS = (
     .join(dags, dags.c.id == runs.c.dag_id)
     .join(dag_versions, dag_versions.c.id == runs.c.dag_version_id)
     .join(teams, teams.c.id == runs.c.team_id)
+    .where(runs.c.deleted_at.is_(None))
 )
 
 _TASKS = text(f"""
@@ -213,12 +215,7 @@ def _why_it_waits(row: Row[Any]) -> str | None:
         return None
     if not row.has_sites:
         return "the team has no site yet: leasehold sites create NAME"
-    needs = json.loads(row.needs)
-    wanted = [f"connection {name}" for name in needs["connections"]]
-    for name, condition in needs["labels"].items():
-        compared = condition.startswith(("=", "!", "<", ">"))
-        wanted.append(f"label {name}{'' if compared else '='}{condition}")
-    return f"no site offers what it needs: {', '.join(wanted) or 'runtime ' + needs['runtime']}"
+    return f"no site offers what it needs: {needs_in_words(json.loads(row.needs))}"
 
 
 def _attempt(row: Row[Any], *, shown_whole: bool) -> AttemptSummary:

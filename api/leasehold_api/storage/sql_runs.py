@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import bindparam, select, text
 
 from leasehold_api.acting import By
-from leasehold_api.dags.plan import Plan, canonical_needs, placement_id
+from leasehold_api.dags.plan import Plan
 from leasehold_api.errors import ApiError, ConflictError, NotFoundError
 from leasehold_api.runs.catalog import NewRun
 from leasehold_api.runs.flow import Upstream, state_after_upstream
@@ -19,9 +19,9 @@ from leasehold_api.storage import sql_audit
 from leasehold_api.storage.database import Database
 from leasehold_api.storage.plans import Plans
 from leasehold_api.storage.sql_admission import give_back_ended, hold_still, move_up
-from leasehold_api.storage.sql_fleet import rematch_placement
 from leasehold_api.storage.sql_flow import settle, start
 from leasehold_api.storage.sql_lines import lines_for
+from leasehold_api.storage.sql_placing import place
 from leasehold_api.storage.sql_run_views import SqlRunViews
 from leasehold_api.storage.sql_waits import close
 from leasehold_api.storage.tables import dag_versions, dags, runs, task_instances
@@ -34,10 +34,6 @@ _QUEUED = text("""
              WHERE p.team_id = :team AND t.state = 'queued' AND t.blocked_on IS NULL)
          + (SELECT count(*) FROM task_instances t JOIN lines n ON n.id = t.blocked_on
              WHERE n.team_id = :team AND t.state = 'queued' AND t.blocked_on IS NOT NULL)
-""")
-
-_ADD_PLACEMENT = text("""
-    INSERT INTO placements (id, team_id, needs) VALUES (:id, :team, :needs) ON CONFLICT (id) DO NOTHING
 """)
 
 _CANCEL_RUN = text("""
@@ -144,7 +140,7 @@ def _cause(new: NewRun) -> dict[str, Any]:
 
 
 def _add_task_instances(tx: Transaction, plan: Plan, new: NewRun, dag_id: str, now: float) -> None:
-    placements = _place(tx, plan, new.team_id)
+    placements = place(tx, plan, new.team_id)
     lines = lines_for(tx, plan, team_id=new.team_id, dag_id=dag_id, run_id=new.id, now=now)
     rows: list[dict[str, Any]] = []
     mapped: list[dict[str, Any]] = []
@@ -206,17 +202,6 @@ def _begin_mapped(tx: Transaction, plan: Plan, run: str, rows: list[dict[str, An
         for row in rows
     ]
     settle(tx, plan, run=run, ended=[(task, state) for task, state in begun if state.is_final], now=now)
-
-
-def _place(tx: Transaction, plan: Plan, team_id: str) -> dict[str, str]:
-    """Return task → placement id; placements nobody asked for before are matched against the sites."""
-    needs = {entry.id: canonical_needs(entry.needs) for entry in plan.manifest.tasks}
-    ids = {text_: placement_id(team_id, text_) for text_ in set(needs.values())}
-    for canonical, identifier in sorted(ids.items()):
-        added = tx.run(_ADD_PLACEMENT, {"id": identifier, "team": team_id, "needs": canonical})
-        if added.rowcount == 1:  # type: ignore[attr-defined]  # Result of an INSERT is a CursorResult
-            rematch_placement(tx, identifier, team_id, json.loads(canonical))
-    return {task: ids[canonical] for task, canonical in needs.items()}
 
 
 def _cancel(tx: Transaction, plans: Plans, team_id: str, run: str, reason: str, by: By) -> None:

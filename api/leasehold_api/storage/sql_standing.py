@@ -15,8 +15,8 @@ from leasehold_protocol.v1.runs import TaskState
 # that meet wait for each other in one order (SQLite has one writer and needs no locks).
 _STANDING = """
     SELECT t.id, t.run_id, t.task, t.line_id, t.dag_version_id, t.state, t.epoch, t.tries, t.losses, t.cancel_reason,
-           t.placement_id, t.team_id, t.map_index, t.resumed, a.epoch AS attempt_epoch, a.agent_id, a.site_id,
-           a.ending, a.assumed, a.leased_at, s.max_running AS site_most, tm.max_running AS team_most
+           t.placement_id, t.team_id, t.map_index, t.resumed, t.tries_forgiven, a.epoch AS attempt_epoch, a.agent_id,
+           a.site_id, a.ending, a.assumed, a.leased_at, s.max_running AS site_most, tm.max_running AS team_most
       FROM task_instances t {join}
       JOIN sites s ON s.id = a.site_id JOIN teams tm ON tm.id = t.team_id
      WHERE {which} {lock}

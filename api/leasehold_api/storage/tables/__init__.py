@@ -30,8 +30,10 @@ from leasehold_api.storage.tables.people import (
     sign_in_links,
     users,
 )
+from leasehold_api.storage.tables.retention import unneeded_blobs
 from leasehold_api.storage.tables.schema import metadata
 from leasehold_api.storage.tables.waiting import events, task_state, waits
+from leasehold_api.storage.tables.webhooks import webhooks
 from leasehold_api.storage.tables.work import (
     attempts,
     bundles,
@@ -93,10 +95,12 @@ __all__ = [
     "task_instances",
     "task_state",
     "teams",
+    "unneeded_blobs",
     "used_jtis",
     "users",
     "variables",
     "waits",
+    "webhooks",
     "xcom_files",
     "xcoms",
 ]

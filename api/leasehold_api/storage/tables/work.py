@@ -34,6 +34,7 @@ dags = Table(
     Column("team_id", Text, ForeignKey("teams.id"), nullable=False),
     Column("name", Text, nullable=False),
     Column("version", Integer, nullable=False),
+    Column("retention_days", Double),  # as its newest version says
     UniqueConstraint("team_id", "name"),
 )
 
@@ -91,10 +92,15 @@ runs = Table(
     Column("created_at", Double, nullable=False),
     Column("started_at", Double),
     Column("ended_at", Double),
+    Column("deleted_at", Double),  # what it left is being deleted; nobody sees it any more
     UniqueConstraint("dag_id", "idempotency_key"),
 )
 Index(None, runs.c.team_id, runs.c.id)
 Index(None, runs.c.dag_id, runs.c.logical_date, runs.c.id)  # which run was before which
+_ENDED = text("ended_at IS NOT NULL")
+Index("ix_runs_retention", runs.c.dag_id, runs.c.ended_at, sqlite_where=_ENDED, postgresql_where=_ENDED)
+_DELETED = text("deleted_at IS NOT NULL")
+Index("ix_runs_deleted", runs.c.deleted_at, sqlite_where=_DELETED, postgresql_where=_DELETED)
 
 task_instances = Table(
     "task_instances",
@@ -133,6 +139,7 @@ task_instances = Table(
     Column("expires_at", Double),
     Column("cancel_reason", Text),
     Column("tries", Integer, nullable=False, server_default=text("0")),  # of the task's own
+    Column("tries_forgiven", Integer, nullable=False, server_default=text("0")),  # of those: before a person's retry
     Column("losses", Integer, nullable=False, server_default=text("0")),  # infrastructure failures
     Column("rescheduled", Integer, nullable=False, server_default=text("0")),
     Column("resumed", Text),  # what its next attempt goes on from: reschedule, defer, input
@@ -232,6 +239,9 @@ xcoms = Table(
     Column("object", Text),  # else the SHA-256 that names it in the object store
     Column("length", Integer),  # of such a one: how many items its list or dictionary has
 )
+
+_UPLOADED = text("object IS NOT NULL")
+Index("ix_xcoms_object", xcoms.c.object, sqlite_where=_UPLOADED, postgresql_where=_UPLOADED)
 
 # Which files the values name: what a task may fetch by its hash, and what a blob is still needed for.
 xcom_files = Table(

@@ -63,7 +63,7 @@ def manifest_of(
         "bundle": None,
         "requires_python": script.requires_python,
         "dependencies": list(script.dependencies),
-        **dag.limits,
+        **dag.fields,
     }
 
 

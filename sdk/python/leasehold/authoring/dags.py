@@ -5,11 +5,15 @@ from __future__ import annotations
 from leasehold.authoring.effort import how_many
 from leasehold.authoring.mistakes import AuthoringError, author_place
 from leasehold.authoring.options import check_name
+from leasehold.authoring.upkeep import upkeep_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any, Generic, ParamSpec, overload
+
+    from leasehold.authoring.options import Duration
+    from leasehold.authoring.upkeep import Targets
 
     P = ParamSpec("P")
 
@@ -31,7 +35,7 @@ class Dag(_Signed["P"]):
         description: The first paragraph of its docstring, or of the file's.
         include: Patterns of files beside the DAG file that travel with it.
         place: (file, line) of the DAG.
-        limits: Fields of the manifest: how many of its task instances run at once.
+        fields: Fields of the manifest about its runs as a whole: limits, who hears of them, how long they are kept.
     """
 
     def __init__(
@@ -42,14 +46,14 @@ class Dag(_Signed["P"]):
         description: str | None,
         include: Sequence[str],
         place: tuple[str, int],
-        limits: dict[str, int] | None = None,
+        fields: dict[str, Any] | None = None,
     ) -> None:
         self.name = name
         self.function = function
         self.description = description
         self.include = tuple(include)
         self.place = place
-        self.limits = dict(limits or {})
+        self.fields = dict(fields or {})
         if _Made.dags is not None:
             _Made.dags.append(self)
 
@@ -95,6 +99,10 @@ if TYPE_CHECKING:
         include: Sequence[str] = (),
         max_active_tasks: int | None = None,
         max_active_tasks_per_dag: int | None = None,
+        on_failure: Targets | None = None,
+        on_success: Targets | None = None,
+        on_retry: Targets | None = None,
+        retention: Duration | None = None,
     ) -> Callable[[Callable[P, object]], Dag[P]]: ...
 
 
@@ -107,6 +115,10 @@ def dag(
     include: Sequence[str] = (),
     max_active_tasks: int | None = None,
     max_active_tasks_per_dag: int | None = None,
+    on_failure: Targets | None = None,
+    on_success: Targets | None = None,
+    on_retry: Targets | None = None,
+    retention: Duration | None = None,
 ) -> Any:
     """Make a function a DAG: ``@dag``, or ``@dag(name="sensors", include=["queries/*.sql"])``.
 
@@ -119,9 +131,13 @@ def dag(
         include: Patterns of data files to take along, relative to the DAG file.
         max_active_tasks: The most of its task instances at once, in one run.
         max_active_tasks_per_dag: The most of its task instances at once, over all its runs.
+        on_failure: Who hears of it when a run fails: ``https://…``, or the name of a connection; or several.
+        on_success: Who hears of it when a run succeeds.
+        on_retry: Who hears of it when a task failed and will be tried again.
+        retention: How long its runs are kept after they ended (default: as the server says), like ``"90d"``.
 
     Raises:
-        AuthoringError: if the name can't be one, or a limit is none.
+        AuthoringError: if the name can't be one, or an option can't be used.
     """
     place = author_place()
     limits = _limits(
@@ -135,7 +151,12 @@ def dag(
             checked = check_name(name or decorated.__name__)
         except ValueError as problem:
             raise AuthoringError(f"name={name!r}: {problem}", place=place) from None
-        return Dag(decorated, name=checked, description=description, include=include, place=place, limits=limits)
+        try:
+            upkeep = upkeep_of(retention=retention, on_failure=on_failure, on_success=on_success, on_retry=on_retry)
+        except ValueError as problem:
+            raise AuthoringError(str(problem), place=place) from None
+        fields = {**limits, **upkeep}
+        return Dag(decorated, name=checked, description=description, include=include, place=place, fields=fields)
 
     return decorate if function is None else decorate(function)
 

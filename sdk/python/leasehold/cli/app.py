@@ -26,7 +26,9 @@ from leasehold.cli.commands import (
     logs,
     members,
     pools,
+    pruning,
     run_list,
+    run_operations,
     service_clients,
     sign_in,
     sites,
@@ -34,6 +36,8 @@ from leasehold.cli.commands import (
     tokens,
     users,
     variables,
+    webhooks,
+    why,
 )
 from leasehold.cli.options import examples
 
@@ -120,6 +124,8 @@ def _add_commands() -> None:
     )(dev.dev)
     app.add_typer(dags.app, name="dags", rich_help_panel=WRITE)
     app.add_typer(keys.app, name="keys", rich_help_panel=WRITE)
+    run_operations.add_to(run_list.app)
+    pruning.add_to(run_list.app)
     app.add_typer(run_list.app, name="runs", rich_help_panel=RUN)
     command(
         "logs",
@@ -130,6 +136,11 @@ def _add_commands() -> None:
             "leasehold logs 01JD3 --level warning --since 10m",
         ),
     )(logs.logs)
+    command(
+        "why",
+        rich_help_panel=RUN,
+        epilog=examples("leasehold why 01JD3 read_sensors", "leasehold why 01JD3", "leasehold why 01JD3 --json"),
+    )(why.why)
     for name, part in (
         ("sites", sites),
         ("tokens", tokens),
@@ -140,6 +151,7 @@ def _add_commands() -> None:
         ("inputs", inputs),
         ("assets", assets),
         ("events", events),
+        ("webhooks", webhooks),
         ("api-tokens", api_tokens),
         ("service-clients", service_clients),
         ("teams", teams),

@@ -190,6 +190,14 @@ class CarriedWheel(Message):
     sha256: Sha256
 
 
+HookTarget = Annotated[
+    str, StringConstraints(pattern=r"^(https?://[^\s@?#]{1,1900}|[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127})$")
+]
+"""An address without secrets in it, or the name of a connection."""
+
+Targets = Annotated[list[HookTarget], Field(max_length=10)]
+
+
 class Manifest(Message):
     """One version of a DAG."""
 
@@ -201,6 +209,13 @@ class Manifest(Message):
     tasks: Annotated[list[TaskEntry], Field(min_length=1, max_length=20_000)]
     bundle: Sha256 | None = None
     """The zip with the author's code; none when no task needs Python code."""
+    on_failure: Targets = Field(default_factory=list[str])
+    """Who hears of it when a run fails: an address, or the name of a connection."""
+    on_success: Targets = Field(default_factory=list[str])
+    on_retry: Targets = Field(default_factory=list[str])
+    """Who hears of it when a task failed and will be tried again."""
+    retention_days: Annotated[float, Field(gt=0, le=36500)] | None = None
+    """How long runs that ended are kept, where the server keeps them no shorter; none: as the server says."""
     requires_python: str | None = None
     dependencies: list[str] = Field(default_factory=list[str])
     max_active_tasks: Annotated[int, Field(ge=1, le=100_000)] | None = None

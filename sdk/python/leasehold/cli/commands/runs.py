@@ -1,4 +1,4 @@
-"""``leasehold runs``: start, list, look at, follow and stop runs."""
+"""``leasehold runs``: start, list, look at and follow runs."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from leasehold.cli.run_tables import metric_table, run_line, task_table
 from leasehold.cli.run_views import run_view
 from leasehold.cli.session import Session, ask, ask_as, signed_in
 from leasehold.cli.task_views import show_attempts
+from leasehold.cli.waiting_reasons import with_reasons
 from leasehold_protocol.v1.runs import (
-    CancelRequest,
     MetricList,
     RunDetail,
     RunState,
@@ -162,7 +162,8 @@ def show(
         return
 
     async def work(api: Api) -> RunDetail:
-        return await api.get(api.of_team("runs", run), RunDetail)
+        found = await api.get(api.of_team("runs", run), RunDetail)
+        return found if json else await with_reasons(api, found)
 
     found = ask(work, team=team)
     if json:
@@ -195,30 +196,6 @@ def _show_one(run: str, task: str, map_index: int, *, team: str | None, json: bo
         return
     screen.show(task_table([found], now=screen.now()))
     show_attempts(found, now=screen.now())
-
-
-@app.command("cancel", epilog=examples("leasehold runs cancel 01JD3 --reason 'wrong day'"))
-def cancel(
-    run: RunId,
-    *,
-    reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why; it is shown with the run.")] = None,
-    team: TeamOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Stop a run: waiting tasks are cancelled, running ones are ended with all their processes."""
-
-    async def work(api: Api) -> RunDetail:
-        return await api.send("POST", api.of_team("runs", run, "cancel"), CancelRequest(reason=reason), RunDetail)
-
-    found = ask(work, team=team)
-    if json:
-        screen.write_json(found)
-    elif found.state is RunState.CANCELLED:
-        screen.say(f"Run {found.run} is cancelled.")
-    elif found.state.is_final:
-        screen.say(f"Run {found.run} had ended before: {found.state}.")
-    else:
-        screen.say(f"Run {found.run} is being cancelled. See it end: leasehold runs watch {found.run}")
 
 
 @app.command("metrics", epilog=examples("leasehold runs metrics 01JD3"))
