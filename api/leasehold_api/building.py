@@ -56,6 +56,7 @@ from leasehold_api.storage.sql_asset_catalog import SqlAssetCatalog
 from leasehold_api.storage.sql_asset_facts import SqlAssetFacts
 from leasehold_api.storage.sql_asset_state import SqlAssetState
 from leasehold_api.storage.sql_attempts import SqlAttempts
+from leasehold_api.storage.sql_backfills import SqlBackfills
 from leasehold_api.storage.sql_bootstrap import SqlBootstrap
 from leasehold_api.storage.sql_callers import SqlCallers
 from leasehold_api.storage.sql_context import SqlConnections
@@ -70,6 +71,7 @@ from leasehold_api.storage.sql_presence import SqlPresence
 from leasehold_api.storage.sql_questions import SqlEvents, SqlQuestions
 from leasehold_api.storage.sql_references import SqlReferenceLog
 from leasehold_api.storage.sql_runs import SqlRuns
+from leasehold_api.storage.sql_schedules import SqlSchedules
 from leasehold_api.storage.sql_service_clients import SqlServiceClients
 from leasehold_api.storage.sql_sites import SqlSites
 from leasehold_api.storage.sql_task_state import SqlTaskState
@@ -180,6 +182,7 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
     foundations.signals.listen(Topic.OFFERS, presence.forget)
     exports_metrics = settings.otlp_endpoint is not None
     leases = SqlLeases(database, plans, exports_metrics=exports_metrics)
+    schedules = SqlSchedules(database, plans)
     attempt_store = SqlAttempts(database, plans, exports_metrics=exports_metrics)
     logs = DirectoryLogs(settings.state_dir / "logs")
 
@@ -239,6 +242,8 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
         dags=SqlDags(database),
         runs=SqlRuns(database, plans),
         run_facts=SqlTaskRuns(database, plans),
+        schedules=schedules,
+        backfills=SqlBackfills(database, plans),
         assets=SqlAssetCatalog(database),
         asset_facts=SqlAssetFacts(database),
         asset_state=SqlAssetState(database),
@@ -249,7 +254,7 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
         streams=Streams(database.announce),
         dispatch=Dispatch(leases, parking, presence, clock=clock.now),
         offers=Offers(task_tokens, most_file_bytes=settings.most_file_bytes),
-        timekeeper=Timekeeper(leases, scheduler, clock=clock.now),
+        timekeeper=Timekeeper(leases, schedules, scheduler, clock=clock.now),
         scheduler=scheduler,
         connections=connections,
         variables=variables,

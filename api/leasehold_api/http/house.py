@@ -42,6 +42,7 @@ from leasehold_api.people.people import People
 from leasehold_api.runs.catalog import RunStore
 from leasehold_api.runs.facts import RunFactsStore
 from leasehold_api.runs.questions import EventStore, QuestionStore
+from leasehold_api.schedules.catalog import BackfillStore, ScheduleStore
 from leasehold_api.telemetry.attempts import AttemptStore
 from leasehold_api.telemetry.delivery import Delivery
 from leasehold_api.telemetry.exporting import MetricExporter
@@ -74,6 +75,8 @@ class House:
     dags: DagStore
     runs: RunStore
     run_facts: RunFactsStore
+    schedules: ScheduleStore
+    backfills: BackfillStore
     assets: AssetCatalog
     asset_facts: AssetFacts
     asset_state: AssetStateStore

@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, text
 from leasehold_api.dags.plan import Plan
 from leasehold_api.runs.flow import UNSUCCESSFUL, final_run_state, state_after_upstream
 from leasehold_api.signals import Signal, Topic
+from leasehold_api.storage import sql_turns
 from leasehold_api.storage.sql_waits import settle_run
 from leasehold_api.storage.writer import Transaction
 from leasehold_protocol.v1.runs import TaskState
@@ -39,7 +40,7 @@ _SKIP = text("""
 
 _CLOSE_TASKS = text("""
     UPDATE runs SET open_tasks = open_tasks - :ended WHERE id = :run
-    RETURNING open_tasks, cancel_reason
+    RETURNING open_tasks, cancel_reason, dag_id, backfill_id
 """)
 
 _LEAF_STATES = text("SELECT state FROM task_instances WHERE run_id = :run AND task IN :leaves").bindparams(
@@ -119,3 +120,4 @@ def _close(tx: Transaction, plan: Plan, *, run: str, closed: int, now: float) ->
     final = final_run_state(states, cancelled=row.cancel_reason is not None)
     tx.run(_END_RUN, {"run": run, "state": final.value, "now": now})
     settle_run(tx, run, final, now=now)
+    sql_turns.run_ended(tx, plan, dag_id=row.dag_id, backfill=row.backfill_id, now=now)

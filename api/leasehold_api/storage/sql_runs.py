@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from sqlalchemy import select, text
 
 from leasehold_api.acting import By
-from leasehold_api.dags.plan import Plan, canonical_needs, placement_id
 from leasehold_api.errors import ApiError, ConflictError, NotFoundError
 from leasehold_api.runs.catalog import NewRun
-from leasehold_api.runs.flow import state_after_upstream
 from leasehold_api.signals import Signal, Topic
 from leasehold_api.storage import sql_audit
 from leasehold_api.storage.database import Database
 from leasehold_api.storage.plans import Plans
-from leasehold_api.storage.sql_fleet import rematch_placement
 from leasehold_api.storage.sql_flow import settle
+from leasehold_api.storage.sql_making_runs import drop_queued, make_run
 from leasehold_api.storage.sql_run_views import SqlRunViews
 from leasehold_api.storage.sql_waits import close
-from leasehold_api.storage.tables import dag_versions, dags, runs, task_instances
+from leasehold_api.storage.tables import dag_versions, dags, runs
 from leasehold_api.storage.writer import Transaction
 from leasehold_protocol.v1.problems import ProblemCode
 from leasehold_protocol.v1.runs import RunState, TaskState
@@ -30,13 +27,9 @@ _QUEUED = text("""
      WHERE p.team_id = :team AND t.state = 'queued'
 """)
 
-_ADD_PLACEMENT = text("""
-    INSERT INTO placements (id, team_id, needs) VALUES (:id, :team, :needs) ON CONFLICT (id) DO NOTHING
-""")
-
 _CANCEL_RUN = text("""
-    UPDATE runs SET cancel_reason = :reason WHERE id = :run AND team_id = :team AND state = 'running'
-    RETURNING dag_version_id
+    UPDATE runs SET cancel_reason = :reason WHERE id = :run AND team_id = :team AND state IN ('queued', 'running')
+    RETURNING dag_version_id, state
 """)
 
 _CANCEL_WAITING = text("""
@@ -63,7 +56,7 @@ class SqlRuns(SqlRunViews):
 
     async def cancel(self, team_id: str, run: str, *, reason: str, by: By) -> None:
         """Cancel a run; see the port."""
-        await self._database.write(lambda tx: _cancel(tx, self._plans, team_id, run, reason, by))
+        await self._database.write(lambda tx: cancel_run(tx, self._plans, team_id, run, reason, by))
 
 
 def create_run(tx: Transaction, plans: Plans, new: NewRun, most_queued: int, now: float) -> str:
@@ -84,26 +77,7 @@ def create_run(tx: Transaction, plans: Plans, new: NewRun, most_queued: int, now
             headers={"Retry-After": "30"},
         )
     plan = plans.get(tx.connection, dag.version_id)
-    tx.run(
-        runs.insert().values(
-            id=new.id,
-            team_id=new.team_id,
-            dag_id=dag.id,
-            dag_version_id=dag.version_id,
-            state=RunState.RUNNING.value,
-            trigger=new.trigger,
-            params=json.dumps(new.params, separators=(",", ":")),
-            logical_date=new.logical_date,
-            idempotency_key=new.idempotency_key,
-            open_tasks=len(plan.manifest.tasks),
-            caused_by=new.cause.task_instance if new.cause else None,
-            depth=new.cause.depth if new.cause else 0,
-            created_by=new.created_by,
-            created_at=now,
-        )
-    )
-    _add_task_instances(tx, plan, new, now)
-    tx.signal(Signal(Topic.RUN, new.id))
+    make_run(tx, plan, new, dag_id=dag.id, now=now)
     sql_audit.record(
         tx,
         at=now,
@@ -134,58 +108,22 @@ def _cause(new: NewRun) -> dict[str, Any]:
     return {"task_instance": new.cause.task_instance, "depth": new.cause.depth} if new.cause else {}
 
 
-def _add_task_instances(tx: Transaction, plan: Plan, new: NewRun, now: float) -> None:
-    placements = _place(tx, plan, new.team_id)
-    rows: list[dict[str, Any]] = []
-    for position, entry in enumerate(plan.manifest.tasks):
-        waits_for = len(set(entry.upstream))
-        state = state_after_upstream(entry.trigger_rule, waits_for=waits_for, failures=0, skips=0)
-        queued = state is TaskState.QUEUED
-        rows.append(
-            {
-                "id": f"ti{new.id.removeprefix('run')}_{position}",
-                "run_id": new.id,
-                "dag_version_id": plan.version_id,
-                "team_id": new.team_id,
-                "task": entry.id,
-                "position": position,
-                "state": state.value,
-                "priority": entry.priority,
-                "placement_id": placements[entry.id],
-                "waits_for": waits_for,
-                "lease_length_s": entry.max_offline_s,
-                "queued_at": now if queued else None,
-            }
-        )
-        if queued:
-            tx.signal(Signal(Topic.QUEUED, placements[entry.id]))
-    tx.run(task_instances.insert(), rows)
-
-
-def _place(tx: Transaction, plan: Plan, team_id: str) -> dict[str, str]:
-    """Return task → placement id; placements nobody asked for before are matched against the sites."""
-    needs = {entry.id: canonical_needs(entry.needs) for entry in plan.manifest.tasks}
-    ids = {text_: placement_id(team_id, text_) for text_ in set(needs.values())}
-    for canonical, identifier in sorted(ids.items()):
-        added = tx.run(_ADD_PLACEMENT, {"id": identifier, "team": team_id, "needs": canonical})
-        if added.rowcount == 1:  # type: ignore[attr-defined]  # Result of an INSERT is a CursorResult
-            rematch_placement(tx, identifier, team_id, json.loads(canonical))
-    return {task: ids[canonical] for task, canonical in needs.items()}
-
-
-def _cancel(tx: Transaction, plans: Plans, team_id: str, run: str, reason: str, by: By) -> None:
+def cancel_run(tx: Transaction, plans: Plans, team_id: str, run: str, reason: str, by: By) -> None:
+    """Cancel a run; see ``RunStore.cancel``."""
     parameters = {"run": run, "team": team_id, "reason": reason, "now": by.at}
-    version_id = tx.run(_CANCEL_RUN, parameters).scalar_one_or_none()
-    if version_id is None:
+    row = tx.run(_CANCEL_RUN, parameters).one_or_none()
+    if row is None:
         state = tx.run(select(runs.c.state).where(runs.c.id == run, runs.c.team_id == team_id)).scalar_one_or_none()
         if state is None:
             raise NotFoundError(f"there is no run {run!r} in this team")
         raise ConflictError(f"the run is over ({state}): there is nothing to cancel")
+    if row.state == RunState.QUEUED:
+        drop_queued(tx, run, now=by.at)
     for agent_id in sorted(set(tx.run(_CANCEL_RUNNING, parameters).scalars())):
         tx.signal(Signal(Topic.AGENT, agent_id))
     ended = [(task, TaskState.CANCELLED) for task in tx.run(_CANCEL_WAITING, parameters).scalars()]
     close(tx, run, now=by.at)
-    settle(tx, plans.get(tx.connection, version_id), run=run, ended=ended, now=by.at)
+    settle(tx, plans.get(tx.connection, row.dag_version_id), run=run, ended=ended, now=by.at)
     sql_audit.record(
         tx,
         at=by.at,

@@ -90,8 +90,15 @@ runs = Table(
     Column("created_at", Double, nullable=False),
     Column("started_at", Double),
     Column("ended_at", Double),
+    Column("data_interval_start", Double),
+    Column("data_interval_end", Double),
+    Column("backfill_id", Text),
     UniqueConstraint("dag_id", "idempotency_key"),
 )
+_OPEN = text("state IN ('queued', 'running')")
+Index("ix_runs_open", runs.c.dag_id, runs.c.state, runs.c.id, sqlite_where=_OPEN, postgresql_where=_OPEN)
+_BACKFILLED = text("backfill_id IS NOT NULL")
+Index("ix_runs_backfill", runs.c.backfill_id, runs.c.state, sqlite_where=_BACKFILLED, postgresql_where=_BACKFILLED)
 Index(None, runs.c.team_id, runs.c.id)
 Index(None, runs.c.dag_id, runs.c.logical_date, runs.c.id)  # which run was before which
 

@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from leasehold_protocol.v1.assets import MOST_ASSETS, AssetDeclared
 from leasehold_protocol.v1.message import Audience, Json, Key, KeyPattern, Message, Name, Seconds, Sha256
+from leasehold_protocol.v1.schedules import Schedule
 
 MANIFEST_VERSION: Final = 1
 RESULT_KEY = "return_value"
@@ -170,6 +171,10 @@ class Manifest(Message):
     """The zip with the author's code; none when no task needs Python code."""
     requires_python: str | None = None
     dependencies: list[str] = Field(default_factory=list[str])
+    schedule: Schedule | None = None
+    """When it runs by itself."""
+    max_active_runs: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """How many runs of it go on at the same time; more wait as ``queued``. Those of backfills do not count."""
 
     @model_validator(mode="after")
     def _is_a_dag(self) -> Manifest:
