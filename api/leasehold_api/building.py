@@ -182,7 +182,6 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
     foundations.signals.listen(Topic.OFFERS, presence.forget)
     exports_metrics = settings.otlp_endpoint is not None
     leases = SqlLeases(database, plans, exports_metrics=exports_metrics)
-    schedules = SqlSchedules(database, plans)
     attempt_store = SqlAttempts(database, plans, exports_metrics=exports_metrics)
     logs = DirectoryLogs(settings.state_dir / "logs")
 
@@ -242,7 +241,7 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
         dags=SqlDags(database),
         runs=SqlRuns(database, plans),
         run_facts=SqlTaskRuns(database, plans),
-        schedules=schedules,
+        schedules=SqlSchedules(database, plans),
         backfills=SqlBackfills(database, plans),
         assets=SqlAssetCatalog(database),
         asset_facts=SqlAssetFacts(database),
@@ -254,7 +253,7 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
         streams=Streams(database.announce),
         dispatch=Dispatch(leases, parking, presence, clock=clock.now),
         offers=Offers(task_tokens, most_file_bytes=settings.most_file_bytes),
-        timekeeper=Timekeeper(leases, schedules, scheduler, clock=clock.now),
+        timekeeper=Timekeeper(leases, SqlSchedules(database, plans), scheduler, clock=clock.now),
         scheduler=scheduler,
         connections=connections,
         variables=variables,

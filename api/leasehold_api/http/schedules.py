@@ -19,7 +19,7 @@ from leasehold_protocol.v1.schedules import (
     BackfillList,
     BackfillPlan,
     BackfillRequest,
-    PauseRequest,
+    PauseDag,
     Reprocess,
     ScheduleStanding,
 )
@@ -31,7 +31,7 @@ Author = Annotated[TeamCaller, Depends(in_team(Role.AUTHOR))]
 
 
 @router.post("/dags/{dag}/pause", response_model=ScheduleStanding)
-async def pause(request: Request, caller: Author, dag: Annotated[Name, Path()], body: PauseRequest) -> Response:
+async def pause(request: Request, caller: Author, dag: Annotated[Name, Path()], body: PauseDag) -> Response:
     """Begin no more runs of a DAG by its schedule. What goes on does so, and runs can be triggered."""
     return answer(await house(request).schedules.pause(caller.team_id, dag, note=body.note, by=done_by(caller)))
 

@@ -69,8 +69,8 @@ def arrived(tx: Transaction, team_id: str, written: Sequence[Written], *, now: f
     lock = "FOR UPDATE" if tx.dialect == "postgresql" else ""
     for dag_id, events in sorted(found.items()):
         row = tx.run(text(_SCHEDULE.format(lock=lock)), {"dag": dag_id}).one()
-        for event, name, alias in events:
-            tx.run(_ARRIVE, {"dag": dag_id, "event": event, "name": name, "alias": alias})
+        for written_id, name, alias in events:
+            tx.run(_ARRIVE, {"dag": dag_id, "event": written_id, "name": name, "alias": alias})
         condition = Schedule.model_validate_json(row.schedule).assets if row.schedule else None
         names = {named for each in tx.run(_ARRIVED, {"dag": dag_id}).all() for named in _both(each.name, each.alias)}
         if condition is not None and row.next_at is None and holds(condition, names):

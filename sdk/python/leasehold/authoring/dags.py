@@ -7,10 +7,15 @@ from leasehold.authoring.options import check_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import date, timedelta, tzinfo
     from typing import Any, Generic, ParamSpec, overload
 
+    from leasehold.asset import Asset, AssetAlias, AssetCondition
+
     P = ParamSpec("P")
+    AssetsOf = Asset | AssetAlias | AssetCondition
+    ScheduleSaid = str | timedelta | AssetsOf | Sequence[str] | Sequence[AssetsOf] | None
 
     class _Signed(Generic[P]):
         """Carries the function's signature for type checkers."""
@@ -29,6 +34,7 @@ class Dag(_Signed["P"]):
         function: The author's function.
         description: The first paragraph of its docstring, or of the file's.
         include: Patterns of files beside the DAG file that travel with it.
+        timing: What was said of its schedule; read when it is compiled.
         place: (file, line) of the DAG.
     """
 
@@ -39,12 +45,14 @@ class Dag(_Signed["P"]):
         name: str,
         description: str | None,
         include: Sequence[str],
+        timing: Mapping[str, Any],
         place: tuple[str, int],
     ) -> None:
         self.name = name
         self.function = function
         self.description = description
         self.include = tuple(include)
+        self.timing = timing
         self.place = place
         if _Made.dags is not None:
             _Made.dags.append(self)
@@ -85,12 +93,32 @@ if TYPE_CHECKING:
     def dag(function: Callable[P, object], /) -> Dag[P]: ...
     @overload
     def dag(
-        *, name: str | None = None, description: str | None = None, include: Sequence[str] = ()
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        include: Sequence[str] = (),
+        schedule: ScheduleSaid = None,
+        timezone: str | tzinfo | None = None,
+        start: date | str | None = None,
+        end: date | str | None = None,
+        catchup: bool = False,
+        max_active_runs: int | None = None,
     ) -> Callable[[Callable[P, object]], Dag[P]]: ...
 
 
 def dag(
-    function: Any = None, /, *, name: str | None = None, description: str | None = None, include: Sequence[str] = ()
+    function: Any = None,
+    /,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    include: Sequence[str] = (),
+    schedule: ScheduleSaid = None,
+    timezone: str | tzinfo | None = None,
+    start: date | str | None = None,
+    end: date | str | None = None,
+    catchup: bool = False,
+    max_active_runs: int | None = None,
 ) -> Any:
     """Make a function a DAG: ``@dag``, or ``@dag(name="sensors", include=["queries/*.sql"])``.
 
@@ -101,11 +129,26 @@ def dag(
         name: The DAG's name (default: the function's).
         description: What it is for (default: the docstring's first paragraph).
         include: Patterns of data files to take along, relative to the DAG file.
+        schedule: When it runs by itself: a cron expression or several, an interval (``"15m"``, a timedelta),
+            ``"@once"``, ``"@continuous"``, or assets (``[a, b]``, ``a & b``, ``a | b``).
+        timezone: The IANA name of the zone that cron expressions and dates are read in (default: UTC).
+        start: The first moment that it may be due.
+        end: The last one.
+        catchup: Times that were missed have a run each; else the latest of them has one.
+        max_active_runs: How many runs go on at the same time (default: 16 with a schedule, else no limit).
 
     Raises:
         AuthoringError: if the name can't be one.
     """
     place = author_place()
+    timing = {
+        "schedule": schedule,
+        "timezone": timezone,
+        "start": start,
+        "end": end,
+        "catchup": catchup,
+        "max_active_runs": max_active_runs,
+    }
 
     def decorate(decorated: Callable[P, object]) -> Dag[P]:
         if not callable(decorated) or not hasattr(decorated, "__code__"):
@@ -114,6 +157,6 @@ def dag(
             checked = check_name(name or decorated.__name__)
         except ValueError as problem:
             raise AuthoringError(f"name={name!r}: {problem}", place=place) from None
-        return Dag(decorated, name=checked, description=description, include=include, place=place)
+        return Dag(decorated, name=checked, description=description, include=include, timing=timing, place=place)
 
     return decorate if function is None else decorate(function)

@@ -13,6 +13,7 @@ from leasehold.cli.commands import (
     assets,
     audit,
     authoring,
+    backfills,
     connections,
     dags,
     dev,
@@ -112,6 +113,15 @@ def _add_commands() -> None:
             "leasehold logs 01JD3 read_readings",
         ),
     )(logs.logs)
+    command(
+        "backfill",
+        rich_help_panel=RUN,
+        epilog=examples(
+            "leasehold backfill sensor_report --from 2026-11-01 --to 2026-11-07 --dry-run",
+            "leasehold backfill sensor_report --from 2026-11-01 --to 2026-11-07 --max-active 2 --reprocess failed",
+        ),
+    )(backfills.backfill)
+    app.add_typer(backfills.app, name="backfills", rich_help_panel=RUN)
     for name, part in (
         ("sites", sites),
         ("tokens", tokens),

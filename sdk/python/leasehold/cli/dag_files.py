@@ -25,6 +25,7 @@ class ReadyDag:
     manifest: Manifest
     bundle: Bundle | None
     """The author's code; none when no task needs any."""
+    warnings: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +60,7 @@ def read_dag_file(file: Path) -> CheckedFile:
 def _ready(dag: CompiledDag, file: Path) -> ReadyDag | list[Problem]:
     """Return the DAG with its manifest held against the protocol: what fits here fits at the API."""
     try:
-        return ReadyDag(manifest=Manifest.model_validate(dag.manifest), bundle=dag.bundle)
+        return ReadyDag(manifest=Manifest.model_validate(dag.manifest), bundle=dag.bundle, warnings=dag.warnings)
     except ValidationError as error:
         return [_beyond_protocol(dag, file, found["loc"], found["msg"]) for found in error.errors(include_url=False)]
 

@@ -114,7 +114,7 @@ class ScheduleStanding(Message):
     """With one DAG: the times after ``next``."""
 
 
-class PauseRequest(Message):
+class PauseDag(Message):
     """``POST /v1/teams/{team}/dags/{dag}/pause``."""
 
     note: Annotated[Text, Field(max_length=500)] | None = None

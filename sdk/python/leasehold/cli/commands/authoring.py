@@ -77,6 +77,8 @@ def _show(checked: CheckedFile, file: Path, *, stderr: bool = False) -> None:
     for mistake in checked.mistakes:
         show_mistake(mistake, stderr=stderr)
     for dag in checked.dags:
+        for warning in dag.warnings:
+            show_mistake(warning, stderr=True)
         screen.say(f"{file}: {dag.manifest.dag} is fine ({len(dag.manifest.tasks)} tasks).")
 
 
@@ -106,5 +108,10 @@ def _as_json(checked: CheckedFile) -> dict[str, object]:
         "problems": [
             {"file": found.file, "line": found.line, "message": found.message, "cure": found.cure}
             for found in checked.mistakes
+        ],
+        "warnings": [
+            {"file": found.file, "line": found.line, "message": found.message, "cure": found.cure}
+            for dag in checked.dags
+            for found in dag.warnings
         ],
     }

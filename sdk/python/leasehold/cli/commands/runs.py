@@ -135,9 +135,7 @@ def what_failed(run: RunDetail) -> str:
 def list_runs(
     *,
     dag: Annotated[str | None, typer.Option(metavar="DAG", help="Only runs of this DAG.")] = None,
-    state: Annotated[
-        RunState | None, typer.Option(metavar="running|success|failed|cancelled", help="Only runs in this state.")
-    ] = None,
+    state: Annotated[RunState | None, typer.Option(metavar="STATE", help=f"Only these: {', '.join(RunState)}.")] = None,
     limit: Annotated[int, typer.Option(metavar="NUMBER", min=1, max=1000, help="How many, newest first.")] = 20,
     team: TeamOption = None,
     json: JsonOption = False,
