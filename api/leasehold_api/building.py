@@ -238,7 +238,7 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
             service_clients=SqlServiceClients(database),
         ),
         presence=presence,
-        dags=SqlDags(database),
+        dags=SqlDags(database, start_paused=settings.dags_start_paused),
         runs=SqlRuns(database, plans),
         run_facts=SqlTaskRuns(database, plans),
         schedules=SqlSchedules(database, plans),

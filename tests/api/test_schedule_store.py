@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from tests.api.contracts.backfills import BackfillsContract
 from tests.api.contracts.schedules import SchedulesContract
 
 
-class TestOnSqlite(SchedulesContract):
+class TestSchedulesOnSqlite(SchedulesContract):
     kind = "sqlite"
 
 
-class TestOnPostgresql(SchedulesContract):
+class TestSchedulesOnPostgresql(SchedulesContract):
+    kind = "postgresql"
+
+
+class TestBackfillsOnSqlite(BackfillsContract):
+    kind = "sqlite"
+
+
+class TestBackfillsOnPostgresql(BackfillsContract):
     kind = "postgresql"

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
 
 from leasehold_api.errors import InvalidRequestError
+from leasehold_api.schedules.wall_clock import next_on_wall_clock
 from leasehold_protocol.v1.schedules import Schedule
 
 _MACROS = {
@@ -144,7 +145,9 @@ def _next(schedule: Schedule, after: float, anchor: float) -> float | None:
     if schedule.continuous:
         return max(after, anchor)
     zone = _zone(schedule.timezone)
-    found = [at for cron in schedule.cron if (at := _next_cron(_MACROS.get(cron, cron), zone, after)) is not None]
+    found = [
+        at for cron in schedule.cron if (at := next_on_wall_clock(_MACROS.get(cron, cron), zone, after)) is not None
+    ]
     return min(found, default=None)
 
 
@@ -152,15 +155,6 @@ def _next_interval(every_s: float, after: float, anchor: float) -> float:
     number = math.floor((after - anchor) / every_s) + 1
     at = anchor + number * every_s
     return at if at > after else anchor + (number + 1) * every_s
-
-
-def _next_cron(expression: str, zone: ZoneInfo, after: float) -> float | None:
-    begin = datetime.fromtimestamp(after, UTC).astimezone(zone)
-    for found in CronSim(expression, begin):
-        # In the second of two hours that read the same, the first ones found are in the first of them: they are over.
-        if (at := found.timestamp()) > after:
-            return at
-    return None
 
 
 @lru_cache(maxsize=256)

@@ -48,12 +48,13 @@ _NEWEST = (
 class SqlDags:
     """Implements ``leasehold_api.dags.catalog.DagStore``."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, start_paused: bool = False) -> None:
         self._database = database
+        self._start_paused = start_paused
 
     async def deploy(self, new: NewVersion, *, now: float) -> DeployedDag:
         """Store a version; see the port."""
-        return await self._database.write(lambda tx: _deploy(tx, new, now))
+        return await self._database.write(lambda tx: _deploy(tx, new, now, start_paused=self._start_paused))
 
     async def versions(self, team_id: str, dag: str, *, before: int | None, limit: int) -> list[DagVersion]:
         """Return the versions; see the port."""
@@ -132,7 +133,7 @@ class SqlDags:
         await self._database.write(operation)
 
 
-def _deploy(tx: Transaction, new: NewVersion, now: float) -> DeployedDag:
+def _deploy(tx: Transaction, new: NewVersion, now: float, *, start_paused: bool) -> DeployedDag:
     manifest = new.manifest
     encoded = manifest.model_dump_json()
     digest = hashlib.sha256(encoded.encode()).hexdigest()
@@ -165,7 +166,7 @@ def _deploy(tx: Transaction, new: NewVersion, now: float) -> DeployedDag:
     )
     tx.run(_SET_VERSION, {"id": dag_id, "version": current + 1})
     sql_assets.declare(tx, team_id=new.team_id, dag_id=dag_id, manifest=manifest, now=now)
-    sql_schedules.declare(tx, team_id=new.team_id, dag_id=dag_id, manifest=manifest, now=now)
+    sql_schedules.declare(tx, team_id=new.team_id, dag_id=dag_id, manifest=manifest, now=now, paused=start_paused)
     sql_audit.record(
         tx,
         at=now,

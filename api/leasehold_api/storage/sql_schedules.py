@@ -124,10 +124,11 @@ class SqlSchedules:
         return await self._database.write(operation)
 
 
-def declare(tx: Transaction, *, team_id: str, dag_id: str, manifest: Manifest, now: float) -> None:
+def declare(tx: Transaction, *, team_id: str, dag_id: str, manifest: Manifest, now: float, paused: bool) -> None:
     """Let the schedule of a version that was just deployed take effect; the DAG's row is locked.
 
     One that stays as it was goes on undisturbed. What was due already, and not begun, is begun all the same.
+    ``paused``: a DAG that is new waits to be unpaused.
     """
     declared = manifest.schedule
     encoded = None if declared is None else declared.model_dump_json(exclude_none=True)
@@ -135,7 +136,8 @@ def declare(tx: Transaction, *, team_id: str, dag_id: str, manifest: Manifest, n
     before = tx.run(text(f"SELECT * FROM schedules WHERE dag_id = :dag{lock}"), {"dag": dag_id}).one_or_none()
     limit = manifest.max_active_runs or (None if declared is None else SCHEDULED_AT_ONCE)
     if before is None:
-        tx.run(schedules.insert().values(dag_id=dag_id, team_id=team_id, anchor_at=now))
+        begins = {"paused_at": now, "paused_by": "the setting dags_start_paused"} if paused and declared else {}
+        tx.run(schedules.insert().values(dag_id=dag_id, team_id=team_id, anchor_at=now, **begins))
     values: dict[str, Any] = {"max_active_runs": limit}
     if before is None or _said(before) != declared:
         is_due = before is not None and before.next_at is not None and before.next_at <= now
@@ -147,8 +149,8 @@ def declare(tx: Transaction, *, team_id: str, dag_id: str, manifest: Manifest, n
             values["next_at"] = times.first_time(declared, now=now, last=last)
         else:
             values["next_at"] = before.next_at if before is not None else None
-        paused = before is not None and before.paused_at is not None
-        values["due_at"] = None if paused else values["next_at"]
+        is_paused = paused if before is None else before.paused_at is not None
+        values["due_at"] = None if is_paused else values["next_at"]
         sql_asset_arrivals.watch(tx, team_id=team_id, dag_id=dag_id, schedule=declared)
     tx.run(schedules.update().where(schedules.c.dag_id == dag_id).values(values))
     if before is not None and before.max_active_runs != limit:
