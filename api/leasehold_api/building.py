@@ -57,6 +57,7 @@ from leasehold_api.storage.sql_asset_catalog import SqlAssetCatalog
 from leasehold_api.storage.sql_asset_facts import SqlAssetFacts
 from leasehold_api.storage.sql_asset_state import SqlAssetState
 from leasehold_api.storage.sql_attempts import SqlAttempts
+from leasehold_api.storage.sql_backfills import SqlBackfills
 from leasehold_api.storage.sql_blocking import SqlBlocking
 from leasehold_api.storage.sql_bootstrap import SqlBootstrap
 from leasehold_api.storage.sql_callers import SqlCallers
@@ -75,6 +76,7 @@ from leasehold_api.storage.sql_questions import SqlEvents, SqlQuestions
 from leasehold_api.storage.sql_references import SqlReferenceLog
 from leasehold_api.storage.sql_retention import SqlRetention
 from leasehold_api.storage.sql_runs import SqlRuns
+from leasehold_api.storage.sql_schedules import SqlSchedules
 from leasehold_api.storage.sql_service_clients import SqlServiceClients
 from leasehold_api.storage.sql_sites import SqlSites
 from leasehold_api.storage.sql_task_state import SqlTaskState
@@ -249,7 +251,7 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
             service_clients=SqlServiceClients(database),
         ),
         presence=presence,
-        dags=SqlDags(database),
+        dags=SqlDags(database, start_paused=settings.dags_start_paused),
         runs=SqlRuns(database, plans),
         run_operations=SqlRunOperations(database, plans),
         retention_store=SqlRetention(database),
@@ -266,6 +268,8 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
         pools=SqlPools(database),
         ceilings=SqlCeilings(database),
         blocking=SqlBlocking(database),
+        schedules=SqlSchedules(database, plans),
+        backfills=SqlBackfills(database, plans),
         assets=SqlAssetCatalog(database),
         asset_facts=SqlAssetFacts(database),
         asset_state=SqlAssetState(database),
@@ -276,7 +280,7 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
         streams=Streams(database.announce),
         dispatch=Dispatch(leases, parking, presence, clock=clock.now),
         offers=Offers(task_tokens, most_file_bytes=settings.most_file_bytes),
-        timekeeper=Timekeeper(leases, scheduler, clock=clock.now),
+        timekeeper=Timekeeper(leases, SqlSchedules(database, plans), scheduler, clock=clock.now),
         scheduler=scheduler,
         connections=connections,
         variables=variables,

@@ -157,6 +157,10 @@ class Settings(BaseSettings):
         description="Slots of an agent that the service starts beside itself, at the trusted site `local`; 0: none. "
         "Needs the command edge-agent.",
     )
+    dags_start_paused: bool = Field(
+        default=False,
+        description="DAGs with a schedule begin paused when they are first deployed: `leasehold dags unpause DAG`.",
+    )
     most_queued: int = Field(
         default=100_000, ge=1, description="Task instances of one team that may wait in the queue."
     )

@@ -107,7 +107,7 @@ export interface Run {
   readonly run: string;
   readonly dag: string;
   readonly dagVersion: number;
-  readonly state: "running" | "success" | "failed" | "cancelled";
+  readonly state: "queued" | "running" | "success" | "failed" | "cancelled";
   readonly trigger: string;
   readonly logicalDate: Date;
   readonly createdAt: Date;

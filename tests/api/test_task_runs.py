@@ -189,7 +189,7 @@ async def test_an_attempt_that_lost_its_lease_learns_and_starts_nothing(
 @pytest.mark.parametrize(
     ("path", "names"),
     [
-        ("runs/count?state=done", "'done' can't be a state: use one of running, success, failed, cancelled"),
+        ("runs/count?state=done", "'done' can't be a state: use one of queued, running, success, failed, cancelled"),
         ("runs/count?logical_date=yesterday", "can't be a logical_date"),
         ("task-instances?run=a%00b", "can't be a run"),
         ("runs/previous?before=2026-11-22T06:00:00", "timezone"),

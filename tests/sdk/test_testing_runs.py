@@ -70,7 +70,7 @@ REFUSED = {
     "undeclared start": ("trigger", {"dag": "other"}, errors.UndeclaredError, r"add triggers=\['other'\] to the task"),
     "no run": ("get", {"run": "run_9"}, errors.NotFoundError, r'runs=\[GivenRun\(…, run="run_9"\)\]'),
     "no DAG": ("dag", {"dag": "other"}, errors.NotFoundError, r'dags=\{"other": GivenDag'),
-    "no state": ("count", {"state": "lost"}, errors.RefusedError, "'lost' can't be a state: use one of running"),
+    "no state": ("count", {"state": "lost"}, errors.RefusedError, "'lost' can't be a state: use one of queued"),
     "no time": ("previous", {"before": "noon"}, errors.RefusedError, "'noon' can't be a time"),
     "no end": ("wait", {"run": "run_6"}, errors.UnavailableError, "in a test nobody ends it"),
 }
@@ -111,7 +111,7 @@ def test_runs_that_tasks_start_are_recorded_once_and_end_as_the_test_says() -> N
 
 
 def test_a_given_run_or_dag_that_can_not_be_is_refused_at_once() -> None:
-    with pytest.raises(ValueError, match="'won' can't be a state: use one of running, success"):
+    with pytest.raises(ValueError, match="'won' can't be a state: use one of queued, running, success"):
         GivenRun(TODAY, "won")
     with pytest.raises(ValueError, match="'won' can't be a state: use one of none, queued"):
         GivenRun(TODAY, tasks={"load": "won"})

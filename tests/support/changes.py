@@ -151,6 +151,34 @@ async def _run(office: Office) -> Prepared:
     return f"{T}/dags/sensors/runs", {"json": {}}
 
 
+async def _pausable_dag(office: Office) -> Prepared:
+    await office.deployed()
+    return f"{T}/dags/sensors/pause", {"json": {"note": "the plant is closed"}}
+
+
+async def _paused_dag(office: Office) -> Prepared:
+    path, body = await _pausable_dag(office)
+    await office("POST", path, **body)
+    return f"{T}/dags/sensors/unpause", {}
+
+
+async def _past_dates(office: Office) -> Prepared:
+    await office(
+        "POST", f"{T}/dags", json={"manifest": MANIFEST | {"dag": "hourly", "schedule": {"cron": ["@hourly"]}}}
+    )
+    for each in (await office("GET", f"{T}/backfills")).json()["items"]:
+        if each["state"] == "running":
+            await office("POST", f"{T}/backfills/{each['backfill']}/cancel")
+    dates = {"from": "2026-11-01T00:00:00Z", "to": "2026-11-01T03:00:00Z", "reprocess": "completed"}
+    return f"{T}/dags/hourly/backfills", {"json": dates}
+
+
+async def _running_backfill(office: Office) -> Prepared:
+    path, body = await _past_dates(office)
+    backfill = (await office("POST", path, **body)).json()["backfill"]
+    return f"{T}/backfills/{backfill}/cancel", {}
+
+
 async def _running_run(office: Office) -> Prepared:
     return f"{T}/runs/{await office.run()}/cancel", {"json": {"reason": "enough"}}
 
@@ -333,6 +361,10 @@ PREPARED: dict[tuple[str, str], tuple[Callable[[Office], Awaitable[Prepared]], s
     ("POST", f"{_TT}/runs/{{run}}/tasks/{{task}}/mark"): (_markable_task, "task.marked"),
     ("POST", f"{_TT}/runs/{{run}}/tasks/{{task}}/cancel"): (_cancellable_task, "task.cancelled"),
     ("POST", f"{_TT}/webhooks/{{webhook}}/retry"): (_dead_webhook, "webhook.retried"),
+    ("POST", f"{_TT}/dags/{{dag}}/pause"): (_pausable_dag, "dag.paused"),
+    ("POST", f"{_TT}/dags/{{dag}}/unpause"): (_paused_dag, "dag.unpaused"),
+    ("POST", f"{_TT}/dags/{{dag}}/backfills"): (_past_dates, "backfill.begun"),
+    ("POST", f"{_TT}/backfills/{{backfill}}/cancel"): (_running_backfill, "backfill.cancelled"),
     ("POST", f"{_TT}/events"): (_event, "event.sent"),
     ("POST", "/v1/users"): (_user, "user.invited"),
     ("POST", "/v1/users/{user}/lock"): (_of_user(f"{_U}/lock", reason="left"), "user.locked"),

@@ -15,10 +15,12 @@ from leasehold_api.runs.catalog import NewRun
 from leasehold_api.storage.database import Database
 from leasehold_api.storage.plans import Plans
 from leasehold_api.storage.sql_attempts import SqlAttempts
+from leasehold_api.storage.sql_backfills import SqlBackfills
 from leasehold_api.storage.sql_dags import SqlDags
 from leasehold_api.storage.sql_leases import SqlLeases
 from leasehold_api.storage.sql_pools import SqlPools
 from leasehold_api.storage.sql_runs import SqlRuns
+from leasehold_api.storage.sql_schedules import SqlSchedules
 from leasehold_api.storage.tables import agents, sites, teams
 from leasehold_api.storage.writer import Transaction
 from leasehold_protocol.v1.leases import Ending, EndingKind, Outcome, SmallXCom
@@ -69,6 +71,8 @@ class World:
         self.leases = SqlLeases(self.database, plans)
         self.attempts = SqlAttempts(self.database, plans)
         self.pools = SqlPools(self.database)
+        self.schedules = SqlSchedules(self.database, plans)
+        self.backfills = SqlBackfills(self.database, plans)
 
     async def settle(self) -> World:
         """Make the team, the sites and their agents."""
@@ -104,12 +108,21 @@ class World:
 
     async def run(self, *entries: dict[str, Any], dag: str = "report", most_queued: int = 1000, **settings: Any) -> str:
         """Deploy a DAG of these tasks and make a run of it; return the run's id."""
+        await self.deploy(*entries, dag=dag, **settings)
+        return await self.trigger(dag, most_queued=most_queued)
+
+    async def deploy(self, *entries: dict[str, Any], dag: str = "report", **manifest: Any) -> None:
+        """Deploy a DAG of these tasks."""
         number = next(self._ids)
-        manifest = Manifest.model_validate({"dag": dag, "tasks": list(entries), **settings})
+        said = Manifest.model_validate({"dag": dag, "tasks": list(entries), **manifest})
         version = NewVersion(
-            team_id=TEAM, manifest=manifest, created_by="tester", dag_id=f"dag_{dag}", version_id=f"ver_{number}"
+            team_id=TEAM, manifest=said, created_by="tester", dag_id=f"dag_{dag}", version_id=f"ver_{number}"
         )
         await self.dags.deploy(version, now=self.now)
+
+    async def trigger(self, dag: str = "report", *, most_queued: int = 1000) -> str:
+        """Make a run of the DAG's newest version; return its id."""
+        number = next(self._ids)
         new = NewRun(
             id=f"run_{number:06}",
             team_id=TEAM,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from leasehold_api.errors import InvalidRequestError
+from leasehold_api.schedules.conditions import assets_in
 from leasehold_protocol.v1.assets import ASSET_EXTRA_BYTES, AssetDeclared
 from leasehold_protocol.v1.manifest import Manifest, TaskEntry
 from leasehold_protocol.v1.message import Json
@@ -33,20 +34,20 @@ def declared_by(manifest: Manifest) -> list[AssetDeclared]:
     """
     found: dict[str, AssetDeclared] = {}
     names: dict[str, str] = {}
-    for task in manifest.tasks:
-        for asset in (*task.inlets, *task.outlets):
-            known = found.setdefault(asset.name, asset)
-            if known.uri != asset.uri:
-                raise InvalidRequestError(
-                    f"task {task.id}: the asset {asset.name!r} has the URI {asset.uri!r} here and {known.uri!r} "
-                    "in another task: give it one"
-                )
-            if (other := names.setdefault(asset.uri, asset.name)) != asset.name:
-                raise InvalidRequestError(
-                    f"task {task.id}: {asset.uri!r} is called {asset.name!r} here and {other!r} in another task: "
-                    "give it one name"
-                )
-            check_extra(asset.extra, f"asset {asset.name!r}")
+    said = [(f"task {task.id}", asset) for task in manifest.tasks for asset in (*task.inlets, *task.outlets)]
+    said += [("the schedule", asset) for asset in assets_in(manifest.schedule.assets if manifest.schedule else None)]
+    for who, asset in said:
+        known = found.setdefault(asset.name, asset)
+        if known.uri != asset.uri:
+            raise InvalidRequestError(
+                f"{who}: the asset {asset.name!r} has the URI {asset.uri!r} here and {known.uri!r} "
+                "in another task: give it one"
+            )
+        if (other := names.setdefault(asset.uri, asset.name)) != asset.name:
+            raise InvalidRequestError(
+                f"{who}: {asset.uri!r} is called {asset.name!r} here and {other!r} in another task: give it one name"
+            )
+        check_extra(asset.extra, f"asset {asset.name!r}")
     if len(found) > MOST_OF_A_DAG:
         raise InvalidRequestError(f"the DAG declares {len(found)} assets; {MOST_OF_A_DAG} are the most: split the DAG")
     return list(found.values())

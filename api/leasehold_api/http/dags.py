@@ -11,6 +11,7 @@ from fastapi.responses import StreamingResponse
 from leasehold_api import clock
 from leasehold_api.callers import TeamCaller
 from leasehold_api.dags.catalog import NewVersion
+from leasehold_api.dags.scheduling import check_schedule
 from leasehold_api.dags.schema import check_params_schema
 from leasehold_api.dags.signatures import check_signature
 from leasehold_api.errors import NotFoundError
@@ -69,6 +70,7 @@ async def list_dags(request: Request, caller: Viewer) -> Response:
 async def deploy(request: Request, caller: Author, body: Deploy) -> Response:
     """Store a new version of a DAG. Runs that exist stay with the version they began with."""
     check_params_schema(body.manifest.params_schema)
+    check_schedule(body.manifest)
     if body.signature is not None:
         await asyncio.to_thread(check_signature, body.manifest, body.signature, team=caller.team)
     new = NewVersion(

@@ -47,6 +47,7 @@ from leasehold_api.runs.pools import CeilingStore, PoolStore
 from leasehold_api.runs.questions import EventStore, QuestionStore
 from leasehold_api.runs.retention import Retention, RetentionStore
 from leasehold_api.runs.why import WhyStore
+from leasehold_api.schedules.catalog import BackfillStore, ScheduleStore
 from leasehold_api.telemetry.attempts import AttemptStore
 from leasehold_api.telemetry.delivery import Delivery
 from leasehold_api.telemetry.exporting import MetricExporter
@@ -88,6 +89,8 @@ class House:
     pools: PoolStore
     ceilings: CeilingStore
     blocking: BlockingStore
+    schedules: ScheduleStore
+    backfills: BackfillStore
     assets: AssetCatalog
     asset_facts: AssetFacts
     asset_state: AssetStateStore

@@ -1,4 +1,4 @@
-"""Work that is due by time: leases that run out, delays and waits that are over. Found by an index, not by polling."""
+"""Work that is due by time: leases that run out, waits that are over, schedules. Found by an index, not by polling."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from leasehold_api.errors import ApiError
 from leasehold_api.leases.claimed import LeaseStore
+from leasehold_api.schedules.catalog import ScheduleStore
 
 log = logging.getLogger(__name__)
 
@@ -22,8 +23,16 @@ _AFTER_AN_ERROR_S = 2.0
 class Timekeeper:
     """Sleeps until the next deadline in the store; any number of API processes may do so at once."""
 
-    def __init__(self, store: LeaseStore, scheduler: AsyncIOScheduler, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        store: LeaseStore,
+        schedules: ScheduleStore,
+        scheduler: AsyncIOScheduler,
+        *,
+        clock: Callable[[], float],
+    ) -> None:
         self._store = store
+        self._schedules = schedules
         self._scheduler = scheduler
         self._clock = clock
         self._looking = False
@@ -57,7 +66,10 @@ class Timekeeper:
                 log.warning("leases expired", extra={"count": expired})
             if queued:
                 log.info("what was due is queued, or failed", extra={"count": queued})
-            deadline = await self._store.next_deadline()
+            if begun := await self._schedules.begin_due(now=now):
+                log.info("schedules were due", extra={"count": begun})
+            deadlines = (await self._store.next_deadline(), await self._schedules.next_deadline())
+            deadline = min((each for each in deadlines if each is not None), default=None)
         except ApiError as error:
             log.error("can't look for what is due", extra={"cause": error.detail})
             deadline = self._clock() + _AFTER_AN_ERROR_S

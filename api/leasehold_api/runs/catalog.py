@@ -34,6 +34,10 @@ class NewRun:
     """Where the request came from, for the audit trail."""
     cause: Cause | None = None
     """None: a person or program started it."""
+    data_interval: tuple[float, float] | None = None
+    """None: the logical date, twice."""
+    backfill: str | None = None
+    """The backfill that it belongs to: then it is not counted by ``max_active_runs``."""
 
 
 class RunStore(Protocol):
@@ -42,6 +46,7 @@ class RunStore(Protocol):
     async def create(self, new: NewRun, *, most_queued: int, now: float) -> str:
         """Make a run of the newest version, queue what waits for nothing, and return the run's id.
 
+        Where ``max_active_runs`` of the DAG go on already, the run is ``queued``; the end of one of them begins it.
         The same idempotency key again returns the run that it made before.
 
         Raises:

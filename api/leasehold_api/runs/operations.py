@@ -77,8 +77,8 @@ def _refuse_other_items(
         for source in sorted(sources):
             if any(one.id in cleared for one in by_task[source]):
                 raise ConflictError(
-                    f"task {task} is mapped over what {source} returned, and has its instances: done again, it may return "
-                    f"something else. Start a new run, or try again what comes after {source} (leasehold runs "
+                    f"task {task} is mapped over what {source} returned, and has its instances: done again, it may "
+                    f"return something else. Start a new run, or try again what comes after {source} (leasehold runs "
                     f"retry {run} --task {task})"
                 )
 

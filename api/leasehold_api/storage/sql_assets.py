@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, bindparam, insert, or_, select, text, up
 from leasehold_api import clock
 from leasehold_api.assets.declaring import Declaration, check_extra, declared_by, start_problem, why_inactive
 from leasehold_api.storage.conditional import insert_unless_there
+from leasehold_api.storage.sql_asset_arrivals import Written, arrived
 from leasehold_api.storage.tables import asset_aliases, asset_declarations, asset_events, assets, dags
 from leasehold_api.storage.writer import Transaction
 from leasehold_protocol.v1.assets import Asset, AssetDeclared, AssetEventSaid
@@ -120,9 +121,11 @@ def record_events(
     team_id: str = source["team_id"]
     extras = {each.name: each.extra for each in said if each.alias is None}
     written: list[tuple[str, str | None, str]] = []
+    names: list[str] = []
     for asset in {asset.name: asset for asset in entry.outlets}.values():
         extra = check_extra(extras.get(asset.name, {}), f"the event of {asset.name!r}")
         written.append((_make(tx, team_id, asset, now=now, only_if_new=True), None, extra))
+        names.append(asset.name)
     for each in said:
         if each.alias in entry.outlet_aliases and each.asset is not None:
             check_extra(each.asset.extra, f"the asset {each.name!r}")
@@ -132,10 +135,14 @@ def record_events(
             insert_unless_there(tx, asset_aliases, alias)
             tx.run(_SEEN, {"team": team_id, "asset": each.name, "now": now})
             written.append((asset_id, each.alias, extra))
+            names.append(each.asset.name)
+    passed_on: list[Written] = []
     for number, (asset_id, written_alias, extra) in enumerate(written):
         event = f"aev_{int(now * 1000):012x}_{attempt}_{number:03}"
         row = {**source, "id": event, "asset_id": asset_id, "alias": written_alias, "extra": extra, "at": now}
         tx.run(insert(asset_events).values(row))
+        passed_on.append((event, names[number], written_alias))
+    arrived(tx, team_id, passed_on, now=now)
 
 
 def _of_dag(dag_id: str) -> Any:

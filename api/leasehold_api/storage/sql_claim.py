@@ -10,12 +10,13 @@ from typing import Any
 from sqlalchemy import Row, TextClause, bindparam, text
 
 from leasehold_api.callers import AgentCaller
-from leasehold_api.clock import instant
+from leasehold_api.clock import instant, instant_or_none
 from leasehold_api.fault_points import reach
 from leasehold_api.fleet.orders import most_slots
 from leasehold_api.leases.claimed import Claimed
 from leasehold_api.signals import Signal, Topic
 from leasehold_api.storage.plans import Plans
+from leasehold_api.storage.sql_asset_arrivals import events_of
 from leasehold_api.storage.sql_assets import start_problems
 from leasehold_api.storage.sql_ceilings import room_at
 from leasehold_api.storage.sql_earlier import earlier_than
@@ -71,7 +72,8 @@ _ATTEMPT = text("""
 """)
 
 _RUNS = text("""
-    SELECT id, params, logical_date, "trigger", started_at FROM runs WHERE id IN :runs
+    SELECT id, params, logical_date, data_interval_start, data_interval_end, "trigger", started_at FROM runs
+     WHERE id IN :runs
 """).bindparams(bindparam("runs", expanding=True))
 
 _BEGIN_RUN = text("UPDATE runs SET started_at = :now WHERE id = :run AND started_at IS NULL")
@@ -156,6 +158,7 @@ def _describe(
         if run.started_at is None:
             tx.run(_BEGIN_RUN, {"run": run.id, "now": now})
     tx.signal(Signal(Topic.TIMER, ""))
+    events = {run.id: events_of(tx, run.id) if run.trigger == "asset" else [] for run in runs.values()}
     items = Items(tx)
     budget = TRUSTED_INPUT_BYTES if is_trusted else INLINE_INPUT_BYTES
     inputs = _inputs(tx, plans, rows, items, budget=budget)
@@ -182,6 +185,9 @@ def _describe(
                     params=json.loads(run.params),
                     logical_date=instant(run.logical_date),
                     trigger=run.trigger,
+                    data_interval_start=instant_or_none(run.data_interval_start),
+                    data_interval_end=instant_or_none(run.data_interval_end),
+                    triggering_events=events[row.run_id],
                 ),
                 entry=entry,
                 bundle=plan.manifest.bundle,

@@ -11,13 +11,15 @@ from leasehold_api.clock import instant
 from leasehold_api.dags.catalog import NewVersion
 from leasehold_api.dags.signatures import signature_facts
 from leasehold_api.errors import ConflictError, NotFoundError
-from leasehold_api.storage import sql_assets, sql_audit
+from leasehold_api.storage import sql_assets, sql_audit, sql_schedules
 from leasehold_api.storage.conditional import insert_unless_there
 from leasehold_api.storage.database import Database
-from leasehold_api.storage.tables import bundles, dag_versions, dags
+from leasehold_api.storage.schedule_rows import standing
+from leasehold_api.storage.tables import bundles, dag_versions, dags, schedules
 from leasehold_api.storage.writer import Transaction
 from leasehold_protocol.v1.manifest import Manifest
 from leasehold_protocol.v1.runs import DagDetail, DagSummary, DagVersion, DeployedDag
+from leasehold_protocol.v1.schedules import ScheduleStanding
 from leasehold_protocol.v1.signing import SignatureFacts
 
 _CREATE_DAG = text("""
@@ -36,6 +38,7 @@ _NEWEST = (
         dag_versions.c.created_at,
         dag_versions.c.created_by,
         dag_versions.c.signature,
+        dags.c.id,
     )
     .join(dag_versions, (dag_versions.c.dag_id == dags.c.id) & (dag_versions.c.version == dags.c.version))
     .order_by(dags.c.name)
@@ -45,12 +48,13 @@ _NEWEST = (
 class SqlDags:
     """Implements ``leasehold_api.dags.catalog.DagStore``."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, start_paused: bool = False) -> None:
         self._database = database
+        self._start_paused = start_paused
 
     async def deploy(self, new: NewVersion, *, now: float) -> DeployedDag:
         """Store a version; see the port."""
-        return await self._database.write(lambda tx: _deploy(tx, new, now))
+        return await self._database.write(lambda tx: _deploy(tx, new, now, start_paused=self._start_paused))
 
     async def versions(self, team_id: str, dag: str, *, before: int | None, limit: int) -> list[DagVersion]:
         """Return the versions; see the port."""
@@ -81,18 +85,28 @@ class SqlDags:
 
         def query(connection: Connection) -> list[DagSummary]:
             rows = connection.execute(_NEWEST.where(dags.c.team_id == team_id)).all()
-            return [DagSummary.model_validate(_detail(*row).model_dump()) for row in rows]
+            standings = {
+                row.dag_id: standing(row)
+                for row in connection.execute(select(schedules).where(schedules.c.team_id == team_id)).all()
+            }
+            details = [_detail(*row[:-1], schedule=standings.get(row.id)) for row in rows]
+            return [DagSummary.model_validate(each.model_dump()) for each in details]
 
         return await self._database.read(query)
 
     async def get(self, team_id: str, dag: str) -> DagDetail:
         """Return the newest version; see the port."""
-        found = await self._database.read(
-            lambda c: c.execute(_NEWEST.where(dags.c.team_id == team_id, dags.c.name == dag)).one_or_none()
-        )
-        if found is None:
-            raise _absent(dag)
-        return _detail(*found)
+
+        def query(connection: Connection) -> DagDetail:
+            found = _NEWEST.where(dags.c.team_id == team_id, dags.c.name == dag)
+            row = connection.execute(found).one_or_none()
+            if row is None:
+                raise _absent(dag)
+            schedule = connection.execute(select(schedules).where(schedules.c.dag_id == row.id)).one_or_none()
+            shown = None if schedule is None else standing(schedule, with_upcoming=True)
+            return _detail(*row[:-1], schedule=shown)
+
+        return await self._database.read(query)
 
     async def has_bundle(self, team_id: str, sha256: str) -> bool:
         """Return whether it was sent before; see the port."""
@@ -119,7 +133,7 @@ class SqlDags:
         await self._database.write(operation)
 
 
-def _deploy(tx: Transaction, new: NewVersion, now: float) -> DeployedDag:
+def _deploy(tx: Transaction, new: NewVersion, now: float, *, start_paused: bool) -> DeployedDag:
     manifest = new.manifest
     encoded = manifest.model_dump_json()
     digest = hashlib.sha256(encoded.encode()).hexdigest()
@@ -149,6 +163,7 @@ def _deploy(tx: Transaction, new: NewVersion, now: float) -> DeployedDag:
     )
     tx.run(_SET_VERSION, {"id": dag_id, "version": current + 1, "days": manifest.retention_days})
     sql_assets.declare(tx, team_id=new.team_id, dag_id=dag_id, manifest=manifest, now=now)
+    sql_schedules.declare(tx, team_id=new.team_id, dag_id=dag_id, manifest=manifest, now=now, paused=start_paused)
     sql_audit.record(
         tx,
         at=now,
@@ -192,7 +207,14 @@ def _signer(signature: str | None) -> dict[str, str]:
 
 
 def _detail(
-    name: str, version: int, manifest: str, created_at: float, created_by: str, signature: str | None
+    name: str,
+    version: int,
+    manifest: str,
+    created_at: float,
+    created_by: str,
+    signature: str | None,
+    *,
+    schedule: ScheduleStanding | None,
 ) -> DagDetail:
     parsed = Manifest.model_validate_json(manifest)
     return DagDetail(
@@ -204,4 +226,5 @@ def _detail(
         deployed_by=created_by,
         signed=_facts(signature),
         manifest=parsed,
+        schedule=schedule,
     )

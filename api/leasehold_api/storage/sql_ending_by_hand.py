@@ -36,9 +36,7 @@ _CANCEL = text("""
 """)
 
 
-def end_by_hand(
-    tx: Transaction, instance: str, state: TaskState, reason: str, *, team_id: str, now: float
-) -> None:
+def end_by_hand(tx: Transaction, instance: str, state: TaskState, reason: str, *, team_id: str, now: float) -> None:
     """End one task instance, whatever it does; its agent learns with the next renewal that the lease is lost."""
     line = tx.run(_END, {"id": instance, "state": state.value, "reason": reason, "now": now}).scalar_one()
     if line is not None:

@@ -11,7 +11,7 @@ from sqlalchemy import Row, bindparam, text
 from leasehold_api.dags.plan import Plan
 from leasehold_api.runs.flow import NOTHING, UNSUCCESSFUL, Upstream, final_run_state, state_after_upstream
 from leasehold_api.signals import Signal, Topic
-from leasehold_api.storage import sql_admission
+from leasehold_api.storage import sql_admission, sql_turns
 from leasehold_api.storage.sql_hooks import tell_of_end
 from leasehold_api.storage.sql_mapping import expand
 from leasehold_api.storage.sql_nearness import prefer_near
@@ -78,9 +78,9 @@ _CLOSE_TASKS = text("""
     RETURNING open_tasks, cancel_reason
 """)
 
-_TEAM_OF_RUN = text("SELECT team_id FROM runs WHERE id = :run")
-
-_END_RUN = text("UPDATE runs SET state = :state, ended_at = :now WHERE id = :run")
+_END_RUN = text("""
+    UPDATE runs SET state = :state, ended_at = :now WHERE id = :run RETURNING team_id, dag_id, backfill_id
+""")
 
 
 def queue(tx: Transaction, instance: str, *, placement: str, reason: str | None, now: float) -> None:
@@ -247,9 +247,9 @@ def end_run(tx: Transaction, plan: Plan, *, run: str, cancelled: bool, now: floa
     """End a run of which nothing is open any more."""
     states = [TaskState(state) for state in tx.run(_LEAF_STATES, {"run": run, "leaves": plan.leaves}).scalars()]
     final = final_run_state(states, cancelled=cancelled)
-    tx.run(_END_RUN, {"run": run, "state": final.value, "now": now})
+    row = tx.run(_END_RUN, {"run": run, "state": final.value, "now": now}).one()
     if plan.has_limits:  # whatever ended its task instances: nothing is held for good
-        team = tx.run(_TEAM_OF_RUN, {"run": run}).scalar_one()
-        sql_admission.give_back_ended(tx, run, team_id=team, now=now)
+        sql_admission.give_back_ended(tx, run, team_id=row.team_id, now=now)
     tell_of_end(tx, plan, run=run, state=final, now=now)
     settle_run(tx, run, final, now=now)
+    sql_turns.run_ended(tx, plan, dag_id=row.dag_id, backfill=row.backfill_id, settle=settle, now=now)

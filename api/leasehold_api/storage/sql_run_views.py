@@ -32,6 +32,8 @@ from leasehold_protocol.v1.runs import (
 SHOWN_RESULT_BYTES = 4096
 """Larger results are named with their size only."""
 
+_WAITS_ITS_TURN = "waits until another run of its DAG has ended (max_active_runs)"
+
 _RUNS = (
     select(
         runs,
@@ -164,6 +166,10 @@ def _summary(row: Row[Any]) -> dict[str, Any]:
         "created_at": instant(row.created_at),
         "started_at": instant_or_none(row.started_at),
         "ended_at": instant_or_none(row.ended_at),
+        "reason": _WAITS_ITS_TURN if row.state == RunState.QUEUED else row.cancel_reason,
+        "data_interval_start": instant_or_none(row.data_interval_start),
+        "data_interval_end": instant_or_none(row.data_interval_end),
+        "backfill": row.backfill_id,
     }
 
 

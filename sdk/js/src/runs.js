@@ -54,7 +54,7 @@ async function wait(id, timeout) {
   for (;;) {
     const left = Math.max(0, Math.min(LOOK_S, (endsAt - performance.now()) / 1000));
     const found = run(await ask("GET", `/v1/runs/${name(id)}?wait_s=${left.toFixed(3)}`));
-    if (found.state !== "running") return found;
+    if (found.state !== "running" && found.state !== "queued") return found;
     if (performance.now() >= endsAt) throw new UnavailableError(`the run ${id} has not ended in time (${timeout}); it goes on`);
   }
 }

@@ -49,11 +49,41 @@ class Asset:
         uri = "" if self.uri == self.name else f", uri={self.uri!r}"
         return f"Asset({self.name!r}{uri})"
 
+    def __and__(self, other: Asset | AssetAlias | AssetCondition) -> AssetCondition:
+        return AssetCondition("all", (self, other))
+
+    def __or__(self, other: Asset | AssetAlias | AssetCondition) -> AssetCondition:
+        return AssetCondition("any", (self, other))
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Asset) and (self.name, self.uri) == (other.name, other.uri)
 
     def __hash__(self) -> int:
         return hash((self.name, self.uri))
+
+
+class AssetCondition:
+    """Assets that a DAG is scheduled on: all of them (``a & b``), or any (``a | b``).
+
+    Attributes:
+        kind: ``all`` or ``any``.
+        of: Its parts: assets, aliases, conditions.
+    """
+
+    __slots__ = ("kind", "of")
+
+    def __init__(self, kind: str, of: tuple[Asset | AssetAlias | AssetCondition, ...]) -> None:
+        self.kind = kind
+        self.of = of
+
+    def __and__(self, other: Asset | AssetAlias | AssetCondition) -> AssetCondition:
+        return AssetCondition("all", (self, other))
+
+    def __or__(self, other: Asset | AssetAlias | AssetCondition) -> AssetCondition:
+        return AssetCondition("any", (self, other))
+
+    def __repr__(self) -> str:
+        return "(" + (" & " if self.kind == "all" else " | ").join(map(repr, self.of)) + ")"
 
 
 class AssetAlias:
@@ -75,6 +105,12 @@ class AssetAlias:
 
     def __repr__(self) -> str:
         return f"AssetAlias({self.name!r})"
+
+    def __and__(self, other: Asset | AssetAlias | AssetCondition) -> AssetCondition:
+        return AssetCondition("all", (self, other))
+
+    def __or__(self, other: Asset | AssetAlias | AssetCondition) -> AssetCondition:
+        return AssetCondition("any", (self, other))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, AssetAlias) and self.name == other.name

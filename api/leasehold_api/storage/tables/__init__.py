@@ -31,6 +31,13 @@ from leasehold_api.storage.tables.people import (
     users,
 )
 from leasehold_api.storage.tables.retention import unneeded_blobs
+from leasehold_api.storage.tables.schedules import (
+    asset_arrivals,
+    asset_watchers,
+    backfills,
+    run_asset_events,
+    schedules,
+)
 from leasehold_api.storage.tables.schema import metadata
 from leasehold_api.storage.tables.waiting import events, task_state, waits
 from leasehold_api.storage.tables.webhooks import webhooks
@@ -55,12 +62,15 @@ __all__ = [
     "agents",
     "api_tokens",
     "asset_aliases",
+    "asset_arrivals",
     "asset_declarations",
     "asset_events",
     "asset_state",
+    "asset_watchers",
     "assets",
     "attempts",
     "audit",
+    "backfills",
     "browser_sessions",
     "bundles",
     "connection_grants",
@@ -86,7 +96,9 @@ __all__ = [
     "placements",
     "policy_refusals",
     "revoked_jtis",
+    "run_asset_events",
     "runs",
+    "schedules",
     "service_clients",
     "sign_in_links",
     "signing_keys",

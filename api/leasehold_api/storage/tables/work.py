@@ -93,8 +93,15 @@ runs = Table(
     Column("started_at", Double),
     Column("ended_at", Double),
     Column("deleted_at", Double),  # what it left is being deleted; nobody sees it any more
+    Column("data_interval_start", Double),
+    Column("data_interval_end", Double),
+    Column("backfill_id", Text),
     UniqueConstraint("dag_id", "idempotency_key"),
 )
+_OPEN = text("state IN ('queued', 'running')")
+Index("ix_runs_open", runs.c.dag_id, runs.c.state, runs.c.id, sqlite_where=_OPEN, postgresql_where=_OPEN)
+_BACKFILLED = text("backfill_id IS NOT NULL")
+Index("ix_runs_backfill", runs.c.backfill_id, runs.c.state, sqlite_where=_BACKFILLED, postgresql_where=_BACKFILLED)
 Index(None, runs.c.team_id, runs.c.id)
 Index(None, runs.c.dag_id, runs.c.logical_date, runs.c.id)  # which run was before which
 _ENDED = text("ended_at IS NOT NULL")

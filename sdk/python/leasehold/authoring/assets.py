@@ -46,6 +46,17 @@ def said_of(kind: str, given: object) -> dict[str, object]:
     return {name: value for name, value in fields.items() if value}
 
 
+def declared_asset(asset: Asset | AssetAlias) -> dict[str, object]:
+    """Return an asset as the manifest says it.
+
+    Raises:
+        ValueError: if it is an alias, or its ``extra`` is no JSON.
+    """
+    if isinstance(asset, AssetAlias):
+        raise ValueError(f"{asset!r} is an alias")
+    return _declared(asset)
+
+
 def _declared(asset: Asset) -> dict[str, object]:
     try:
         extra = encode(asset.extra, f"the extra of {asset.name!r}")

@@ -9,13 +9,17 @@ from leasehold.authoring.upkeep import upkeep_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import date, timedelta, tzinfo
     from typing import Any, Generic, ParamSpec, overload
 
+    from leasehold.asset import Asset, AssetAlias, AssetCondition
     from leasehold.authoring.options import Duration
     from leasehold.authoring.upkeep import Targets
 
     P = ParamSpec("P")
+    AssetsOf = Asset | AssetAlias | AssetCondition
+    ScheduleSaid = str | timedelta | AssetsOf | Sequence[str] | Sequence[AssetsOf] | None
 
     class _Signed(Generic[P]):
         """Carries the function's signature for type checkers."""
@@ -34,6 +38,7 @@ class Dag(_Signed["P"]):
         function: The author's function.
         description: The first paragraph of its docstring, or of the file's.
         include: Patterns of files beside the DAG file that travel with it.
+        timing: What was said of its schedule; read when it is compiled.
         place: (file, line) of the DAG.
         fields: Fields of the manifest about its runs as a whole: limits, who hears of them, how long they are kept.
     """
@@ -45,6 +50,7 @@ class Dag(_Signed["P"]):
         name: str,
         description: str | None,
         include: Sequence[str],
+        timing: Mapping[str, Any],
         place: tuple[str, int],
         fields: dict[str, Any] | None = None,
     ) -> None:
@@ -52,6 +58,7 @@ class Dag(_Signed["P"]):
         self.function = function
         self.description = description
         self.include = tuple(include)
+        self.timing = timing
         self.place = place
         self.fields = dict(fields or {})
         if _Made.dags is not None:
@@ -103,6 +110,12 @@ if TYPE_CHECKING:
         on_success: Targets | None = None,
         on_retry: Targets | None = None,
         retention: Duration | None = None,
+        schedule: ScheduleSaid = None,
+        timezone: str | tzinfo | None = None,
+        start: date | str | None = None,
+        end: date | str | None = None,
+        catchup: bool = False,
+        max_active_runs: int | None = None,
     ) -> Callable[[Callable[P, object]], Dag[P]]: ...
 
 
@@ -119,6 +132,12 @@ def dag(
     on_success: Targets | None = None,
     on_retry: Targets | None = None,
     retention: Duration | None = None,
+    schedule: ScheduleSaid = None,
+    timezone: str | tzinfo | None = None,
+    start: date | str | None = None,
+    end: date | str | None = None,
+    catchup: bool = False,
+    max_active_runs: int | None = None,
 ) -> Any:
     """Make a function a DAG: ``@dag``, or ``@dag(name="sensors", include=["queries/*.sql"])``.
 
@@ -135,6 +154,13 @@ def dag(
         on_success: Who hears of it when a run succeeds.
         on_retry: Who hears of it when a task failed and will be tried again.
         retention: How long its runs are kept after they ended (default: as the server says), like ``"90d"``.
+        schedule: When it runs by itself: a cron expression or several, an interval (``"15m"``, a timedelta),
+            ``"@once"``, ``"@continuous"``, or assets (``[a, b]``, ``a & b``, ``a | b``).
+        timezone: The IANA name of the zone that cron expressions and dates are read in (default: UTC).
+        start: The first moment that it may be due.
+        end: The last one.
+        catchup: Times that were missed have a run each; else the latest of them has one.
+        max_active_runs: How many runs go on at the same time (default: 16 with a schedule, else no limit).
 
     Raises:
         AuthoringError: if the name can't be one, or an option can't be used.
@@ -143,6 +169,14 @@ def dag(
     limits = _limits(
         {"max_active_tasks": max_active_tasks, "max_active_tasks_per_dag": max_active_tasks_per_dag}, place
     )
+    timing = {
+        "schedule": schedule,
+        "timezone": timezone,
+        "start": start,
+        "end": end,
+        "catchup": catchup,
+        "max_active_runs": max_active_runs,
+    }
 
     def decorate(decorated: Callable[P, object]) -> Dag[P]:
         if not callable(decorated) or not hasattr(decorated, "__code__"):
@@ -155,8 +189,15 @@ def dag(
             upkeep = upkeep_of(retention=retention, on_failure=on_failure, on_success=on_success, on_retry=on_retry)
         except ValueError as problem:
             raise AuthoringError(str(problem), place=place) from None
-        fields = {**limits, **upkeep}
-        return Dag(decorated, name=checked, description=description, include=include, place=place, fields=fields)
+        return Dag(
+            decorated,
+            name=checked,
+            description=description,
+            include=include,
+            timing=timing,
+            place=place,
+            fields={**limits, **upkeep},
+        )
 
     return decorate if function is None else decorate(function)
 

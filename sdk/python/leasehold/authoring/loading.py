@@ -26,6 +26,7 @@ from leasehold.authoring.local_files import local_files
 from leasehold.authoring.mistakes import AuthoringError, gather_mistakes
 from leasehold.authoring.outside import imports_from_outside
 from leasehold.authoring.problems import Problem, as_problem
+from leasehold.authoring.schedules import timing_of
 from leasehold.authoring.script import ScriptMetadata, script_metadata
 
 
@@ -38,12 +39,14 @@ class CompiledDag:
         manifest: JSON data of the protocol's ``Manifest``, ``bundle`` included.
         bundle: The code; None when no task needs any.
         script: What the file says about the environment it needs.
+        warnings: What may be meant, and may be a mistake.
     """
 
     name: str
     manifest: dict[str, Any]
     bundle: Bundle | None
     script: ScriptMetadata
+    warnings: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,14 +154,15 @@ def _compile(dag: Dag[...], loaded: _File, assets: AssetBook) -> CompiledDag | l
             return [as_problem(mistake) for mistake in mistakes]
         description = dag.description or _first_paragraph(dag.function.__doc__ or loaded.module.__doc__)
         root = str(loaded.path.parent)
-        manifest = manifest_of(dag, graph, schema, script=loaded.script, description=description, root=root)
+        timing, warnings = timing_of(dag.timing, schema, place=dag.place)
+        manifest = timing | manifest_of(dag, graph, schema, script=loaded.script, description=description, root=root)
         bundle = _bundle(dag, graph, loaded)
     except AuthoringError as mistake:
         return [as_problem(mistake)]
     except (Exception, SystemExit) as problem:  # noqa: BLE001 - the body is the author's code
         return [_raised(problem, loaded.path, f"the body of the DAG {dag.name!r}")]
     manifest["bundle"] = bundle and bundle.sha256
-    return CompiledDag(name=dag.name, manifest=manifest, bundle=bundle, script=loaded.script)
+    return CompiledDag(name=dag.name, manifest=manifest, bundle=bundle, script=loaded.script, warnings=tuple(warnings))
 
 
 def _assets_of(graph: Graph) -> Iterator[tuple[str, Mapping[str, object], tuple[str, int]]]:

@@ -14,6 +14,7 @@ from leasehold.cli.commands import (
     assets,
     audit,
     authoring,
+    backfills,
     checking,
     connections,
     dags,
@@ -141,6 +142,15 @@ def _add_commands() -> None:
         rich_help_panel=RUN,
         epilog=examples("leasehold why 01JD3 read_sensors", "leasehold why 01JD3", "leasehold why 01JD3 --json"),
     )(why.why)
+    command(
+        "backfill",
+        rich_help_panel=RUN,
+        epilog=examples(
+            "leasehold backfill sensor_report --from 2026-11-01 --to 2026-11-07 --dry-run",
+            "leasehold backfill sensor_report --from 2026-11-01 --to 2026-11-07 --max-active 2 --reprocess failed",
+        ),
+    )(backfills.backfill)
+    app.add_typer(backfills.app, name="backfills", rich_help_panel=RUN)
     for name, part in (
         ("sites", sites),
         ("tokens", tokens),

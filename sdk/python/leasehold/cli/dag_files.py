@@ -50,6 +50,7 @@ class ReadyDag:
     """What the file says about the environment it needs."""
     wheels: tuple[SentBeside, ...] = ()
     """Packages that travel with it."""
+    warnings: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,12 @@ def read_dag_file(file: Path) -> CheckedFile:
 def _ready(dag: CompiledDag, file: Path) -> ReadyDag | list[Problem]:
     """Return the DAG with its manifest held against the protocol: what fits here fits at the API."""
     try:
-        return ReadyDag(manifest=Manifest.model_validate(dag.manifest), bundle=dag.bundle, script=dag.script)
+        return ReadyDag(
+            manifest=Manifest.model_validate(dag.manifest),
+            bundle=dag.bundle,
+            script=dag.script,
+            warnings=dag.warnings,
+        )
     except ValidationError as error:
         return [_beyond_protocol(dag, file, found["loc"], found["msg"]) for found in error.errors(include_url=False)]
 

@@ -30,6 +30,8 @@ class Context:
         params: The run's parameters, templates rendered.
         ts: The logical date as RFC 3339 text.
         ds: The logical date's day, ``2026-11-22``.
+        triggering_events: The asset events that began the run, oldest first: JSON objects with ``asset``, ``alias``,
+            ``extra``, ``at``, ``dag``, ``run``, ``task``; the newest hundred of very many.
         connections: What the task declared.
         variables: What the task declared.
         rescheduled: How often it was rescheduled before.
@@ -52,6 +54,8 @@ class Context:
         self.map_index: int = names["map_index"]
         self.ts: str = names["ts"]
         self.ds: str = names["ds"]
+        self.triggering_events: list[dict[str, Any]] = _events(answer)
+        self._interval = (str(names["data_interval_start"]), str(names["data_interval_end"]))
         self.params: dict[str, Any] = {name: _rendered(name, facts) for name in facts.params}
         self.connections: list[str] = list(answer.get("connections", ()))
         self.variables: list[str] = list(answer.get("variables", ()))
@@ -69,6 +73,20 @@ class Context:
         from datetime import datetime
 
         return datetime.fromisoformat(self.ts)
+
+    @property
+    def data_interval_start(self) -> datetime:
+        """The time of the schedule before this run's; of a run without a schedule by time the logical date."""
+        from datetime import datetime
+
+        return datetime.fromisoformat(self._interval[0])
+
+    @property
+    def data_interval_end(self) -> datetime:
+        """The run's own time: the logical date."""
+        from datetime import datetime
+
+        return datetime.fromisoformat(self._interval[1])
 
     @property
     def first_started_at(self) -> datetime | None:
@@ -104,6 +122,11 @@ def context() -> Context:
     """
     answer = host_or_outside().read("/v1/context")
     return Context(facts_from_context(answer), answer)
+
+
+def _events(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    run = answer.get("run")
+    return list(run.get("triggering_events") or ()) if isinstance(run, dict) else []
 
 
 def _rendered(name: str, facts: Facts) -> object:

@@ -61,6 +61,8 @@ def facts_from_context(context: Mapping[str, object]) -> Facts:
         "ts": logical_date,
         "ds": logical_date[:10],
         "ds_nodash": logical_date[:10].replace("-", ""),
+        "data_interval_start": _utc(str(run.get("data_interval_start") or logical_date)),
+        "data_interval_end": _utc(str(run.get("data_interval_end") or logical_date)),
         "task": context.get("task"),
         "task_instance": context.get("task_instance"),
         "attempt": context.get("attempt"),

@@ -31,7 +31,7 @@ class Run(_Facts):
         run: Its id.
         dag: The DAG's name.
         dag_version: The version it is pinned to.
-        state: ``running``, ``success``, ``failed`` or ``cancelled``.
+        state: ``queued``, ``running``, ``success``, ``failed`` or ``cancelled``.
         trigger: What began it: ``manual``, ``task``, …
         logical_date: The moment it stands for.
         created_at: When it was made.
@@ -58,7 +58,7 @@ class Run(_Facts):
     @property
     def has_ended(self) -> bool:
         """Nothing will change it any more."""
-        return self.state != "running"
+        return self.state not in ("queued", "running")
 
 
 class TaskInstance(_Facts):

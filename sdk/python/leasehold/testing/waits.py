@@ -78,8 +78,8 @@ def _run(wait: Wait, run: Facts | None, own_run: str) -> tuple[str, object, str 
         raise WaitsInVainError("a task can't wait for its own run to end: it would wait for itself")
     if run is None:
         return "refused", None, f"there is no run {name!r} in this team"
-    if run["state"] == "running":
-        raise WaitsInVainError(f"waits for the run {name}, which is given as running: give it another state")
+    if run["state"] in ("queued", "running"):
+        raise WaitsInVainError(f"waits for the run {name}, which is given as {run['state']}: give it another state")
     if states and run["state"] not in states:
         return "refused", None, f"run {name} ended as {run['state']}, not as {' or '.join(states)}"
     return "came", {"run": name, "state": run["state"]}, None

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from leasehold_protocol.v1.assets import MOST_OUTLET_EVENTS, AssetEventSaid
+from leasehold_protocol.v1.assets import MOST_OUTLET_EVENTS, AssetEvent, AssetEventSaid
 from leasehold_protocol.v1.context import Given
 from leasehold_protocol.v1.grants import StreamGrant
 from leasehold_protocol.v1.health import AgentHealth
@@ -15,6 +15,7 @@ from leasehold_protocol.v1.manifest import RESULT_KEY, TaskEntry
 from leasehold_protocol.v1.mapping import ItemPart
 from leasehold_protocol.v1.message import Identifier, Instant, Json, Key, Message, Name, Seconds, Sha256, Text
 from leasehold_protocol.v1.orders import Orders
+from leasehold_protocol.v1.schedules import MOST_TRIGGERING_EVENTS
 from leasehold_protocol.v1.signing import SignedTask
 from leasehold_protocol.v1.telemetry import LogTail, MetricPoint
 from leasehold_protocol.v1.waiting import Earlier, StateChange, Wait
@@ -50,6 +51,13 @@ class RunFacts(Message):
     params: dict[str, Json] = Field(default_factory=dict[str, Json])
     logical_date: Instant
     trigger: str = "manual"
+    data_interval_start: Instant | None = None
+    data_interval_end: Instant | None = None
+    """None: the logical date."""
+    triggering_events: Annotated[list[AssetEvent], Field(max_length=MOST_TRIGGERING_EVENTS)] = Field(
+        default_factory=list[AssetEvent]
+    )
+    """The asset events that began it, oldest first."""
 
 
 class Input(Message):

@@ -20,6 +20,7 @@ from leasehold_protocol.v1.expressions import ResultValue as ResultValue
 from leasehold_protocol.v1.expressions import TemplateValue as TemplateValue
 from leasehold_protocol.v1.mapping import Mapped
 from leasehold_protocol.v1.message import Audience, Json, Key, KeyPattern, Message, Name, Seconds, Sha256
+from leasehold_protocol.v1.schedules import Schedule
 
 MANIFEST_VERSION: Final = 1
 DEFAULT_POOL: Final = "default_pool"
@@ -226,6 +227,10 @@ class Manifest(Message):
     """Of the locked dependencies, which are in the bundle; none: there are no dependencies."""
     wheels: Annotated[list[CarriedWheel], Field(max_length=2000)] = Field(default_factory=list[CarriedWheel])
     """Packages that travel with the DAG; the others come from the package index of the site."""
+    schedule: Schedule | None = None
+    """When it runs by itself."""
+    max_active_runs: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """How many runs of it go on at the same time; more wait as ``queued``. Those of backfills do not count."""
 
     @model_validator(mode="after")
     def _is_a_dag(self) -> Manifest:

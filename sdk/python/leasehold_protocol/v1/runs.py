@@ -10,12 +10,14 @@ from pydantic import Field
 from leasehold_protocol.v1.leases import Rendered
 from leasehold_protocol.v1.manifest import Manifest, TaskRole
 from leasehold_protocol.v1.message import Identifier, Instant, Json, Key, Message, Name, Page, Sha256, Text
+from leasehold_protocol.v1.schedules import ScheduleStanding
 from leasehold_protocol.v1.signing import Signature, SignatureFacts
 
 
 class RunState(StrEnum):
     """The states of a run."""
 
+    QUEUED = "queued"  # waits for another run of its DAG to end: max_active_runs
     RUNNING = "running"
     SUCCESS = "success"
     FAILED = "failed"
@@ -24,7 +26,7 @@ class RunState(StrEnum):
     @property
     def is_final(self) -> bool:
         """Nothing will change it any more."""
-        return self is not RunState.RUNNING
+        return self not in (RunState.QUEUED, RunState.RUNNING)
 
 
 class TaskState(StrEnum):
@@ -79,6 +81,8 @@ class DagSummary(Message):
     deployed_by: str
     signed: SignatureFacts | None = None
     """By whose key this version is signed; none: it is not."""
+    schedule: ScheduleStanding | None = None
+    """None: the API is too old to have schedules."""
 
 
 class DagDetail(DagSummary):
@@ -122,6 +126,12 @@ class RunSummary(Message):
     created_at: Instant
     started_at: Instant | None = None
     ended_at: Instant | None = None
+    reason: str | None = None
+    """Why it waits."""
+    data_interval_start: Instant | None = None
+    data_interval_end: Instant | None = None
+    backfill: Identifier | None = None
+    """The backfill that it belongs to."""
 
 
 class AttemptSummary(Message):

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from leasehold.authoring.problems import Problem
 from leasehold.cli import screen
 from leasehold.cli.dag_files import CheckedFile, read_dag_file
 from leasehold.cli.errors import FailedError
@@ -43,6 +44,8 @@ def _show(checked: CheckedFile, file: Path, *, stderr: bool = False) -> None:
     for mistake in checked.mistakes:
         show_mistake(mistake, stderr=stderr)
     for dag in checked.dags:
+        for warning in dag.warnings:
+            show_mistake(warning, stderr=True)
         screen.say(f"{file}: {dag.manifest.dag} is fine ({len(dag.manifest.tasks)} tasks).")
 
 
@@ -50,15 +53,17 @@ def _as_json(checked: CheckedFile) -> dict[str, object]:
     return {
         "ok": not checked.mistakes,
         "dags": [dag.manifest.dag for dag in checked.dags],
-        "problems": [
-            {
-                "file": found.file,
-                "line": found.line,
-                "column": found.column or None,
-                "end_column": found.end_column or None,
-                "message": found.message,
-                "cure": found.cure,
-            }
-            for found in checked.mistakes
-        ],
+        "problems": [_problem(found) for found in checked.mistakes],
+        "warnings": [_problem(found) for dag in checked.dags for found in dag.warnings],
+    }
+
+
+def _problem(found: Problem) -> dict[str, object]:
+    return {
+        "file": found.file,
+        "line": found.line,
+        "column": found.column or None,
+        "end_column": found.end_column or None,
+        "message": found.message,
+        "cure": found.cure,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,7 @@ from leasehold.cli.session import ask
 from leasehold_protocol.v1.manifest import Manifest, ProgramWork, TaskEntry
 from leasehold_protocol.v1.message import Json
 from leasehold_protocol.v1.runs import DagDetail, DagList, DagVersionList
+from leasehold_protocol.v1.schedules import PauseDag, ScheduleStanding
 from leasehold_protocol.v1.signing import SignatureFacts
 
 app = group("DAGs: what is deployed.")
@@ -37,12 +39,14 @@ def list_dags(*, team: TeamOption = None, json: JsonOption = False) -> None:
         return
     now = screen.now()
     screen.table(
-        ["dag", "version", "tasks", "deployed", "by", "signed", "description"],
+        ["dag", "version", "tasks", "schedule", "next run", "deployed", "by", "signed", "description"],
         [
             (
                 dag.dag,
                 str(dag.version),
                 str(dag.tasks),
+                "" if dag.schedule is None else dag.schedule.text,
+                _next_run(dag.schedule, now=now),
                 show_when(dag.deployed_at, now=now),
                 dag.deployed_by,
                 "" if dag.signed is None else "yes",
@@ -76,6 +80,7 @@ def show(
             ("deployed", f"{show_when(found.deployed_at, now=screen.now())} by {found.deployed_by}"),
             ("signed", _signed(found.signed)),
             ("about", _first_line(found.description)),
+            *_schedule_facts(found.schedule),
             ("params", _params(found.manifest.params_schema)),
         ]
     )
@@ -84,6 +89,71 @@ def show(
             ["task", "kind", "after", "needs", "retries"], [task_row(task) for task in found.manifest.tasks]
         )
     )
+
+
+@app.command(
+    "pause",
+    epilog=examples("leasehold dags pause sensor_report --note 'the plant is closed'"),
+)
+def pause(
+    dag: Annotated[str, typer.Argument(help="The DAG's name.", metavar="DAG")],
+    *,
+    note: Annotated[str | None, typer.Option(metavar="TEXT", help="Why; it is shown with the DAG.")] = None,
+    team: TeamOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Let a DAG's schedule begin no more runs. What goes on does so, and runs can be triggered."""
+
+    async def work(api: Api) -> ScheduleStanding:
+        return await api.send("POST", api.of_team("dags", dag, "pause"), PauseDag(note=note), ScheduleStanding)
+
+    found = ask(work, team=team)
+    if json:
+        screen.write_json(found)
+    else:
+        screen.say(f"{dag} is paused. Let it go on: leasehold dags unpause {dag}")
+
+
+@app.command("unpause", epilog=examples("leasehold dags unpause sensor_report"))
+def unpause(
+    dag: Annotated[str, typer.Argument(help="The DAG's name.", metavar="DAG")],
+    *,
+    team: TeamOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Let a DAG's schedule begin runs again: of the times meanwhile the latest has one, or with catch-up each."""
+
+    async def work(api: Api) -> ScheduleStanding:
+        return await api.create(api.of_team("dags", dag, "unpause"), ScheduleStanding)
+
+    found = ask(work, team=team)
+    if json:
+        screen.write_json(found)
+    else:
+        when = f" Its next run: {_next_run(found, now=screen.now())}." if found.next else ""
+        screen.say(f"{dag} is not paused any more.{when}")
+
+
+def _next_run(schedule: ScheduleStanding | None, *, now: datetime) -> str:
+    if schedule is None:
+        return ""
+    if schedule.paused_at is not None:
+        return "paused"
+    if schedule.waits:
+        return "waits"
+    return "" if schedule.next is None else show_when(schedule.next, now=now)
+
+
+def _schedule_facts(schedule: ScheduleStanding | None) -> list[tuple[str, str]]:
+    if schedule is None:
+        return []
+    coming = [each for each in (schedule.next, *schedule.upcoming) if each is not None]
+    return [
+        ("schedule", schedule.text),
+        ("next", ", ".join(f"{each:%Y-%m-%d %H:%M:%S}" for each in coming) + (" UTC" if coming else "")),
+        ("waits", schedule.waits or ""),
+        ("last", "" if schedule.last is None else f"{schedule.last:%Y-%m-%d %H:%M:%S} UTC"),
+    ]
 
 
 @app.command("versions", epilog=examples("leasehold dags versions sensor_report"))

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 
 from leasehold.errors import RefusedError
 
-RUN_STATES = ("running", "success", "failed", "cancelled")
+RUN_STATES = ("queued", "running", "success", "failed", "cancelled")
 TASK_STATES = (
     "none", "queued", "running", "up_for_retry", "up_for_reschedule", "deferred", "success", "failed", "skipped",
     "upstream_failed", "cancelled",

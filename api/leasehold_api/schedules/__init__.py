@@ -1,0 +1,1 @@
+"""When DAGs run by themselves: times, asset conditions and backfills. Rules and ports."""
