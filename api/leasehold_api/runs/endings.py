@@ -24,6 +24,8 @@ class Effort:
     losses: int
     retries: int
     delays: RetryDelays
+    forgiven: int = 0
+    """Tries that a person's retry counts no more."""
     instance: str = ""
     """The task instance: its delays differ from those of others by it."""
 
@@ -118,7 +120,9 @@ def _failed(reason: str, retry_after_s: float | None, effort: Effort, now: float
     tries = effort.tries + 1
     if tries > effort.retries:
         return Verdict(state=TaskState.FAILED, tries=tries, losses=effort.losses, reason=reason)
-    delay = effort.delays.after(tries, instance=effort.instance) if retry_after_s is None else retry_after_s
+    delay = retry_after_s
+    if delay is None:
+        delay = effort.delays.after(tries - effort.forgiven, instance=effort.instance)
     return Verdict(state=TaskState.UP_FOR_RETRY, tries=tries, losses=effort.losses, reason=reason, due_at=now + delay)
 
 

@@ -49,6 +49,9 @@ class SiteFacts:
     locked_at: float | None = None
     refused_because: str | None = None
     refused_until: float | None = None
+    max_running: int | None = None
+    """How many task instances may run there at once; none: as many as there are slots."""
+    running: int = 0
     agents: Sequence[AgentFacts] = ()
 
 
@@ -206,6 +209,9 @@ def _kept_by(site: SiteFacts) -> _Found:
     connected = [agent for agent in unlocked if agent.is_connected]
     if not connected:
         return _offline(site, unlocked)
+    if site.max_running is not None and site.running >= site.max_running:
+        message = f"site {site.name} may run {site.max_running} task instances at once, and does"
+        return _Found(WhyKind.LIMITED, message, site.name, details={"most": site.max_running})
     return _busy(site, connected)
 
 

@@ -99,6 +99,12 @@ def blocking_of(connection: Connection, team_id: str, instance: str) -> Blocking
     )
 
 
+def full_limits(connection: Connection, line: str) -> list[FullLimit]:
+    """Return the limits without room for the first of a line, with who has their slots."""
+    limits = connection.execute(_PASSED, {"line": line}).all()
+    return [limit for limit in (_limit(row, _holders(connection, row)) for row in limits) if limit.is_full]
+
+
 def limits_in_words(connection: Connection, run: str) -> dict[str, str]:
     """Return line → why the limit that it stands at lets nobody through, for the lines of a run that somebody is in."""
     rows = connection.execute(_STANDS_AT, {"run": run}).all()

@@ -286,7 +286,14 @@ def _judge(
     losses = standing.losses - 1 if standing.assumed else standing.losses
     delays = RetryDelays(first_s=entry.retry_delay_s, backoff=entry.retry_backoff, longest_s=entry.max_retry_delay_s)
     retries = entry.retries + standing.tries_forgiven
-    effort = Effort(tries=standing.tries, losses=losses, retries=retries, delays=delays, instance=standing.id)
+    effort = Effort(
+        tries=standing.tries,
+        losses=losses,
+        retries=retries,
+        delays=delays,
+        instance=standing.id,
+        forgiven=standing.tries_forgiven,
+    )
     return judge(
         kind,
         message=message,

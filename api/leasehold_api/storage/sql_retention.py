@@ -13,6 +13,7 @@ from leasehold_api.errors import ConflictError, InvalidRequestError, NotFoundErr
 from leasehold_api.runs.retention import DAY_S, MOST_RUNS, Part, Unneeded, kept_days
 from leasehold_api.storage import sql_audit
 from leasehold_api.storage.database import Database
+from leasehold_api.storage.sql_lines import forget_run
 from leasehold_api.storage.writer import Transaction
 from leasehold_protocol.v1.leases import attempt_id
 from leasehold_protocol.v1.retention import PruneAnswer, PrunedDag, PruneRequest
@@ -163,6 +164,7 @@ class SqlRetention:
 
         def operation(tx: Transaction) -> None:
             if not part.instances:
+                forget_run(tx, part.run)
                 tx.run(_FORGET_RUN, {"run": part.run})
                 return
             ids = {"ids": list(part.instances)}

@@ -10,9 +10,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 
 from leasehold_api.acting import Team
-from leasehold_api.fleet.matching import mismatch, offers
+from leasehold_api.fleet.matching import mismatch
 from leasehold_api.fleet.orders import most_slots
 from leasehold_api.runs.why import AgentFacts, SiteFacts
+from leasehold_api.storage.sql_fleet import offers_in
 from leasehold_api.storage.sql_orders import orders_at
 from leasehold_protocol.v1.agents import PolicyFacts
 from leasehold_protocol.v1.health import AgentHealth
@@ -24,10 +25,6 @@ MOST_NAMED = 500
 
 _SITES = text("SELECT * FROM sites WHERE team_id = :team ORDER BY name")
 _AGENTS = text("SELECT * FROM agents WHERE team_id = :team ORDER BY id")
-_GRANTS = text("""
-    SELECT g.site_id, c.name FROM connection_grants g JOIN connections c ON c.id = g.connection_id
-     WHERE c.team_id = :team
-""")
 _NEEDS = text(
     "SELECT id, needs FROM placements WHERE id IN (SELECT placement_id FROM task_instances WHERE run_id = :run)"
 )
@@ -65,9 +62,7 @@ class SitesOfTeam:
         self._now = now
         self._disconnected_after_s = disconnected_after_s
         self._sites = connection.execute(_SITES, parameters).all()
-        self._granted: defaultdict[str, set[str]] = defaultdict(set)
-        for row in connection.execute(_GRANTS, parameters):
-            self._granted[row.site_id].add(row.name)
+        self._offers = offers_in(connection, team.id)
         self.needs: dict[str, str] = {row.id: row.needs for row in connection.execute(_NEEDS, parameters)}
         self._refusals = {
             (row.site_id, row.subject): (row.message, row.expires_at)
@@ -84,7 +79,7 @@ class SitesOfTeam:
 
     def granted_nowhere(self, placement: str) -> list[str]:
         """Return the connections that a placement needs and no site was granted."""
-        somewhere = {name for names in self._granted.values() for name in names}
+        somewhere = {name for offer in self._offers.values() for name in offer.connections}
         return [name for name in json.loads(self.needs[placement])["connections"] if name not in somewhere]
 
     def seen_from(self, placement: str, *subjects: str) -> Sequence[SiteFacts]:
@@ -98,11 +93,13 @@ class SitesOfTeam:
         )
         return SiteFacts(
             name=site.name,
-            lacks=mismatch(needs, offers(json.loads(site.labels), self._granted[site.id])),
+            lacks=mismatch(needs, self._offers[site.id]),
             locked_because=site.locked_because if site.locked_at is not None else None,
             locked_at=site.locked_at,
             refused_because=None if refusal is None else refusal[0],
             refused_until=None if refusal is None else refusal[1],
+            max_running=site.max_running,
+            running=sum(agent.running_count for agent in self._agents[site.id]),
             agents=self._agents[site.id],
         )
 

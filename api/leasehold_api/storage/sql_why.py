@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
 from leasehold_api.acting import Team
 from leasehold_api.errors import NotFoundError
+from leasehold_api.runs.blocking import FullLimit, in_words
 from leasehold_api.runs.why import TaskFacts, UpstreamFacts, why
 from leasehold_api.storage.database import Database
 from leasehold_api.storage.plans import Plans
+from leasehold_api.storage.sql_blocking import full_limits
 from leasehold_api.storage.sql_site_facts import SitesOfTeam, needs_in_words
+from leasehold_protocol.v1.message import Json
 from leasehold_protocol.v1.runs import RunState, TaskState
 from leasehold_protocol.v1.waiting import Wait
-from leasehold_protocol.v1.why import Why, WhyRun
+from leasehold_protocol.v1.why import Why, WhyKind, WhyReason, WhyRun
 
 MOST_TOLD = 200
 """Task instances of a run that one answer tells of."""
@@ -28,9 +32,17 @@ _RUN = text("""
 _RUN_OF = text("SELECT run_id FROM task_instances WHERE id = :id AND team_id = :team")
 _INSTANCES = text("""
     SELECT t.id, t.task, t.map_index, t.state, t.reason, t.cancel_reason, t.due_at, t.queued_at, t.started_at,
-           t.ended_at, t.placement_id, t.dag_version_id, s.name AS site
+           t.ended_at, t.placement_id, t.dag_version_id, t.blocked_on, s.name AS site
       FROM task_instances t LEFT JOIN sites s ON s.id = t.site_id
      WHERE t.run_id = :run ORDER BY t.position, t.map_index
+""")
+_TEAM = text("""
+    SELECT max_running, (SELECT count(*) FROM task_instances WHERE team_id = :team AND state = 'running') AS running
+      FROM teams WHERE id = :team
+""")
+_MOST_RUNS = text("""
+    SELECT d.name, s.max_active_runs FROM runs r JOIN dags d ON d.id = r.dag_id JOIN schedules s ON s.dag_id = r.dag_id
+     WHERE r.id = :run
 """)
 _WAITS = text("SELECT id, task_instance_id, kind, wait, began_at FROM waits WHERE run_id = :run AND state = 'open'")
 
@@ -66,7 +78,8 @@ class SqlWhy:
             waiting = [row for row in rows if (row.id == run if of else _waits(row))]
             items = self._answers(connection, team, found, rows, waiting[:MOST_TOLD], now)
             left_out = max(0, len(waiting) - MOST_TOLD)
-            return WhyRun(run=found.id, state=RunState(found.state), items=items, left_out=left_out)
+            reason = _turn(connection, found) if found.state == RunState.QUEUED else None
+            return WhyRun(run=found.id, state=RunState(found.state), reason=reason, items=items, left_out=left_out)
 
         return await self._database.read(query)
 
@@ -80,7 +93,7 @@ class SqlWhy:
         now: float,
     ) -> list[Why]:
         waits = {row.task_instance_id: row for row in connection.execute(_WAITS, {"run": run.id})}
-        sites = None
+        sites, limits = None, _Limits(connection, team)
         if any(row.state == TaskState.QUEUED for row in wanted):
             sites = SitesOfTeam(connection, team, run.id, disconnected_after_s=self._disconnected_after_s, now=now)
         upstream = self._plans.get(connection, run.dag_version_id).entries
@@ -91,8 +104,49 @@ class SqlWhy:
         answers: list[Why] = []
         for row in wanted:
             before = [each for name in dict.fromkeys(upstream[row.task].upstream) for each in open_[name]]
-            answers.append(why(_facts(row, before, waits.get(row.id), sites), now=now))
+            facts = _facts(row, before, waits.get(row.id), sites)
+            if row.state == TaskState.QUEUED:
+                facts = replace(facts, limits=limits.of(row.blocked_on))
+            answers.append(why(facts, now=now))
         return answers
+
+
+class _Limits:
+    """What is full, asked once for each line."""
+
+    def __init__(self, connection: Connection, team: Team) -> None:
+        self._connection = connection
+        self._team = team
+        self._known: dict[str | None, list[WhyReason]] = {}
+
+    def of(self, line: str | None) -> list[WhyReason]:
+        """Return the limits that keep those who stand in a line; without one, the team's own."""
+        if line not in self._known:
+            full = [] if line is None else full_limits(self._connection, line)
+            self._known[line] = [_limited(limit) for limit in full] or self._of_team()
+        return self._known[line]
+
+    def _of_team(self) -> list[WhyReason]:
+        row = self._connection.execute(_TEAM, {"team": self._team.id}).one()
+        if row.max_running is None or row.running < row.max_running:
+            return []
+        message = f"team {self._team.name} may run {row.max_running} task instances at once, and does"
+        return [WhyReason(kind=WhyKind.LIMITED, message=message, details={"most": row.max_running})]
+
+
+def _limited(limit: FullLimit) -> WhyReason:
+    held = [f"{holder.dag}.{holder.task}" for holder in limit.holders]
+    by = f", taken by {', '.join(dict.fromkeys(held))}" if held else ""
+    details: dict[str, Json] = {"limit": limit.kind.value, "name": limit.name, "most": limit.most, "used": limit.used}
+    holders: list[Json] = [holder.task_instance for holder in limit.holders]
+    return WhyReason(kind=WhyKind.LIMITED, message=in_words(limit) + by, details={**details, "holders": holders})
+
+
+def _turn(connection: Connection, run: Row[Any]) -> str | None:
+    row = connection.execute(_MOST_RUNS, {"run": run.id}).one_or_none()
+    if row is None or row.max_active_runs is None:
+        return None
+    return f"waits for its turn: {row.name} may have {row.max_active_runs} runs at the same time (max_active_runs)"
 
 
 def _run(connection: Connection, team: Team, run: str) -> Row[Any]:

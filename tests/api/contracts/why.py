@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from leasehold_api.acting import Team
+from leasehold_api.acting import By, Team
 from leasehold_api.clock import instant
 from leasehold_api.errors import NotFoundError
 from leasehold_api.storage.plans import Plans
 from leasehold_api.storage.sql_why import SqlWhy
 from leasehold_api.storage.tables import agents, sites
 from leasehold_protocol.v1.leases import EndingKind, Refusal
+from leasehold_protocol.v1.limits import PoolWrite
 from leasehold_protocol.v1.why import Why, WhyKind
 from tests.support.databases import open_database
 from tests.support.world import NORTH, SOUTH, TEAM, World, program
@@ -49,6 +50,34 @@ class WhyContract:
     async def why(self, world: World, run: str, task: str) -> Why:
         (answer,) = await self.store.of_task(OURS, run, task, None, now=world.now)
         return answer
+
+    async def test_a_full_pool_is_named_with_who_has_its_slots(self, world: World) -> None:
+        await world.pools.put(OURS, "db", PoolWrite(slots=1), by=By(actor="tester", address=None, at=world.now))
+        run = await world.run(program("read", pool="db"), program("load", pool="db"))
+        await world.claim(most=1)
+
+        answer = await self.why(world, run, "load")
+
+        (reason,) = [each for each in answer.reasons if each.kind is WhyKind.LIMITED]
+        assert reason.message == ("pool db is full: 1 of 1 slots are taken, and the task needs 1, taken by report.read")
+        assert reason.details["name"] == "db"
+
+    async def test_a_site_that_runs_as_many_as_it_may_is_named(self, world: World) -> None:
+        await self.site(world, max_running=1)
+        run = await world.run(program("read", **AT_NORTH), program("load", **AT_NORTH))
+        await world.claim()
+
+        answer = await self.why(world, run, "load")
+
+        assert answer.summary == "site north may run 1 task instances at once, and does"
+
+    async def test_a_run_that_waits_for_its_turn_says_for_what(self, world: World) -> None:
+        await world.run(program("read"), max_active_runs=1)
+        second = await world.trigger()
+
+        answer = await self.store.of_run(OURS, second, now=world.now)
+
+        assert answer.reason == "waits for its turn: report may have 1 runs at the same time (max_active_runs)"
 
     async def test_upstream_tasks_are_named_with_their_states(self, world: World) -> None:
         run = await world.run(program("read"), program("load"), program("send", "read", "load"))

@@ -65,6 +65,8 @@ class WhyRun(Message):
 
     run: Identifier
     state: RunState
+    reason: str | None = None
+    """Why the run itself has not begun."""
     items: list[Why] = Field(default_factory=list[Why])
     left_out: int = 0
     """How many more wait than are told of here."""

@@ -40,7 +40,7 @@ def why(
     screen.table(
         ["task", "state", "why"],
         [(task_label(each.task, each.map_index), screen.state(each.state), each.summary) for each in found.items],
-        empty=f"Nothing of run {found.run} waits: it is {found.state}.",
+        empty=found.reason or f"Nothing of run {found.run} waits: it is {found.state}.",
     )
     if found.left_out:
         screen.say(f"{found.left_out} more wait: leasehold why {found.run} TASK", stderr=True)
