@@ -81,7 +81,7 @@ def test_a_save_of_what_it_imports_runs_it_again_and_a_mistake_is_shown_with_its
     (folder / "words.py").write_text('GREETING = "good morning"\n')
     until(lambda: "good morning world" in working.said(), "the second run")
     (folder / "greeting.py").write_text(DAG + "def broken(:\n")
-    until(lambda: re.search(r"greeting.py:\d+: syntax error", working.said()), "the mistake")
+    until(lambda: re.search(r"greeting.py:\d+:\d+: syntax error", working.said()), "the mistake")
     (folder / "greeting.py").write_text(DAG.replace('"world"', '"moon"'))
     until(lambda: "good morning moon" in working.said(), "the third run")
     os.kill(working.pid, signal.SIGINT)
@@ -96,7 +96,7 @@ def test_a_file_with_mistakes_fails_once(folder: Path) -> None:
     done = dev(folder, "--once")
 
     assert done.returncode == 1
-    assert "greeting.py:1: syntax error" in done.stderr
+    assert "greeting.py:1:12: syntax error" in done.stderr
 
 
 def test_where_the_service_is_not_installed_the_error_names_the_cure(

@@ -30,6 +30,7 @@ ALL = dict(commands(typer.main.get_command(app)))
 
 SAY_ONLY_THAT_IT_IS_DONE = {
     "login", "logout", "lock", "unlock", "trust", "untrust", "delete", "revoke", "remove", "platform-admin", "init",
+    "limit",
 }  # fmt: skip
 SPEAK_FOR_THEMSELVES = {("dev",), ("audit", "export")}
 """A program that stays, and one whose output is JSON anyway."""

@@ -71,7 +71,7 @@ def test_a_run_in_one_process_waits_ever_longer_between_tries() -> None:
         ("pool='db', pool_slots=0", "a whole number from 1 to 100000", ""),
         ("retry_backoff='double'", '"constant" or "exponential"', ""),
         ("retry_exponential_backoff=True", "there is no option", 'retry_backoff="exponential"'),
-        ("queue_timeot='5m'", "there is no option", "Did you mean queue_timeout?"),
+        ("queue_timeot='5m'", "there is no option", "Did you mean 'queue_timeout'?"),
         ("max_active_tasks=2", "there is no option", "of @dag"),
         ("queue_timeout='0s'", "more than 0", ""),
     ],

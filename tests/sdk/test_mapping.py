@@ -267,7 +267,10 @@ def test_of_a_signed_version_the_item_is_the_one_that_was_signed() -> None:
     axes = [{"name": "file", "source": {"kind": "literal", "value": ["a", "b"]}}]
     work = {"kind": "python", "module": "m", "function": "f", "kwargs": {"file": {"kind": "item", "name": "file"}}}
     manifest = Manifest.model_validate({"dag": "d", "tasks": [{"id": "load", "work": work, "mapped": {"axes": axes}}]})
-    signed, unsigned = (Plan("v", "d", 1, manifest, signature).leased["load"] for signature in ("a JWS", None))
+    signed, unsigned = (
+        Plan(manifest, version_id="v", dag="d", version=1, signature=signature).leased["load"]
+        for signature in ("a JWS", None)
+    )
     lie = [{"index": 1, "given": True, "value": "something else"}]
 
     assert digest(signed) == digest(manifest.tasks[0]) != digest(unsigned)

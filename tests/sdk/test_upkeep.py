@@ -14,7 +14,7 @@ def test_targets_and_retention_become_fields_of_the_manifest() -> None:
     @dag(on_failure=["https://hooks.example.org/a", "alerts"], on_retry="alerts", retention="90d")
     def report() -> None: ...
 
-    assert report.upkeep == {
+    assert report.fields == {
         "on_failure": ["https://hooks.example.org/a", "alerts"],
         "on_retry": ["alerts"],
         "retention_days": 90.0,
@@ -25,7 +25,7 @@ def test_a_dag_that_says_nothing_leaves_the_manifest_as_it_was() -> None:
     @dag
     def report() -> None: ...
 
-    assert report.upkeep == {}
+    assert report.fields == {}
 
 
 @pytest.mark.parametrize(

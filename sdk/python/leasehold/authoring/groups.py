@@ -39,7 +39,6 @@ class Group(Several):
         self.path = ""
         self.place = author_place()
         self._name = None if name is None else _checked(name)
-        self._options = options
         self._tasks: list[str] = []
         self._graph: Graph | None = None
         self._around: Group | None = None
@@ -47,7 +46,8 @@ class Group(Several):
             raise AuthoringError(
                 f"a group has no option {outside[0]!r}", "Say it with each task: it is about what that one task does."
             )
-        Options(options, runtime="python", place=self.place)  # a mistake in them is told here
+        # A mistake in them is told here, once; the tasks get the others.
+        self._options = Options(options, runtime="python", place=self.place).given
 
     def __enter__(self) -> Self:
         self._begin(self._name or "group", numbered=False)

@@ -83,14 +83,13 @@ class Options:
         work: Fields of its work.
         place: Where the author wrote them.
         map_index_template: What instances of a mapped task are called.
-        given: The same as they were said.
+        given: Those that can be used, as they were said.
     """
 
     __slots__ = ("_runtime", "entry", "given", "map_index_template", "place", "work")
 
     def __init__(self, given: Mapping[str, object], *, runtime: str, place: tuple[str, int]) -> None:
         self.place = place
-        self.given = given
         self._runtime = runtime
         entry: dict[str, object] = {}
         for name, value in given.items():
@@ -98,6 +97,7 @@ class Options:
                 entry[name] = self._read(name, value)
             except AuthoringError as mistake:
                 tell(mistake)
+        self.given = {name: value for name, value in given.items() if name in entry}
         template = entry.pop("map_index_template", None)
         self.map_index_template: str | None = None if template is None else str(template)
         if "pool_slots" in entry and "pool" not in entry:

@@ -163,7 +163,7 @@ def show(
 
     async def work(api: Api) -> RunDetail:
         found = await api.get(api.of_team("runs", run), RunDetail)
-        return found if json else await with_reasons(api, found)
+        return found if json or graph else await with_reasons(api, found)
 
     found = ask(work, team=team)
     if json:
