@@ -5,6 +5,7 @@ The answer is definite: what waits for a site names, of every site that would do
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, assert_never
@@ -145,7 +146,8 @@ def _found(facts: TaskFacts, now: float) -> list[_Found]:
 
 
 def _upstream(facts: TaskFacts) -> _Found:
-    shown = [f"{each.task} ({each.state.value.replace('_', ' ')})" for each in facts.upstream]
+    states = Counter((each.task, each.state.value.replace("_", " ")) for each in facts.upstream)
+    shown = [f"{task} ({state if many == 1 else f'{many} {state}'})" for (task, state), many in states.items()]
     details = {"upstream": [{"task": each.task, "state": each.state.value} for each in facts.upstream]}
     return _Found(WhyKind.UPSTREAM, f"waits for {_listed(shown) or 'the tasks before it'}", details=details)
 

@@ -51,6 +51,14 @@ class WhyContract:
         (answer,) = await self.store.of_task(OURS, run, task, None, now=world.now)
         return answer
 
+    async def test_instances_of_a_mapped_task_are_counted(self, world: World) -> None:
+        mapped = {"axes": [{"name": "n", "source": {"kind": "literal", "value": [1, 2, 3]}}]}
+        run = await world.run(program("load", mapped=mapped), program("send", "load"))
+
+        answer = await self.why(world, run, "send")
+
+        assert answer.summary == "waits for load (3 queued)"
+
     async def test_a_full_pool_is_named_with_who_has_its_slots(self, world: World) -> None:
         await world.pools.put(OURS, "db", PoolWrite(slots=1), by=By(actor="tester", address=None, at=world.now))
         run = await world.run(program("read", pool="db"), program("load", pool="db"))
