@@ -324,7 +324,7 @@ def _connect_signals(signals: Signals, house: House) -> None:
     signals.listen(Topic.LOG, house.log_watch.changed)
     signals.listen(Topic.AUDIT, lambda _key: house.audit_sealer.look())
     signals.listen(Topic.HOOK, lambda _key: house.hook_courier.look())
-    signals.listen(Topic.TIMER, lambda _key: house.timekeeper.look())
+    signals.listen(Topic.TIMER, house.timekeeper.heard)
 
 
 async def _refresh_keys(keys: SigningKeys) -> None:

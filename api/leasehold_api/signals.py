@@ -18,7 +18,7 @@ class Topic(StrEnum):
     LOG = "log"  # key: attempt id
     STREAM = "stream"  # key: "agent stream", opened; "agent stream number granted until", a grant
     HOOK = "hook"  # key: ""; a webhook waits to be sent
-    TIMER = "timer"  # key: ""; something is due earlier than before
+    TIMER = "timer"  # key: when something is due (Unix time) that may come before what is known; "" for "look now"
     AUDIT = "audit"  # key: ""; the audit trail has rows that are not in its chain yet; for this process only
 
 

@@ -36,7 +36,9 @@ class Timekeeper:
         self._scheduler = scheduler
         self._clock = clock
         self._looking = False
-        self._again = False
+        self._due: float | None = None
+        """The earliest that was heard of since the last look began."""
+        self._wakes_at: float | None = None
         self._closed = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -46,17 +48,22 @@ class Timekeeper:
         self._closed = True
         await self._idle.wait()
 
+    def heard(self, key: str) -> None:
+        """Take in a signal of ``Topic.TIMER``: nothing is looked up for what is due after the next look anyway."""
+        due = float(key) if key else self._clock()
+        if self._looking:
+            self._due = due if self._due is None else min(self._due, due)
+        elif self._wakes_at is None or due < self._wakes_at:
+            self._wake_at(due)
+
     def look(self) -> None:
         """Look now: something may be due earlier than was known."""
-        if self._looking:
-            self._again = True
-        else:
-            self._wake_at(self._clock())
+        self.heard("")
 
     async def _look(self) -> None:
         if self._closed:
             return
-        self._looking, self._again = True, False
+        self._looking, self._due, self._wakes_at = True, None, None
         self._idle.clear()
         try:
             now = self._clock()
@@ -68,21 +75,19 @@ class Timekeeper:
                 log.info("what was due is queued, or failed", extra={"count": queued})
             if begun := await self._schedules.begin_due(now=now):
                 log.info("schedules were due", extra={"count": begun})
-            deadlines = (await self._store.next_deadline(), await self._schedules.next_deadline())
-            deadline = min((each for each in deadlines if each is not None), default=None)
+            deadlines = [await self._store.next_deadline(), await self._schedules.next_deadline()]
         except ApiError as error:
             log.error("can't look for what is due", extra={"cause": error.detail})
-            deadline = self._clock() + _AFTER_AN_ERROR_S
+            deadlines = [self._clock() + _AFTER_AN_ERROR_S]
         finally:
             self._looking = False
             self._idle.set()
-        if self._again:
-            deadline = self._clock()
+        deadline = min((each for each in (*deadlines, self._due) if each is not None), default=None)
         if deadline is not None and not self._closed:
             self._wake_at(deadline)
 
     def _wake_at(self, deadline: float) -> None:
-        at = max(deadline, self._clock() + _AT_MOST_EVERY_S)
+        at = self._wakes_at = max(deadline, self._clock() + _AT_MOST_EVERY_S)
         self._scheduler.add_job(
             self._look,
             "date",

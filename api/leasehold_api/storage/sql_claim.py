@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Row, TextClause, bindparam, text
@@ -88,8 +89,7 @@ _INPUTS = text("""
 def claim(tx: Transaction, plans: Plans, holder: AgentCaller, *, most: int, now: float) -> list[Claimed]:
     """Lease up to ``most`` task instances to ``holder``, no more than its site's ceiling in all."""
     held = tx.run(_HELD, {"agent": holder.agent_id}).scalar_one()
-    lock = "FOR SHARE OF a" if tx.dialect == "postgresql" else ""
-    terms = tx.run(text(_MOST_SLOTS.format(lock=lock)), {"agent": holder.agent_id}).first()
+    terms = tx.run(_terms(tx.dialect), {"agent": holder.agent_id}).first()
     if terms is None:
         return []
     # What is ordered of the agent counts here too: it may not have heard of it yet.
@@ -123,7 +123,7 @@ def _take(tx: Transaction, holder: AgentCaller, policy: str | None, *, most: int
         also = f" AND {NOT_REFUSED}"
         parameters["policy"] = policy
     if tx.dialect == "postgresql":
-        statement = text(_TAKE_POSTGRESQL.format(most=_step(most), also=also))
+        statement = _take_postgresql(_step(most), also)
     else:
         placements = tx.run(_PLACEMENTS, {"site": holder.site_id}).scalars().all()
         if not placements:
@@ -139,6 +139,17 @@ def _step(most: int) -> int:
     return 1 << (most.bit_length() - 1)
 
 
+@cache
+def _terms(dialect: str) -> TextClause:
+    return text(_MOST_SLOTS.format(lock="FOR SHARE OF a" if dialect == "postgresql" else ""))
+
+
+@cache
+def _take_postgresql(most: int, also: str) -> TextClause:
+    return text(_TAKE_POSTGRESQL.format(most=most, also=also))
+
+
+@cache
 def _take_sqlite(placements: int, most: int, also: str) -> TextClause:
     walks = " UNION ALL ".join(
         f"SELECT * FROM (SELECT id, priority, queued_at FROM task_instances t"
@@ -157,7 +168,7 @@ def _describe(
         tx.signal(Signal(Topic.RUN, run.id))
         if run.started_at is None:
             tx.run(_BEGIN_RUN, {"run": run.id, "now": now})
-    tx.signal(Signal(Topic.TIMER, ""))
+    tx.signal(Signal(Topic.TIMER, str(now + min(row.lease_length_s for row in rows))))
     events = {run.id: events_of(tx, run.id) if run.trigger == "asset" else [] for run in runs.values()}
     items = Items(tx)
     budget = TRUSTED_INPUT_BYTES if is_trusted else INLINE_INPUT_BYTES

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from leasehold.warm.line import Line
 from leasehold_agent.fault_points import reach
 from leasehold_agent.host import linux, tree
 from leasehold_agent.host.checks import Object
@@ -81,8 +82,8 @@ class Zygote:
         gc.freeze()
         while self._reads or self._hosts:
             woken = self._woken.fileno()
-            rooms = [*self._warm.sockets(), *self._spares.sockets()]
-            waited_for: list[int | socket.socket] = [woken, *([_STDIN] if self._reads else []), *rooms]
+            rooms = [*self._warm.sockets(), *self._spares.lines()]
+            waited_for: list[int | Line] = [woken, *([_STDIN] if self._reads else []), *rooms]
             ready, _, _ = select.select(waited_for, [], [], self._wait_s())
             if woken in ready:
                 self._woken.recv(4096)
@@ -137,7 +138,7 @@ class Zygote:
         try:
             reach("host.zygote.locked.before-fork")
             with directory.listen("host.sock") as control:
-                pid = self._spares.give(directory, team, lock, control) or self._fork(directory, lock, control)
+                pid = self._spares.give_attempt(directory, team, lock, control) or self._fork(directory, lock, control)
         finally:
             os.close(lock)
         reach("host.zygote.forked.before-answer")

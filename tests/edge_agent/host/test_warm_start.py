@@ -208,17 +208,17 @@ def test_a_warm_process_that_makes_room_ends_with_its_last_task(tmp_path: Path) 
     assert ending["kind"] == "success"
 
 
-def test_the_process_above_tasks_holds_no_secret(bundles: Bundles) -> None:
+def test_the_processes_above_tasks_hold_no_secret(bundles: Bundles) -> None:
     waiting = bundles.begin_waiting()
     keeper = parent_of(waiting.task)
     zygote = parent_of(keeper)
     secret = waiting.said.encode()
 
-    held = {pid: _memory_has(pid, secret) for pid in (waiting.task, zygote)}
+    held = {pid: _memory_has(pid, secret) for pid in (waiting.task, keeper, zygote)}
     waiting.end(0)
     waiting.attempt.wait()
 
-    assert held == {waiting.task: True, zygote: False}
+    assert held == {waiting.task: True, keeper: False, zygote: False}
 
 
 def _memory_has(pid: int, text: bytes) -> bool:

@@ -9,6 +9,7 @@ import signal
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from resource import struct_rusage
 
 _OWN = "/proc/self"
 
@@ -63,16 +64,16 @@ class Children:
         except BlockingIOError:
             return
 
-    def ended(self) -> Iterator[tuple[int, int]]:
-        """Wait for those that have ended: (pid, wait status)."""
+    def ended(self) -> Iterator[tuple[int, int, struct_rusage]]:
+        """Wait for those that have ended: (pid, wait status, what it and those it waited for used)."""
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status, used = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if pid == 0:
                 return
-            yield pid, status
+            yield pid, status, used
 
     def forget(self) -> None:
         """Let go, in a child: the parent's signals are the parent's."""

@@ -1,10 +1,10 @@
-"""The task zygote: a process of one thread, with the SDK imported, that forks a keeper for each task.
+"""The task zygote: one thread, the SDK imported; it finds a keeper for each task: a spare one, or a fork of itself.
 
 The attempt host's own zygote starts one for each environment and talks to it over the socket it is given:
 
     → {"load": ["json", …]}            import these now; at most once, before anything else
     ← {"ready": true}                  or {"unfit": why}: an import did what may not outlive a task
-    → {"report": true} and a socket    fork a keeper and give it that line to its host
+    → {"report": true} and a socket    give a keeper that line to its host: a new one when the task is to report
     ← {"keeper": pid} · {"ended": pid}
 
 It holds no secret of any attempt: what a task is given comes over the line, which only its keeper reads. When its
@@ -23,6 +23,7 @@ import sys
 from leasehold.warm.line import LineEndedError, receive, send
 from leasehold.warm.linux import shut_memory
 from leasehold.warm.process import Children, count_threads, name_process
+from leasehold.warm.spares import Spares
 from leasehold.warm.world import look, stop_looking, what_differs
 
 TYPE_CHECKING = False
@@ -49,10 +50,12 @@ class TaskZygote:
         self._channel = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, channel)
         self._children = Children()
         self._keepers: set[int] = set()
+        self._spares = Spares()
         self._reads = True
 
-    def await_line(self) -> tuple[Socket, bool]:
-        """Serve. Returns in keepers only: the line to the host, and whether the task shall tell what it imports."""
+    def await_line(self) -> tuple[Socket, Socket, bool]:
+        """Serve. Returns in keepers only: the line to the host, the one from here, and whether the task shall tell what
+        it imports."""
         name_process("task-zygote")
         shut_memory(shut=True)  # a task that could trace it would reach those that come later
         for module in EVERY_TASK_NEEDS:
@@ -61,16 +64,18 @@ class TaskZygote:
         loaded = False
         while self._reads or self._keepers:
             woken = self._children.woken
-            ready, _, _ = select.select([woken, self._channel] if self._reads else [woken], [], [])
+            heard = [woken, *self._spares.lines(), *([self._channel] if self._reads else [])]
+            ready, _, _ = select.select(heard, [], [], self._spares.wait_s())
             if woken in ready:
                 self._children.note()
+            self._spares.attend()
             self._reap()
             if self._channel not in ready:
                 continue
             try:
                 message, files = receive(self._channel)
             except (LineEndedError, ValueError):
-                self._reads = False
+                self._end()
                 continue
             if "load" in message:
                 self._load(message["load"])
@@ -79,9 +84,16 @@ class TaskZygote:
             if not loaded:
                 self._tell({"ready": True})
                 loaded = True
-            if line := self._fork(files):
-                return line, bool(message.get("report"))
+            if not self._reads:
+                continue
+            if lines := self._keeper(files, reports=bool(message.get("report"))):
+                return *lines, bool(message.get("report"))
         os._exit(0)
+
+    def _end(self) -> None:
+        """Take no more."""
+        self._reads = False
+        self._spares.close()
 
     def _be_still(self) -> None:
         """Keep what lives now out of the collector's way: pages that it does not write stay shared."""
@@ -103,30 +115,39 @@ class TaskZygote:
         self._be_still()
         self._tell({"ready": True})
 
-    def _fork(self, files: list[int]) -> Socket | None:
-        """Return the line in the child, None here."""
+    def _keeper(self, files: list[int], *, reports: bool) -> tuple[Socket, Socket] | None:
+        """Let a keeper have the line that came; returns both of its own in a new one, None here."""
         threads = count_threads()
-        if len(files) != 1 or threads != 1:
+        try:
+            if len(files) != 1 or (not reports and self._spares.give(None, {"keep": True}, files) is not None):
+                return None
+            if threads == 1:
+                return self._fork(files[0])
+        finally:
             for fd in files:
                 os.close(fd)
-            if len(files) == 1:
-                self._tell({"unfit": f"the warm process has {threads} threads: none may be forked from it"})
-                os._exit(0)
-            return None
+        self._tell({"unfit": f"the warm process has {threads} threads: none may be forked from it"})
+        os._exit(0)
+
+    def _fork(self, line: int) -> tuple[Socket, Socket] | None:
+        ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
         pid = os.fork()
         if pid == 0:
             # Told by itself, before anything else: should the zygote be killed now, the keeper is known to whoever is
             # above, and goes on.
             self._tell({"keeper": os.getpid()})
             self._children.forget()
+            self._spares.close()
             self._channel.close()
-            return _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, files[0])
-        os.close(files[0])
+            ours.close()
+            return _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, os.dup(line)), theirs
+        theirs.close()
         self._keepers.add(pid)
+        self._spares.born(pid, ours)
         return None
 
     def _reap(self) -> None:
-        for pid, _ in self._children.ended():
+        for pid, _, _ in self._children.ended():
             if pid in self._keepers:
                 self._keepers.discard(pid)
                 self._tell({"ended": pid})
@@ -135,7 +156,7 @@ class TaskZygote:
         try:
             send(self._channel, message)
         except LineEndedError:
-            self._reads = False
+            self._end()
 
 
 def serve(channel: int) -> Callable[[], NoReturn]:
@@ -145,9 +166,9 @@ def serve(channel: int) -> Callable[[], NoReturn]:
 
     original_name = name_process(None)
     signals = {signal.SIGCHLD: signal.getsignal(signal.SIGCHLD)}
-    line, reports = TaskZygote(channel).await_line()
+    line, zygote, reports = TaskZygote(channel).await_line()
     shared = frozenset(sys.modules)
-    launch = keep(line, reports=reports)
+    launch = keep(line, zygote, reports=reports)
     imported = become(launch, name=original_name, signals=signals)
     from leasehold.child import main
     from leasehold.warm.leaving import leave
