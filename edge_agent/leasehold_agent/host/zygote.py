@@ -16,8 +16,8 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from leasehold.warm.line import Line
 from leasehold_agent.fault_points import reach
 from leasehold_agent.host import linux, tree
 from leasehold_agent.host.checks import Object
@@ -27,6 +27,9 @@ from leasehold_agent.host.spares import SpareHosts
 from leasehold_agent.host.succession import live_on
 from leasehold_agent.host.warm.pool import WarmPool
 from leasehold_agent.host.warm.settings import WarmSettings, from_arguments
+
+if TYPE_CHECKING:
+    from leasehold.warm.line import Line
 
 _STDIN, _STDOUT = 0, 1
 _READ_BYTES = 65536
