@@ -14,7 +14,7 @@ from pathlib import Path
 import typer.main
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
-from leasehold.cli.app import app
+from leasehold.cli.app import make_app
 
 PAGE = Path(__file__).with_name("cli.md")
 
@@ -57,7 +57,7 @@ printed to standard output. Hints and progress go to standard error. Colour appe
 
 def page() -> str:
     """Return the whole page."""
-    root = typer.main.get_command(app)
+    root = typer.main.get_command(make_app())
     parts = [HEAD]
     for path, command in _commands(root, ("leasehold",)):
         parts.append(_section(path, command))

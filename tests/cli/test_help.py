@@ -11,7 +11,7 @@ import pytest
 import typer.main
 from typer.core import TyperCommand, TyperGroup
 
-from leasehold.cli.app import app
+from leasehold.cli.app import make_app
 from tests.cli.conftest import Leasehold
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +25,7 @@ def commands(command: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tupl
         yield path, command
 
 
-ALL = dict(commands(typer.main.get_command(app)))
+ALL = dict(commands(typer.main.get_command(make_app())))
 
 
 SAY_ONLY_THAT_IT_IS_DONE = {

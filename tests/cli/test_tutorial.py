@@ -11,7 +11,7 @@ from pathlib import Path
 import typer.main
 from typer.core import TyperGroup
 
-from leasehold.cli.app import app
+from leasehold.cli.app import make_app
 from tests.cli.conftest import Leasehold
 
 ROOT = Path(__file__).parents[2]
@@ -55,7 +55,7 @@ def test_every_command_and_option_that_the_tutorial_types_exists() -> None:
     typed: list[str] = re.findall(r"^\$ (leasehold .*)$", TUTORIAL, re.MULTILINE)
 
     for line in typed:
-        command: object = typer.main.get_command(app)
+        command: object = typer.main.get_command(make_app())
         words = shlex.split(line)[1:]
         while isinstance(command, TyperGroup):
             command = command.commands[words.pop(0)]

@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+
+from leasehold_protocol import building
 
 
 def main() -> None:
     """Run the command line and end the process with the exit code that ``errors.ExitCode`` documents."""
+    building.defer()  # before anything that defines messages is imported
+    from leasehold.cli.app import make_app
     from leasehold.cli.errors import CliError, ExitCode
     from leasehold.cli.screen import tell_error
 
     try:
-        _app()()
+        make_app(next(iter(sys.argv[1:]), None))()
     except CliError as error:
         tell_error(error)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
-
-
-def _app() -> Callable[[], object]:
-    """Return the command line; for a check, which is run with every save, no more of it than that needs."""
-    if sys.argv[1:2] == ["check"]:
-        from leasehold.cli.check_app import check_app
-
-        return check_app()
-    from leasehold.cli.app import app
-
-    return app

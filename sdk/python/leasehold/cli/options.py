@@ -1,4 +1,4 @@
-"""The options that many commands share, and how examples are put into their help."""
+"""The options that many commands share."""
 
 from __future__ import annotations
 
@@ -27,12 +27,6 @@ RunningOption = Annotated[
 def group(help_text: str) -> typer.Typer:
     """Return a group of commands; typed alone it shows its help."""
     return typer.Typer(help=help_text, no_args_is_help=True, rich_markup_mode="rich")
-
-
-def examples(*lines: str) -> str:
-    """Return the end of a command's help: how it is typed."""
-    # A blank line between them is what keeps the help from running them together; "[" would begin rich's markup.
-    return "\n\n".join(["Example:", *(f"$ {line}".replace("[", "\\[") for line in lines)])
 
 
 def pairs(values: list[str], *, option: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.types import AwareDatetime
 
+from leasehold_protocol.building import is_deferred
 from leasehold_protocol.fingerprint import THUMBPRINT_PATTERN
 
 Json = Any
@@ -54,7 +55,13 @@ Seconds = Annotated[float, Field(ge=0, le=366 * 86400, allow_inf_nan=False)]
 class Message(BaseModel):
     """One message of the protocol, or a part of one."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, ser_json_bytes="base64", val_json_bytes="base64")
+    model_config = ConfigDict(
+        extra="ignore",
+        frozen=True,
+        ser_json_bytes="base64",
+        val_json_bytes="base64",
+        defer_build=is_deferred(),
+    )
 
 
 class Page(Message):

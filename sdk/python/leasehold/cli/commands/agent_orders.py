@@ -11,7 +11,8 @@ from leasehold.cli.amounts import parse_duration
 from leasehold.cli.api import Api
 from leasehold.cli.commands.agents import AgentName, app, named
 from leasehold.cli.errors import WrongInputError
-from leasehold.cli.options import JsonOption, TeamOption, examples
+from leasehold.cli.examples import examples
+from leasehold.cli.options import JsonOption, TeamOption
 from leasehold.cli.session import ask
 from leasehold_protocol.v1.fleet import Agent
 from leasehold_protocol.v1.message import Message

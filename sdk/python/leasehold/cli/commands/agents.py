@@ -10,7 +10,8 @@ from leasehold.cli import completing, screen
 from leasehold.cli.amounts import parse_duration, show_size, show_when
 from leasehold.cli.api import Api, rows
 from leasehold.cli.errors import ConflictError, NotFoundError, WrongInputError
-from leasehold.cli.options import JsonOption, RunningOption, TeamOption, examples, group
+from leasehold.cli.examples import examples
+from leasehold.cli.options import JsonOption, RunningOption, TeamOption, group
 from leasehold.cli.session import ask, ask_as, signed_in
 from leasehold_protocol.fingerprint import fingerprint, is_thumbprint
 from leasehold_protocol.v1.fleet import (

@@ -10,8 +10,9 @@ import typer
 from leasehold.cli import screen
 from leasehold.cli.amounts import show_when
 from leasehold.cli.api import rows
+from leasehold.cli.examples import examples
 from leasehold.cli.following import task_label
-from leasehold.cli.options import JsonOption, TeamOption, examples, group
+from leasehold.cli.options import JsonOption, TeamOption, group
 from leasehold.cli.session import ask
 from leasehold_protocol.v1.assets import AssetDetail, AssetEventList, AssetList
 

@@ -14,7 +14,8 @@ from leasehold.cli import screen
 from leasehold.cli.amounts import parse_duration, show_when
 from leasehold.cli.api import Api
 from leasehold.cli.errors import WrongInputError
-from leasehold.cli.options import JsonOption, TeamOption, examples, group
+from leasehold.cli.examples import examples
+from leasehold.cli.options import JsonOption, TeamOption, group
 from leasehold.cli.session import ask
 from leasehold_protocol.v1.audit import NDJSON_MEDIA_TYPE, AuditList, AuditRow
 

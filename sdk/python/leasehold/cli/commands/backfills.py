@@ -14,7 +14,8 @@ from leasehold.cli import screen
 from leasehold.cli.amounts import show_when
 from leasehold.cli.api import Api
 from leasehold.cli.errors import FailedError, WrongInputError
-from leasehold.cli.options import JsonOption, TeamOption, examples, group
+from leasehold.cli.examples import examples
+from leasehold.cli.options import JsonOption, TeamOption, group
 from leasehold.cli.session import Session, ask, ask_as, signed_in
 from leasehold_protocol.v1.runs import DagDetail
 from leasehold_protocol.v1.schedules import (

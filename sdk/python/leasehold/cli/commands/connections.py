@@ -12,7 +12,8 @@ from leasehold.cli.amounts import show_when
 from leasehold.cli.api import Api, rows
 from leasehold.cli.connection_uri import from_fields, from_uri
 from leasehold.cli.errors import WrongInputError
-from leasehold.cli.options import JsonOption, TeamOption, examples, group
+from leasehold.cli.examples import examples
+from leasehold.cli.options import JsonOption, TeamOption, group
 from leasehold.cli.session import ask, read_secret
 from leasehold_protocol.v1.fleet import ConnectionList, ConnectionSummary
 from leasehold_protocol.v1.message import Json

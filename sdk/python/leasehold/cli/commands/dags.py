@@ -14,10 +14,11 @@ from leasehold.cli.amounts import show_when
 from leasehold.cli.api import Api, rows
 from leasehold.cli.dag_files import read_dag_file
 from leasehold.cli.errors import FailedError, WrongInputError
+from leasehold.cli.examples import examples
 from leasehold.cli.graph.picture import picture
 from leasehold.cli.graph.subjects import as_data, tasks_of_dag
 from leasehold.cli.mistake_views import show_mistake
-from leasehold.cli.options import JsonOption, TeamOption, examples, group
+from leasehold.cli.options import JsonOption, TeamOption, group
 from leasehold.cli.session import ask
 from leasehold_protocol.v1.manifest import Manifest, ProgramWork, TaskEntry
 from leasehold_protocol.v1.message import Json

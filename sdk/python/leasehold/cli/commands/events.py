@@ -10,7 +10,8 @@ import typer
 from leasehold.cli import screen
 from leasehold.cli.api import Api
 from leasehold.cli.errors import WrongInputError
-from leasehold.cli.options import JsonOption, TeamOption, examples, group
+from leasehold.cli.examples import examples
+from leasehold.cli.options import JsonOption, TeamOption, group
 from leasehold.cli.session import ask
 from leasehold_protocol.v1.inputs import SendEvent, SentEvent
 

@@ -12,8 +12,9 @@ from leasehold.cli import screen
 from leasehold.cli.amounts import show_when
 from leasehold.cli.api import Api, rows
 from leasehold.cli.errors import WrongInputError
+from leasehold.cli.examples import examples
 from leasehold.cli.following import task_label
-from leasehold.cli.options import JsonOption, TeamOption, examples, group, pairs
+from leasehold.cli.options import JsonOption, TeamOption, group, pairs
 from leasehold.cli.session import ask
 from leasehold_protocol.v1.inputs import AskedQuestion, AskedQuestionList, AskedState
 from leasehold_protocol.v1.message import Json

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from leasehold.cli import screen
-from leasehold.cli.options import JsonOption, examples, group
+from leasehold.cli.examples import examples
+from leasehold.cli.options import JsonOption, group
 from leasehold.cli.signing import PassphraseFileOption, passphrase_for
 from leasehold.cli.signing_key import SigningKey, read_signing_key
 from leasehold_protocol.signed.keys import key_fingerprint, public_jwk

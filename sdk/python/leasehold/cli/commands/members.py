@@ -8,7 +8,8 @@ import typer
 
 from leasehold.cli import screen
 from leasehold.cli.api import Api, rows
-from leasehold.cli.options import JsonOption, TeamOption, examples, group
+from leasehold.cli.examples import examples
+from leasehold.cli.options import JsonOption, TeamOption, group
 from leasehold.cli.session import ask
 from leasehold_protocol.v1.fleet import Role
 from leasehold_protocol.v1.people import Member, MemberList, MemberOrigin, MemberWrite

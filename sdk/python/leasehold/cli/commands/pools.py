@@ -10,7 +10,8 @@ from leasehold.cli import screen
 from leasehold.cli.amounts import show_when
 from leasehold.cli.api import Api, rows
 from leasehold.cli.errors import NotFoundError, WrongInputError
-from leasehold.cli.options import JsonOption, TeamOption, examples, group
+from leasehold.cli.examples import examples
+from leasehold.cli.options import JsonOption, TeamOption, group
 from leasehold.cli.session import ask
 from leasehold_protocol.v1.limits import Pool, PoolList, PoolWrite
 

@@ -12,7 +12,8 @@ from leasehold.cli.amounts import show_when
 from leasehold.cli.api import Api
 from leasehold.cli.commands.runs import RunId
 from leasehold.cli.errors import WrongInputError
-from leasehold.cli.options import JsonOption, TeamOption, examples
+from leasehold.cli.examples import examples
+from leasehold.cli.options import JsonOption, TeamOption
 from leasehold.cli.session import ask
 from leasehold.durations import seconds
 from leasehold_protocol.v1.retention import PruneAnswer, PruneRequest

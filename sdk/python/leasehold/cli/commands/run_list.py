@@ -10,8 +10,9 @@ from leasehold.cli import completing, screen
 from leasehold.cli.amounts import show_between, show_when
 from leasehold.cli.api import Api
 from leasehold.cli.commands.runs import app
+from leasehold.cli.examples import examples
 from leasehold.cli.log_filter import time_of
-from leasehold.cli.options import JsonOption, TeamOption, examples
+from leasehold.cli.options import JsonOption, TeamOption
 from leasehold.cli.session import ask
 from leasehold_protocol.v1.runs import RunList, RunState, RunSummary
 

@@ -10,8 +10,9 @@ from leasehold.cli import screen
 from leasehold.cli.api import Api
 from leasehold.cli.commands.runs import RunId
 from leasehold.cli.errors import WrongInputError
+from leasehold.cli.examples import examples
 from leasehold.cli.following import task_label
-from leasehold.cli.options import JsonOption, TeamOption, examples
+from leasehold.cli.options import JsonOption, TeamOption
 from leasehold.cli.session import ask
 from leasehold_protocol.v1.message import Message
 from leasehold_protocol.v1.operations import (

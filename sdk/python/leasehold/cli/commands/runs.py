@@ -13,11 +13,12 @@ from leasehold.cli import completing, screen
 from leasehold.cli.amounts import show_size, show_when
 from leasehold.cli.api import Api, rows
 from leasehold.cli.errors import FailedError
+from leasehold.cli.examples import examples
 from leasehold.cli.following import follow_run, task_label
 from leasehold.cli.graph.picture import picture
 from leasehold.cli.graph.subjects import tasks_of_run
 from leasehold.cli.mapped_tasks import gathered
-from leasehold.cli.options import JsonOption, TeamOption, examples, group
+from leasehold.cli.options import JsonOption, TeamOption, group
 from leasehold.cli.run_params import params_given
 from leasehold.cli.run_tables import metric_table, run_line, task_table
 from leasehold.cli.run_views import run_view

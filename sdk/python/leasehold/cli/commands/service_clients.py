@@ -12,7 +12,8 @@ from leasehold.cli import screen
 from leasehold.cli.amounts import parse_duration, show_when
 from leasehold.cli.api import Api, rows
 from leasehold.cli.errors import WrongInputError
-from leasehold.cli.options import JsonOption, TeamOption, examples, group
+from leasehold.cli.examples import examples
+from leasehold.cli.options import JsonOption, TeamOption, group
 from leasehold.cli.profile import write_private
 from leasehold.cli.session import ask, ask_as, read_secret, signed_in
 from leasehold_protocol.v1.fleet import Role

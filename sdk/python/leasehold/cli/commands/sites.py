@@ -10,7 +10,8 @@ from leasehold.cli import completing, screen
 from leasehold.cli.amounts import show_when
 from leasehold.cli.api import Api, rows
 from leasehold.cli.errors import ConflictError, NotFoundError, WrongInputError
-from leasehold.cli.options import JsonOption, RunningOption, TeamOption, examples, group, pairs
+from leasehold.cli.examples import examples
+from leasehold.cli.options import JsonOption, RunningOption, TeamOption, group, pairs
 from leasehold.cli.session import ask
 from leasehold_protocol.v1.fleet import LockRequest, RunningAttempts, Site, SiteList, SiteWrite
 

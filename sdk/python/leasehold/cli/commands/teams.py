@@ -10,7 +10,8 @@ from leasehold.cli import screen
 from leasehold.cli.amounts import show_when
 from leasehold.cli.api import Api, rows
 from leasehold.cli.errors import WrongInputError
-from leasehold.cli.options import JsonOption, examples, group
+from leasehold.cli.examples import examples
+from leasehold.cli.options import JsonOption, group
 from leasehold.cli.session import ask
 from leasehold_protocol.v1.fleet import Team, TeamList, TeamWrite
 from leasehold_protocol.v1.limits import TeamLimits

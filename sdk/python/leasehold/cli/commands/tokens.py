@@ -10,9 +10,10 @@ from leasehold.cli import screen
 from leasehold.cli.amounts import parse_duration, show_when
 from leasehold.cli.api import Api, rows
 from leasehold.cli.errors import WrongInputError
+from leasehold.cli.examples import examples
 from leasehold.cli.issued_tokens import OutputOption, QuietOption, TokenId, hand_over
 from leasehold.cli.issued_tokens import revoke as revoke_token
-from leasehold.cli.options import JsonOption, TeamOption, examples, group
+from leasehold.cli.options import JsonOption, TeamOption, group
 from leasehold.cli.session import ask, ask_as, signed_in
 from leasehold_protocol.fingerprint import fingerprint
 from leasehold_protocol.v1.fleet import EnrolmentToken, EnrolmentTokenList, EnrolmentTokenRequest, IssuedEnrolmentToken

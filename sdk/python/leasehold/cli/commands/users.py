@@ -11,7 +11,8 @@ from leasehold.cli import screen
 from leasehold.cli.amounts import show_when
 from leasehold.cli.api import Api, rows
 from leasehold.cli.errors import WrongInputError
-from leasehold.cli.options import JsonOption, examples, group, pairs
+from leasehold.cli.examples import examples
+from leasehold.cli.options import JsonOption, group, pairs
 from leasehold.cli.session import ask
 from leasehold_protocol.v1.fleet import Role
 from leasehold_protocol.v1.people import (

@@ -11,7 +11,8 @@ from leasehold.cli import completing, screen
 from leasehold.cli.amounts import show_when
 from leasehold.cli.api import Api, rows
 from leasehold.cli.errors import WrongInputError
-from leasehold.cli.options import JsonOption, TeamOption, examples, group
+from leasehold.cli.examples import examples
+from leasehold.cli.options import JsonOption, TeamOption, group
 from leasehold.cli.session import ask, read_secret
 from leasehold_protocol.v1.context import VariableWrite
 from leasehold_protocol.v1.fleet import VariableList, VariableSummary

@@ -10,7 +10,8 @@ from leasehold.cli import screen
 from leasehold.cli.amounts import show_when
 from leasehold.cli.api import Api, Query, rows
 from leasehold.cli.errors import WrongInputError
-from leasehold.cli.options import JsonOption, TeamOption, examples, group
+from leasehold.cli.examples import examples
+from leasehold.cli.options import JsonOption, TeamOption, group
 from leasehold.cli.session import ask
 from leasehold_protocol.v1.message import Message
 from leasehold_protocol.v1.webhooks import Webhook, WebhookList, WebhookState
