@@ -146,13 +146,16 @@ def make_app(first: str | None = None) -> typer.Typer:
     return app
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"leasehold {_version()}")
+        raise typer.Exit
+
+
 def leasehold(
     *,
     _version: Annotated[
-        bool,
-        typer.Option(
-            "--version", help="Print the version.", callback=lambda wanted: _show_version(wanted=wanted), is_eager=True
-        ),
+        bool, typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
     """Write DAGs in Python, deploy them, run them wherever the admin's sites are."""
@@ -161,12 +164,6 @@ def leasehold(
 def _wanted(first: str | None) -> Iterator[Place]:
     is_known = any(place.name == first for place in PLACES)
     return (place for place in PLACES if not is_known or place.name == first)
-
-
-def _show_version(*, wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"leasehold {_version()}")
-        raise typer.Exit
 
 
 def _version() -> str:
