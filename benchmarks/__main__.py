@@ -17,6 +17,7 @@ from rich.table import Table
 from benchmarks import (
     backlog,
     calls,
+    chain,
     checking,
     claims,
     environments,
@@ -34,6 +35,7 @@ from benchmarks.figures import Figure
 PARTS: dict[str, Callable[..., list[Figure]]] = {
     "backlog": backlog.measure,
     "calls": calls.measure,
+    "chain": chain.measure,
     "claims": claims.measure,
     "environments": environments.measure,
     "check": checking.measure,
