@@ -7,21 +7,12 @@ from typing import Annotated
 import typer
 
 from leasehold.cli.errors import WrongInputError
-from leasehold_protocol.v1.fleet import RunningAttempts
 
 TeamOption = Annotated[
     str | None,
     typer.Option("--team", help="The team; by default the one you signed in for.", show_default=False, metavar="TEAM"),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-RunningOption = Annotated[
-    RunningAttempts,
-    typer.Option(
-        "--running",
-        help="Running attempts finish there, or are cancelled and queued for others at once.",
-        metavar="finish|cancel",
-    ),
-]
 
 
 def group(help_text: str) -> typer.Typer:

@@ -11,7 +11,8 @@ from leasehold.cli.amounts import parse_duration, show_size, show_when
 from leasehold.cli.api import Api, rows
 from leasehold.cli.errors import ConflictError, NotFoundError, WrongInputError
 from leasehold.cli.examples import examples
-from leasehold.cli.options import JsonOption, RunningOption, TeamOption, group
+from leasehold.cli.locking import RunningOption
+from leasehold.cli.options import JsonOption, TeamOption, group
 from leasehold.cli.session import ask, ask_as, signed_in
 from leasehold_protocol.fingerprint import fingerprint, is_thumbprint
 from leasehold_protocol.v1.fleet import (

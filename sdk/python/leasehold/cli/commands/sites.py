@@ -11,7 +11,8 @@ from leasehold.cli.amounts import show_when
 from leasehold.cli.api import Api, rows
 from leasehold.cli.errors import ConflictError, NotFoundError, WrongInputError
 from leasehold.cli.examples import examples
-from leasehold.cli.options import JsonOption, RunningOption, TeamOption, group, pairs
+from leasehold.cli.locking import RunningOption
+from leasehold.cli.options import JsonOption, TeamOption, group, pairs
 from leasehold.cli.session import ask
 from leasehold_protocol.v1.fleet import LockRequest, RunningAttempts, Site, SiteList, SiteWrite
 
