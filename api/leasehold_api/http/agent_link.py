@@ -14,7 +14,7 @@ from leasehold_api.callers import AgentCaller
 from leasehold_api.errors import ApiError
 from leasehold_api.fault_points import reach
 from leasehold_api.http.access import agent_caller
-from leasehold_api.http.answers import answer
+from leasehold_api.http.answers import answer, answer_agent
 from leasehold_api.http.house import house
 from leasehold_api.http.leases_out import leases_out
 from leasehold_api.leases.dispatch import Handed
@@ -94,7 +94,7 @@ async def leases(request: Request, caller: Caller, body: LeaseRequest) -> Respon
         return Response(status_code=204)
     waited_s = time.monotonic() - began
     leases = await leases_out(request, caller, handed)
-    return answer(LeaseAnswer(leases=leases, control=handed.control, orders=handed.orders, waited_s=waited_s))
+    return answer_agent(LeaseAnswer(leases=leases, control=handed.control, orders=handed.orders, waited_s=waited_s))
 
 
 @router.post("/renewals", response_model=RenewalAnswer)
@@ -114,7 +114,7 @@ async def renewals(request: Request, caller: Caller, body: RenewalRequest) -> Re
             token, expires_in_s = services.offers.task_token(caller, lease.claimed, now=now)
             renewal = renewal.model_copy(update={"task_token": token, "task_token_expires_in_s": expires_in_s})
         items.append(renewal)
-    return answer(RenewalAnswer(leases=items, orders=await services.presence.orders_of(caller.agent_id)))
+    return answer_agent(RenewalAnswer(leases=items, orders=await services.presence.orders_of(caller.agent_id)))
 
 
 @router.post("/outcomes", response_model=OutcomeAnswer)
@@ -129,7 +129,7 @@ async def outcomes(request: Request, caller: Caller, body: OutcomeBatch) -> Resp
     reach("api.outcome.durable.before-answer")
     waited_s = time.monotonic() - began if handed.claimed else None
     leases = await leases_out(request, caller, handed)
-    return answer(OutcomeAnswer(outcomes=acknowledged, leases=leases, control=handed.control, waited_s=waited_s))
+    return answer_agent(OutcomeAnswer(outcomes=acknowledged, leases=leases, control=handed.control, waited_s=waited_s))
 
 
 def _grant(request: Request, caller: AgentCaller, grant: StreamGrant | None) -> None:

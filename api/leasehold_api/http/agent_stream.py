@@ -15,6 +15,7 @@ from leasehold_api import clock
 from leasehold_api.callers import AgentCaller
 from leasehold_api.fault_points import reach
 from leasehold_api.http.access import agent_caller
+from leasehold_api.http.answers import brief_json
 from leasehold_api.http.house import House, house
 from leasehold_api.http.leases_out import leases_out
 from leasehold_api.leases.dispatch import Handed
@@ -99,7 +100,7 @@ async def _may_go_on(services: House, caller: AgentCaller, stream: Stream, began
 
 
 def _written(line: StreamLine) -> bytes:
-    return line.model_dump_json(by_alias=True).encode() + b"\n"
+    return brief_json(line).encode() + b"\n"
 
 
 class _OpenAnswer(Response):
