@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from leasehold import errors, testing
     from leasehold.asset import Asset, AssetAlias
+    from leasehold.authoring.containers import container
     from leasehold.authoring.dags import dag
     from leasehold.authoring.graph import chain, cross_downstream
     from leasehold.authoring.groups import group
@@ -49,6 +50,7 @@ __all__ = [
     "await_input",
     "chain",
     "concat",
+    "container",
     "context",
     "cross_downstream",
     "dag",
@@ -103,6 +105,7 @@ _HOMES = {
     "await_input": "leasehold.runtime.people",
     "chain": "leasehold.authoring.graph",
     "concat": "leasehold.authoring.sources",
+    "container": "leasehold.authoring.containers",
     "context": "leasehold.runtime.context",
     "cross_downstream": "leasehold.authoring.graph",
     "dag": "leasehold.authoring.dags",

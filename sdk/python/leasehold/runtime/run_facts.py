@@ -69,7 +69,7 @@ class TaskInstance(_Facts):
         task: The task's id.
         map_index: Which of the mapped instances it is; -1 when the task isn't mapped.
         state: ``none``, ``queued``, ``running``, ``up_for_retry``, ``success``, ``failed``, ``skipped``, …
-        kind: What does its work: ``python``, ``program``.
+        kind: What does its work: ``python``, ``program``, ``container``.
         try_number: The last try, from 1; 0: not begun.
         logical_date: The moment its run stands for.
         queued_at: When it could first be leased, or None.

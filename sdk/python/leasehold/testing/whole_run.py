@@ -249,7 +249,7 @@ class WholeRun:
         for task, node in self._graph.nodes.items():
             found = self._tasks.get(task) or TaskResult(id=task, state="running" if task == running else "none")
             state = "none" if found.state == "not_run" else found.state
-            kind = "python" if node.task else "program"
+            kind = str(node.work["kind"])
             standing[task] = {"state": state, "kind": kind, "try_number": found.tries, "label": found.label}
         return standing
 
