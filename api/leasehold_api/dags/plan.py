@@ -122,10 +122,14 @@ def _shorter(source: Source) -> Source:
             return source
 
 
-def canonical_needs(needs: Needs) -> str:
-    """Return needs as one text: equal needs give equal texts, so that queued work can be indexed by it."""
+def canonical_needs(needs: Needs, *, python: str | None = None) -> str:
+    """Return needs as one text: equal needs give equal texts, so that queued work can be indexed by it.
+
+    ``python`` is the ``requires-python`` that a task's environment has to fit.
+    """
     return json.dumps(
-        {"connections": sorted(set(needs.connections)), "labels": needs.labels, "runtime": needs.runtime},
+        {"connections": sorted(set(needs.connections)), "labels": needs.labels, "runtime": needs.runtime}
+        | ({} if python is None else {"python": python}),
         sort_keys=True,
         separators=(",", ":"),
     )

@@ -21,6 +21,7 @@ from leasehold_api.storage.sql_assets import start_problems
 from leasehold_api.storage.sql_ceilings import room_at
 from leasehold_api.storage.sql_earlier import earlier_than
 from leasehold_api.storage.sql_items import Items
+from leasehold_api.storage.sql_offered import CAN_RUN, OFFERED
 from leasehold_api.storage.sql_orders import orders_at
 from leasehold_api.storage.sql_policies import NOT_REFUSED, refuses_something
 from leasehold_api.storage.writer import Transaction
@@ -51,11 +52,10 @@ _TAKE_POSTGRESQL = _TAKE.format(
             SELECT id, priority, queued_at FROM task_instances t
              WHERE t.placement_id = sp.placement_id AND t.state = 'queued' AND t.blocked_on IS NULL{{also}}
              {_ORDER} LIMIT {{most}} FOR UPDATE SKIP LOCKED) c
-         WHERE sp.site_id = :site
+         WHERE sp.site_id = :site AND {CAN_RUN}
          {_ORDER} LIMIT {{most}}"""
 )
 
-_PLACEMENTS = text("SELECT placement_id FROM site_placements WHERE site_id = :site")
 _HELD = text("SELECT count(*) FROM task_instances WHERE agent_id = :agent AND state = 'running'")
 
 # An agent that was locked after it asked gets nothing. FOR SHARE: a lock and a claim that meet wait for each other.
@@ -125,7 +125,7 @@ def _take(tx: Transaction, holder: AgentCaller, policy: str | None, *, most: int
     if tx.dialect == "postgresql":
         statement = text(_TAKE_POSTGRESQL.format(most=_step(most), also=also))
     else:
-        placements = tx.run(_PLACEMENTS, {"site": holder.site_id}).scalars().all()
+        placements = tx.run(OFFERED, {"site": holder.site_id, "agent": holder.agent_id}).scalars().all()
         if not placements:
             return []
         statement = _take_sqlite(len(placements), _step(most), also)

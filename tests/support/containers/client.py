@@ -21,7 +21,7 @@ def main() -> int:
         except OSError:
             sys.stderr.write("Cannot connect to the engine. Is it running?\n")
             return 1
-        asked = {"argv": arguments, "env": dict(os.environ), "cwd": os.getcwd()}
+        asked = {"argv": arguments, "env": dict(os.environ)}
         socket.send_fds(line, [json.dumps(asked).encode() + b"\n"], [1, 2])
         signal.signal(signal.SIGTERM, lambda *_: line.sendall(b"TERM\n"))
         answer = line.makefile("r").readline()

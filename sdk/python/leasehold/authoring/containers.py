@@ -125,21 +125,21 @@ def _read(image: object) -> tuple[str, str | None]:
     rest, at, digest = image.partition("@")
     if at and not _is_digest(digest):
         return "", "after @ comes sha256: and 64 digits of 0-9 a-f"
-    path, colon, tag = rest, "", ""
-    if ":" in rest.rpartition("/")[2]:
-        path, colon, tag = rest.rpartition(":")
+    path, colon, tag = rest.rpartition(":") if ":" in rest.rpartition("/")[2] else (rest, "", "")
     if colon and not _is_tag(tag):
         return "", f"the tag {tag!r} may have 128 of A-Z a-z 0-9 _ . - and begins with none of . -"
+    return path.rpartition("/")[2], _wrong_in_path(path)
+
+
+def _wrong_in_path(path: str) -> str | None:
     registry, slash, _ = path.partition("/")
-    host, _, port = registry.partition(":")
-    if slash and ":" in registry and not (port.isascii() and port.isdigit() and len(port) <= 5):
-        return "", f"{port!r} is no port"
-    parts = [host, *path.split("/")[1:]]
+    host, colon, port = registry.partition(":")
+    if slash and colon and not (port.isascii() and port.isdigit() and len(port) <= 5):
+        return f"{port!r} is no port"
     if path != path.lower():
-        return "", "names of images are in lower case"
-    if wrong := [part for part in parts if not _is_part(part)]:
-        return "", f"{wrong[0]!r} can't be a part of its name: use a-z 0-9, and . _ - between them"
-    return parts[-1], None
+        return "names of images are in lower case"
+    wrong = [part for part in [host, *path.split("/")[1:]] if not _is_part(part)]
+    return f"{wrong[0]!r} can't be a part of its name: use a-z 0-9, and . _ - between them" if wrong else None
 
 
 def _is_digest(digest: str) -> bool:

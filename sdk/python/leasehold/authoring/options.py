@@ -105,7 +105,9 @@ class Options:
         isolation = entry.pop("isolation", None)
         if isolation is not None and runtime != "python":
             raise self._mistake(
-                "isolation is for @task functions", "A program or container always begins afresh: leave it out.", "isolation"
+                "isolation is for @task functions",
+                "A program or container always begins afresh: leave it out.",
+                "isolation",
             )
         self.work: dict[str, object] = {"isolation": isolation} if isolation == "fresh" else {}
         self.entry: dict[str, object] = {

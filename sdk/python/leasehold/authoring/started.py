@@ -64,9 +64,10 @@ class Started:
         from leasehold.authoring.nodes import Node
 
         env = {key: found.express(value, f"env[{key!r}]", self.name) for key, value in self.env.items()}
+        word = "command" if self.kind == "container" else "argv"
         work: dict[str, object] = {
             "kind": self.kind,
-            "argv": [found.express(item, f"argv[{index}]", self.name) for index, item in enumerate(self.argv)],
+            "argv": [found.express(item, f"{word}[{index}]", self.name) for index, item in enumerate(self.argv)],
             **self.more,
             "env": {**env, **taken},
             "result": self.result,
