@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from leasehold import errors, testing
     from leasehold.asset import Asset, AssetAlias
+    from leasehold.authoring.asset_or_time import AssetOrTimeSchedule
     from leasehold.authoring.containers import container
     from leasehold.authoring.dags import dag
     from leasehold.authoring.graph import chain, cross_downstream
@@ -37,6 +38,7 @@ __all__ = [
     "Answer",
     "Asset",
     "AssetAlias",
+    "AssetOrTimeSchedule",
     "Connection",
     "Context",
     "Fail",
@@ -93,6 +95,7 @@ _HOMES = {
     "Answer": "leasehold.runtime.people",
     "Asset": "leasehold.asset",
     "AssetAlias": "leasehold.asset",
+    "AssetOrTimeSchedule": "leasehold.authoring.asset_or_time",
     "Connection": "leasehold.runtime.connections",
     "Context": "leasehold.runtime.context",
     "Fail": "leasehold.runtime.endings",
