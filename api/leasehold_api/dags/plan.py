@@ -37,6 +37,8 @@ class Plan(Relations):
     dag: str
     version: int
     signature: str | None = None
+    names_previous: bool = False
+    """Its templates may name the last run that succeeded."""
     max_map_length: int = MAX_MAP_LENGTH
     """How many instances a mapped task may have."""
 

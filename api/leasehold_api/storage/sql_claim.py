@@ -24,8 +24,9 @@ from leasehold_api.storage.sql_items import Items
 from leasehold_api.storage.sql_offered import CAN_RUN, OFFERED
 from leasehold_api.storage.sql_orders import orders_at
 from leasehold_api.storage.sql_policies import NOT_REFUSED, refuses_something
+from leasehold_api.storage.sql_previous import may_name_previous, previous_success
 from leasehold_api.storage.writer import Transaction
-from leasehold_protocol.v1.leases import Input, RunFacts
+from leasehold_protocol.v1.leases import Input, PreviousSuccess, RunFacts
 
 INLINE_INPUT_BYTES = 64 * 1024
 """How much of its inputs travels with one lease; the rest is read when the task asks."""
@@ -72,7 +73,7 @@ _ATTEMPT = text("""
 """)
 
 _RUNS = text("""
-    SELECT id, params, logical_date, data_interval_start, data_interval_end, "trigger", started_at FROM runs
+    SELECT id, dag_id, params, logical_date, data_interval_start, data_interval_end, "trigger", started_at FROM runs
      WHERE id IN :runs
 """).bindparams(bindparam("runs", expanding=True))
 
@@ -160,6 +161,7 @@ def _describe(
     tx.signal(Signal(Topic.TIMER, ""))
     events = {run.id: events_of(tx, run.id) if run.trigger == "asset" else [] for run in runs.values()}
     items = Items(tx)
+    successes: dict[str, PreviousSuccess | None] = {}
     budget = TRUSTED_INPUT_BYTES if is_trusted else INLINE_INPUT_BYTES
     inputs = _inputs(tx, plans, rows, items, budget=budget)
     leased = [plans.get(tx.connection, row.dag_version_id) for row in rows]
@@ -169,6 +171,9 @@ def _describe(
     claimed: list[Claimed] = []
     for row, entry, problem in zip(rows, entries, problems, strict=True):
         plan, run = plans.get(tx.connection, row.dag_version_id), runs[row.run_id]
+        if run.id not in successes:
+            is_named = plan.names_previous or may_name_previous(run.params)
+            successes[run.id] = previous_success(tx, run) if is_named else None
         claimed.append(
             Claimed(
                 task_instance=row.id,
@@ -188,6 +193,7 @@ def _describe(
                     data_interval_start=instant_or_none(run.data_interval_start),
                     data_interval_end=instant_or_none(run.data_interval_end),
                     triggering_events=events[row.run_id],
+                    previous_success=successes[run.id],
                 ),
                 entry=entry,
                 bundle=plan.manifest.bundle,

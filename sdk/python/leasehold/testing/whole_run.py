@@ -254,8 +254,15 @@ class WholeRun:
         return standing
 
 
-def run_facts(dag: str, params: Mapping[str, object], logical_date: datetime) -> dict[str, object]:
-    """Return the ``RunFacts`` of a run in a test."""
+def run_facts(
+    dag: str,
+    params: Mapping[str, object],
+    logical_date: datetime,
+    *,
+    interval: Mapping[str, str] | None = None,
+    previous: Mapping[str, object] | None = None,
+) -> dict[str, object]:
+    """Return the ``RunFacts`` of a run in a test; ``previous`` is the last one that succeeded."""
     return {
         "run": "test",
         "dag": dag,
@@ -264,6 +271,8 @@ def run_facts(dag: str, params: Mapping[str, object], logical_date: datetime) ->
         "trigger": "manual",
         "params": dict(params),
         "logical_date": logical_date.isoformat(),
+        **(interval or {}),
+        "previous_success": previous,
     }
 
 
