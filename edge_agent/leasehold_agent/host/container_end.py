@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
+from pathlib import Path
 
+from leasehold_agent.host import tree
 from leasehold_agent.runtimes.port import Contained
 
 
@@ -14,6 +17,7 @@ class ContainerEnd:
     def __init__(self, contained: Contained) -> None:
         self._contained = contained
         self._ending: asyncio.Task[None] | None = None
+        self._asking: asyncio.Task[None] | None = None
 
     @property
     def is_ending(self) -> bool:
@@ -26,9 +30,24 @@ class ContainerEnd:
             self._ending = asyncio.get_running_loop().create_task(self._end())
         return self._ending
 
+    def ask(self, client: int) -> None:
+        """Ask its first process to end; before there is a container the engine's client ``client`` is asked.
+
+        Not the client in any case: one that has just started its container does not pass signals on yet, and dies.
+        """
+        if not Path(self._contained.id_file).exists():
+            tree.send([client], signal.SIGTERM)
+            return
+        from leasehold_agent.runtimes.engines import ask_container_to_end
+
+        asking = asyncio.to_thread(ask_container_to_end, self._contained.engine, self._contained.name)
+        self._asking = asyncio.get_running_loop().create_task(asking)
+
     async def ended(self, *, was_client_done: bool) -> None:
         """Return when it is gone; it is asked for only where the engine's client did not see to its end."""
-        if self.is_ending or not was_client_done:
+        if self._asking is not None:
+            await self._asking
+        if self.is_ending or self._asking is not None or not was_client_done:
             await self.begin()
 
     async def _end(self) -> None:

@@ -100,9 +100,10 @@ class TaskProcess:
             return
         if self._parent.gone.is_set():
             return
-        if self._kill is None and gently:
-            # The client of an engine passes it on; what looks after the container beside it must not hear of it.
-            pids = tree.descendants(self._parent.root) if self._container is None else [self._pid]
+        if self._kill is None and gently and self._container is not None:
+            self._container.ask(self._pid)
+        elif self._kill is None and gently:
+            pids = tree.descendants(self._parent.root)
             tree.send(pids, signal.SIGTERM)
             tree.send(pids, signal.SIGCONT)  # a stopped process would sleep through its own end
         if self._kill is None or self._kill.when() > when:

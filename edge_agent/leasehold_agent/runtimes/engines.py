@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from leasehold.runtime.rules.containers import end_commands, engine_environment, look_command
+from leasehold.runtime.rules.containers import ask_command, end_commands, engine_environment, look_command
 
 AUTO, NONE = "auto", "none"
 _KNOWN = ("podman", "docker")
@@ -51,6 +51,11 @@ def find_engine(wanted: str, *, search_path: str) -> Engine:
         else:
             problems.append(problem)
     return Engine(problem="; ".join(problems))
+
+
+def ask_container_to_end(engine: str, name: str) -> None:
+    """Send SIGTERM to the first process of a container; none may be there any more. Blocks while the engine does."""
+    _said(ask_command(engine, name))
 
 
 def end_container(engine: str, name: str, *, within_s: float = 30.0) -> bool:

@@ -99,6 +99,9 @@ class EngineInPlace:
                 named = [name for name in self.containers if re.search(pattern.removeprefix("name="), name)]
                 os.write(files[0], "".join(f"{text}\n" for text in ["NAMES", *named]).encode())
                 return 0
+            case ["kill", "--signal", "TERM", name] if name in self.containers:
+                os.killpg(self.containers[name].pid, signal.SIGTERM)
+                return 0
             case ["kill", "--signal", "KILL", name] | ["rm", "--force", name]:
                 return self._kill(name)
             case ["run", *rest]:

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,7 +41,8 @@ class RealPodman:
         if missing := [name for name, path in found.items() if path is None]:
             raise NoPodmanError(f"not installed: {', '.join(missing)}")
         program = self.folder / "podman"
-        where = f"--root '{self.folder}/storage' --runroot '{self.folder}/run' --tmpdir '{self.folder}/libpod'"
+        self._run = Path(tempfile.mkdtemp(prefix="lhp-"))  # podman wants a path of 50 characters at most
+        where = f"--root '{self.folder}/storage' --runroot '{self._run}' --tmpdir '{self._run}/libpod'"
         how = "--storage-driver=vfs --cgroup-manager=cgroupfs --events-backend=none --runtime=runc"
         program.write_text(f'#!/bin/sh\nexec {found["podman"]} {where} {how} "$@"\n')
         program.chmod(0o755)
@@ -54,6 +56,7 @@ class RealPodman:
         """End and remove everything."""
         for name in self.names():
             self._ask("rm", "--force", name)
+        shutil.rmtree(self._run, ignore_errors=True)
 
     def names(self) -> list[str]:
         return self._ask("ps", "--all", "--format", "{{.Names}}").split()

@@ -80,6 +80,11 @@ def run_command(work: Mapping[str, object], argv: Sequence[str], box: Box) -> li
     ]
 
 
+def ask_command(engine: str, name: str) -> list[str]:
+    """Return the command that asks the first process of a container to end."""
+    return [engine, "kill", "--signal", "TERM", name]
+
+
 def end_commands(engine: str, name: str) -> tuple[list[str], list[str]]:
     """Return the commands that end a container at once, and then remove what is left of it."""
     return [engine, "kill", "--signal", "KILL", name], [engine, "rm", "--force", name]
