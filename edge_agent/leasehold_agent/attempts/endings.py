@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 
-from leasehold.runtime.rules.containers import container_name
 from leasehold_agent.attempts.directory import AttemptDirectory
 from leasehold_agent.attempts.roster import Held
 from leasehold_agent.clock import utc_now
@@ -51,6 +50,7 @@ def _end_container(directory: AttemptDirectory) -> None:
     runtime = directory.lease_facts().get("runtime")
     site = runtime.get("containers") if isinstance(runtime, dict) else None
     if isinstance(site, dict):
+        from leasehold.runtime.rules.containers import container_name
         from leasehold_agent.runtimes.engines import end_container
 
         end_container(str(site["engine"]), container_name(directory.attempt))
