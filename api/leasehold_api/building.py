@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from functools import partial
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
@@ -15,12 +12,10 @@ from leasehold_api.audit.sealer import AuditSealer
 from leasehold_api.config import Settings
 from leasehold_api.context.connections import Connections
 from leasehold_api.context.giving import Giving
-from leasehold_api.context.key_files import FileSealer, KeyFiles
-from leasehold_api.context.resolving import References
-from leasehold_api.context.sealing import Seals
 from leasehold_api.context.variables import Variables
 from leasehold_api.fleet.bootstrap import ensure_bootstrap
 from leasehold_api.fleet.registry import Registry
+from leasehold_api.foundations import Foundations, lay_foundations
 from leasehold_api.http.authentication import Authentication
 from leasehold_api.http.house import House
 from leasehold_api.http.refusals import Refusals
@@ -33,7 +28,6 @@ from leasehold_api.leases.timekeeper import Timekeeper
 from leasehold_api.oauth.parts.rates import Rates
 from leasehold_api.oauth.people.applications import Applications
 from leasehold_api.oauth.people.approvals import Approvals
-from leasehold_api.oauth.possession.nonces import PURPOSE, Nonces
 from leasehold_api.oauth.possession.replays import UsedProofs
 from leasehold_api.oauth.server import Authority, IssuedTokens
 from leasehold_api.oauth.tokens.access_tokens import AccessTokens
@@ -45,11 +39,7 @@ from leasehold_api.objects.blobs import DirectoryBlobs
 from leasehold_api.objects.logs import DirectoryLogs
 from leasehold_api.objects.uploads import DirectoryUploads, RunningHashes
 from leasehold_api.runs.retention import Retention
-from leasehold_api.secret_sources.choice import allowed_sources
 from leasehold_api.signals import Signal, Signals, Topic
-from leasehold_api.storage.database import Database, make_engine
-from leasehold_api.storage.migrate import migrate
-from leasehold_api.storage.notifications import Notifications
 from leasehold_api.storage.plans import Plans
 from leasehold_api.storage.sql_agent_keys import SqlAgentKeys
 from leasehold_api.storage.sql_agents import SqlAgents
@@ -73,7 +63,6 @@ from leasehold_api.storage.sql_people import people_on
 from leasehold_api.storage.sql_pools import SqlCeilings, SqlPools
 from leasehold_api.storage.sql_presence import SqlPresence
 from leasehold_api.storage.sql_questions import SqlEvents, SqlQuestions
-from leasehold_api.storage.sql_references import SqlReferenceLog
 from leasehold_api.storage.sql_retention import SqlRetention
 from leasehold_api.storage.sql_runs import SqlRuns
 from leasehold_api.storage.sql_schedules import SqlSchedules
@@ -111,21 +100,8 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
         yield await _build(settings, stack)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Foundations:
-    """What everything else stands on."""
-
-    settings: Settings
-    signals: Signals
-    database: Database
-    sealer: Seals
-    nonces: Nonces
-    references: References
-    issuer: str
-
-
 async def _build(settings: Settings, stack: AsyncExitStack) -> House:
-    foundations = _lay_foundations(settings, stack)
+    foundations = lay_foundations(settings, stack)
     now = clock.now()
     await ensure_bootstrap(SqlBootstrap(foundations.database), settings.state_dir, now)
     keys = await SigningKeys.load(SqlSigningKeys(foundations.database), foundations.sealer, now=now)
@@ -150,45 +126,7 @@ async def _build(settings: Settings, stack: AsyncExitStack) -> House:
     return house
 
 
-def _lay_foundations(settings: Settings, stack: AsyncExitStack) -> _Foundations:
-    settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    signals = Signals()
-    engine = make_engine(settings.database())
-    migrate(engine)
-    loop = asyncio.get_running_loop()
-    if engine.dialect.name == "postgresql":
-
-        def heard(told: list[Signal]) -> None:
-            loop.call_soon_threadsafe(signals.publish, told)
-
-        address = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-        notifications = Notifications(address, heard=heard)
-        stack.callback(notifications.close)
-
-        def publish(made: list[Signal]) -> None:
-            signals.publish(made)
-            # The audit trail is sealed by the process that wrote to it.
-            notifications.tell([signal for signal in made if signal.topic is not Topic.AUDIT])
-
-        database = Database(engine, publish=publish)
-    else:
-        database = Database(engine, publish=signals.publish)
-    database.bind(loop)
-    stack.callback(database.close)
-    sealer = FileSealer(KeyFiles.of(settings))
-    references = References(allowed_sources(settings, stack), SqlReferenceLog(database))
-    return _Foundations(
-        settings=settings,
-        signals=signals,
-        database=database,
-        sealer=sealer,
-        nonces=Nonces(partial(sealer.derived, PURPOSE)),
-        references=references,
-        issuer=settings.issuer(),
-    )
-
-
-def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOScheduler) -> House:
+def _furnish(foundations: Foundations, keys: SigningKeys, scheduler: AsyncIOScheduler) -> House:
     settings, database, issuer = foundations.settings, foundations.database, foundations.issuer
     plans = Plans(max_map_length=settings.max_map_length)
     presence = SqlPresence(database)

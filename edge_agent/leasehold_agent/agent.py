@@ -63,6 +63,7 @@ class Agent:
                 self._parts.shutdown.listen(reload=self._parts.operating.reload)
                 self._parts.pause.recall()
                 await self._parts.watch.look()
+                await self._parts.chores.look_what_is_offered()
                 self._parts.chores.start()
                 self._serve_locally()
                 self._spawn(self._parts.desk.run())

@@ -45,6 +45,7 @@ from leasehold_agent.link.port import Way
 from leasehold_agent.link.pull import Pull
 from leasehold_agent.link.session import Session
 from leasehold_agent.monitoring import Monitoring
+from leasehold_agent.offered import Offered
 from leasehold_agent.operating import Operating
 from leasehold_agent.pausing import LocalPause
 from leasehold_agent.policy.file import PolicyFile
@@ -123,7 +124,8 @@ def assemble(
     bundles = Bundles(settings.state_dir / "bundles", line.api.bundle, wheels=wheels)
     environments = EnvironmentCache(settings.state_dir / "environments")
     orders = ApiOrders(roster, line.clock)
-    standing = Standing(in_force, identity, roster, gate, orders, line.clock, version=version, once=once)
+    offered = Offered(settings)
+    standing = Standing(in_force, identity, roster, gate, orders, line.clock, offered, version=version, once=once)
     greetings = Greetings(roster, boottime)
 
     def make_push(passage: Passage) -> Way:
@@ -157,6 +159,7 @@ def assemble(
             sdk_dir=expose_sdk(settings.state_dir, version),
             sdk_js=js_binding(),
             edge_agent=own_command(),
+            containers=offered.containers,
             python=settings.python,
             environments=EnvironmentRules(
                 cache_dir=str(environments.root),
@@ -206,6 +209,7 @@ def assemble(
         watch=watch,
         rotation=rotation,
         gate=gate,
+        offered=offered,
         each_second=apply_what_time_changes,
         grant=lambda: choice.in_use.grant(),
         clock=line.clock,

@@ -18,6 +18,7 @@ from leasehold_agent.health_watch import HealthWatch
 from leasehold_agent.identity.key_store import StoreUnreachableError
 from leasehold_agent.identity.rotation import KeyRotation
 from leasehold_agent.link.renewal import RenewalApi, renew, renewal_every
+from leasehold_agent.offered import Offered
 from leasehold_agent.rounds import Rounds
 from leasehold_agent.standing import Standing
 from leasehold_protocol.v1.grants import StreamGrant
@@ -27,6 +28,7 @@ POLICY_EVERY_S = 2
 COLLECT_EVERY_S = 300
 ROTATION_EVERY_S = 300
 KEY_STORE_EVERY_S = 60
+OFFERED_EVERY_S = 600
 HEALTH_EVERY_S = 565.0
 """How often an agent that holds nothing, and has nothing new to say, tells how it is. A little less than an access
 token lasts: a stream goes on for as long as the token of the last renewal."""
@@ -47,6 +49,7 @@ class Chores:
         watch: HealthWatch,
         rotation: KeyRotation,
         gate: Gate,
+        offered: Offered,
         each_second: Callable[[], None],
         grant: Callable[[], StreamGrant | None],
         clock: ServerClock,
@@ -58,6 +61,7 @@ class Chores:
         self._watch = watch
         self._rotation = rotation
         self._gate = gate
+        self._offered = offered
         self._each_second = each_second
         self._grant = grant
         self._clock = clock
@@ -71,6 +75,7 @@ class Chores:
                 (self.collect, COLLECT_EVERY_S),
                 (self.rotate_key_when_due, ROTATION_EVERY_S),
                 (self._watch.look_at_key_store, KEY_STORE_EVERY_S),
+                (self.look_what_is_offered, OFFERED_EVERY_S),
             )
         )
 
@@ -151,6 +156,11 @@ class Chores:
             logger.warning("the key was not rotated", extra={"error": str(error)})
         except OSError as error:
             self._roster.note(Name.OWN_FILES, f"own files: {error.filename} can't be written: {error.strerror}")
+
+    async def look_what_is_offered(self) -> None:
+        """Look which kinds of tasks this machine can run, and tell the API when that changed."""
+        if await self._offered.look() and self._standing.was_greeted.is_set():
+            self._standing.greet_soon()
 
     async def collect(self) -> None:
         """Remove delivered directories beyond ``keep_attempts``, and bundles that nothing used for a week."""

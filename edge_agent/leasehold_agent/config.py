@@ -60,6 +60,16 @@ def _paths(given: object) -> object:
     return [part for part in given.split(os.pathsep) if part] if isinstance(given, str) else given
 
 
+def _engine(text: str) -> str:
+    if text not in ("auto", "podman", "docker", "none") and not text.startswith("/"):
+        raise ValueError("write auto, podman, docker, none, or the path of one of them")
+    return text
+
+
+def _options(given: object) -> object:
+    return given.split() if isinstance(given, str) else given
+
+
 def _index(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -111,6 +121,13 @@ class Settings(BaseModel):
     """What installed dependencies may take of the disk (MiB) before the longest unused go; those in use never do."""
     environment_timeout_s: float = Field(default=900.0, gt=0)
     """How long installing the dependencies of a task may take (s)."""
+    container_engine: Annotated[str, AfterValidator(_engine)] = "auto"
+    """What runs containers: ``podman``, ``docker``, a path, ``auto`` (the first of them that works) or ``none``."""
+    container_pull: Literal["missing", "always", "never"] = "missing"
+    """When the image of a container is fetched: when it is not there yet, each time, or never."""
+    container_options: Annotated[tuple[str, ...], BeforeValidator(_options)] = ()
+    """More options for the engine's ``run``, like ``--network=none`` or ``--userns=keep-id``; in a variable with spaces
+    in between."""
     warm_idle_s: float = Field(default=600.0, ge=0)
     """A process that Python tasks are forked from ends after so long (s) without one; 0: every task starts afresh."""
     warm_processes: int = Field(default=8, ge=0, le=1024)

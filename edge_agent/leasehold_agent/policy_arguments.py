@@ -13,6 +13,7 @@ examples:
   edge-agent policy explain --dag sensor_report --task read_sensors --connection plant_db
   edge-agent policy explain --dag backup --task copy --signed-by ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo
   edge-agent policy explain --dag backup --task copy --runtime program -- /usr/bin/rsync -a /data/ /backup/
+  edge-agent policy explain --dag video --task cut --image registry.example.com/tools/ffmpeg:7
 """
 
 
@@ -39,8 +40,11 @@ def add_policy_commands(commands: Any, add: Callable[[Any, str, str, str], argpa
     explain.add_argument("--task", required=True, metavar="NAME", help="the task")
     explain.add_argument("--team", default="default", metavar="NAME", help="its team (default: default)")
     explain.add_argument(
-        "--runtime", choices=["python", "program"], help="default: program if one is given, else python"
+        "--runtime",
+        choices=["python", "program", "container"],
+        help="default: program or container if one is given, else python",
     )
+    explain.add_argument("--image", metavar="IMAGE", help="the image of a container task, as its author writes it")
     explain.add_argument("--connection", action="append", default=[], metavar="NAME", help="one it declares")
     explain.add_argument("--variable", action="append", default=[], metavar="KEY", help="one it declares")
     explain.add_argument(

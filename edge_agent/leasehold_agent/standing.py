@@ -22,6 +22,7 @@ from leasehold_agent.health.vitals import Vitals
 from leasehold_agent.identity.record import Identity
 from leasehold_agent.link.greeting import compose_hello, host_facts
 from leasehold_agent.link.health import compose_health
+from leasehold_agent.offered import Offered
 from leasehold_agent.settings_in_force import SettingsInForce
 from leasehold_agent.status import AttemptStatus, Status, disk_status, reason_status
 from leasehold_protocol.v1.agents import AttemptVerdict, Hello, HelloAnswer
@@ -44,6 +45,7 @@ class Standing:
         gate: Gate,
         orders: ApiOrders,
         clock: ServerClock,
+        offered: Offered,
         *,
         version: str,
         once: bool,
@@ -54,6 +56,7 @@ class Standing:
         self._gate = gate
         self._orders = orders
         self._clock = clock
+        self._offered = offered
         self._version = version
         self._once = once
         self._host = host_facts()
@@ -118,6 +121,8 @@ class Standing:
             version=self._version,
             slots=1 if self._once else self._gate.most_slots(self._settings.now.slots),
             labels=self._settings.now.labels,
+            runtimes=self._offered.runtimes,
+            pythons=self._offered.pythons,
             host=self._host,
             paused_because=self._roster.paused_because,
             health=self.health(),
@@ -263,6 +268,8 @@ class Standing:
             reasons=[reason_status(reason) for reason in self._roster.reasons],
             disk=disk_status(self._vitals(), low_water_mb=self._settings.now.disk_low_water_mb),
             policy=self._gate.in_words(now=utc_now()),
+            containers=self._offered.engine,
+            pythons=self._offered.pythons,
             attempts=[_attempt_status(held) for held in self._roster.held],
         )
 

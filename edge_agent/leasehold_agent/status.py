@@ -87,6 +87,10 @@ class Status(BaseModel):
     """Why no new work is taken; empty when it is."""
     policy: str | None = None
     """The site's policy in a few words; none when there is none."""
+    containers: str | None = None
+    """The engine that runs containers; none: they don't run here."""
+    pythons: list[str] = Field(default_factory=list[str])
+    """The versions of Python that tasks may have."""
     reasons: list[ReasonStatus] = Field(default_factory=list[ReasonStatus])
     """The same by name and time, and what keeps no work out but should be known."""
     disk: DiskStatus | None = None

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leasehold_api.fleet.machines import Machine, Wanted
 from leasehold_api.fleet.matching import mismatch, offers
 from leasehold_protocol.v1.manifest import Needs
 
@@ -71,7 +72,33 @@ def test_a_connection_that_the_site_does_not_reach_is_named() -> None:
 
 def test_every_site_runs_python_and_programs_and_nothing_else() -> None:
     assert mismatch(Needs(runtime="program"), NORTH) is None
-    assert mismatch(Needs(runtime="container"), NORTH) == "it does not run container tasks"
+    assert mismatch(Needs(runtime="wasm"), NORTH) == "it does not run wasm tasks"
+    assert "none of its agents found a podman or docker" in str(mismatch(Needs(runtime="container"), NORTH))
+
+
+def test_one_machine_of_a_site_is_enough_and_has_to_do_for_all() -> None:
+    engine = Machine(runtimes=frozenset({"container"}), pythons=["3.11.2"])
+    newer = Machine(pythons=["3.11.2", "3.12.4"])
+    offer = offers({}, [], [engine, newer])
+
+    assert mismatch(Wanted(runtime="container"), offer) is None
+    assert mismatch(Wanted(python=">=3.12"), offer) is None
+    assert mismatch(Wanted(python=">=3.13"), offer) == "it has Python 3.11.2, 3.12.4, and the task needs >=3.13"
+    assert mismatch(Wanted(runtime="container", python=">=3.12"), offer) == (
+        "it has Python 3.11.2, and the task needs >=3.12"
+    )
+
+
+@pytest.mark.parametrize("machines", [[], [Machine()], [Machine(pythons=None), Machine(pythons=[])]])
+def test_an_agent_that_never_said_which_pythons_it_has_may_have_any(machines: list[Machine]) -> None:
+    assert mismatch(Wanted(python=">=3.14"), offers({}, [], machines)) is None
+
+
+def test_a_site_without_any_python_says_so() -> None:
+    assert mismatch(Wanted(python=">=3.11"), offers({}, [], [Machine(pythons=[])])) == (
+        "it has no Python that packages can be installed for, and the task needs >=3.11"
+    )
+    assert mismatch(Wanted(), offers({}, [], [Machine(pythons=[])])) is None
 
 
 @given(st.text(max_size=30), st.text(max_size=30))

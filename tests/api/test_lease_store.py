@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from tests.api.contracts.lease_ends import LeaseEndsContract
 from tests.api.contracts.lease_store import LeaseStoreContract
 
 
-class TestOnSqlite(LeaseStoreContract):
+class TestLeaseEndsOnSqlite(LeaseEndsContract):
     kind = "sqlite"
 
 
-class TestOnPostgresql(LeaseStoreContract):
+class TestLeaseEndsOnPostgresql(LeaseEndsContract):
+    kind = "postgresql"
+
+
+class TestLeaseStoreOnSqlite(LeaseStoreContract):
+    kind = "sqlite"
+
+
+class TestLeaseStoreOnPostgresql(LeaseStoreContract):
     kind = "postgresql"

@@ -74,6 +74,8 @@ class Owner:
             version="1",
             slots=1,
             labels={},
+            runtimes=["python", "program"],
+            pythons=[],
             host=host_facts(),
             paused_because=self._roster.paused_because,
             health=AgentHealth(),

@@ -11,10 +11,12 @@ import pytest
 from cronsim import CronSim, CronSimError
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from leasehold.authoring.cron import CronError, times_per_day
 from leasehold.authoring.loading import LoadedFile, load_file
 from leasehold_protocol.v1.manifest import Manifest
+from leasehold_protocol.v1.schedules import Schedule
 
 
 def loaded(tmp_path: Path, said: str, *, params: str = "") -> LoadedFile:
@@ -23,7 +25,7 @@ def loaded(tmp_path: Path, said: str, *, params: str = "") -> LoadedFile:
         dedent(
             """\
             from datetime import timedelta
-            from leasehold import Asset, AssetAlias, dag, shell
+            from leasehold import Asset, AssetAlias, AssetOrTimeSchedule, dag, shell
 
             A, B, C = Asset("a"), Asset("b"), AssetAlias("c")
 
@@ -84,6 +86,21 @@ def test_assets_make_a_condition(tmp_path: Path, said: str, expected: object) ->
     assert short(dag.manifest["schedule"]["assets"]) == expected
 
 
+def test_a_time_and_assets_may_stand_together(tmp_path: Path) -> None:
+    (dag,) = loaded(tmp_path, 'schedule=AssetOrTimeSchedule(["@daily", "0 7 * * *"], A & B), timezone="UTC"').dags
+
+    found = Manifest.model_validate(dag.manifest).schedule
+    assert found is not None
+    assert (found.cron, found.goes_by_both) == (["@daily", "0 7 * * *"], True)
+
+
+def test_no_other_two_kinds_may() -> None:
+    with pytest.raises(ValidationError, match="or assets and a time"):
+        Schedule.model_validate({"cron": ["@daily"], "every_s": 60})
+    with pytest.raises(ValidationError, match="or assets and a time"):
+        Schedule.model_validate({"once": True, "assets": {"kind": "alias", "alias": "a"}})
+
+
 @pytest.mark.parametrize(
     ("said", "message", "cure"),
     [
@@ -96,7 +113,11 @@ def test_assets_make_a_condition(tmp_path: Path, said: str, expected: object) ->
         ('schedule="@daily", start="2026-11-02", end="2026-11-01"', "is after end", ""),
         ('schedule="@daily", catchup=True', "catchup=True needs a start", ""),
         ('timezone="Europe/Berlin"', "timezone is for a DAG with a schedule", ""),
-        ('schedule=["@daily", A]', "is no schedule", "all of one kind"),
+        ('schedule=["@daily", A]', "is no schedule", "AssetOrTimeSchedule"),
+        ("schedule=AssetOrTimeSchedule(A, '@daily')", "is no time", "first"),
+        ("schedule=AssetOrTimeSchedule('@once', A)", "timetable='@once' is no time", ""),
+        ("schedule=AssetOrTimeSchedule('@daily', '@hourly')", "are no assets", "second"),
+        ("schedule=AssetOrTimeSchedule('@dayly', A)", "did you mean '@daily'?", ""),
         ("schedule=3.5j", "is no schedule", ""),
         ("max_active_runs=0", "a whole number from 1 to 10000", ""),
     ],

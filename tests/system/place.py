@@ -247,6 +247,7 @@ def environment(home: Path) -> dict[str, str]:
         "LEASEHOLD_CONFIG_DIR": str(home / "cli"),
         "LEASEHOLD_TOKEN_STORE": "file",
         "LEASEHOLD_AGENT_KEY_STORE": "file",
+        "LEASEHOLD_AGENT_CONTAINER_ENGINE": "none",  # asking the machine's own at every start takes time
         "NO_PROXY": "127.0.0.1",
         "COLUMNS": "200",
     }

@@ -37,6 +37,8 @@ class Plan(Relations):
     dag: str
     version: int
     signature: str | None = None
+    names_previous: bool = False
+    """Its templates may name the last run that succeeded."""
     max_map_length: int = MAX_MAP_LENGTH
     """How many instances a mapped task may have."""
 
@@ -122,10 +124,14 @@ def _shorter(source: Source) -> Source:
             return source
 
 
-def canonical_needs(needs: Needs) -> str:
-    """Return needs as one text: equal needs give equal texts, so that queued work can be indexed by it."""
+def canonical_needs(needs: Needs, *, python: str | None = None) -> str:
+    """Return needs as one text: equal needs give equal texts, so that queued work can be indexed by it.
+
+    ``python`` is the ``requires-python`` that a task's environment has to fit.
+    """
     return json.dumps(
-        {"connections": sorted(set(needs.connections)), "labels": needs.labels, "runtime": needs.runtime},
+        {"connections": sorted(set(needs.connections)), "labels": needs.labels, "runtime": needs.runtime}
+        | ({} if python is None else {"python": python}),
         sort_keys=True,
         separators=(",", ":"),
     )

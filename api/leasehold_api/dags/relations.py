@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from leasehold_api.dags.order import after_all, downstream_of, in_order
 from leasehold_protocol.v1.manifest import Manifest, TaskEntry, TaskRole
 
 
@@ -24,11 +25,7 @@ class Relations:
     @cached_property
     def downstream(self) -> dict[str, list[str]]:
         """Task id → the tasks that depend on it."""
-        after: defaultdict[str, list[str]] = defaultdict(list)
-        for entry in self.manifest.tasks:
-            for upstream in dict.fromkeys(entry.upstream):
-                after[upstream].append(entry.id)
-        return dict(after)
+        return downstream_of(self.entries)
 
     @cached_property
     def teardowns(self) -> frozenset[str]:
@@ -86,28 +83,16 @@ class Relations:
 
     def all_after(self, task: str) -> list[str]:
         """Return everything downstream of a task, however far, in the order of the manifest."""
-        seen: set[str] = set()
-        pending = [task]
-        while pending:
-            new = [name for name in self.downstream.get(pending.pop(), ()) if name not in seen]
-            seen.update(new)
-            pending += new
-        return [entry.id for entry in self.manifest.tasks if entry.id in seen]
+        found = after_all(self.downstream, [task])
+        return [entry.id for entry in self.manifest.tasks if entry.id in found]
 
 
 def _setups_before(
     entries: Mapping[str, TaskEntry], downstream: Mapping[str, list[str]], wanted: set[str]
 ) -> dict[str, frozenset[str]]:
     """Return task id → which of ``wanted`` come before it, however far up."""
-    waits_for = {name: len(set(entry.upstream)) for name, entry in entries.items()}
-    ready = [name for name, number in waits_for.items() if not number]
     before: dict[str, frozenset[str]] = {}
-    while ready:
-        name = ready.pop()
+    for name in in_order(entries, downstream):
         upstream = entries[name].upstream
         before[name] = frozenset(wanted.intersection(upstream)).union(*(before[other] for other in upstream))
-        for later in downstream.get(name, ()):
-            waits_for[later] -= 1
-            if not waits_for[later]:
-                ready.append(later)
     return before

@@ -7,14 +7,12 @@ Label values are text and are compared as what both sides look like: sizes (``64
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from leasehold_api.fleet.machines import UNKNOWN, Machine, Wanted, machine_lacks
 from leasehold_protocol.v1.manifest import Needs
-
-SITE_RUNTIMES = frozenset({"python", "program"})
-"""What every site can run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +21,8 @@ class Offer:
 
     labels: Mapping[str, str]
     connections: frozenset[str]
-    runtimes: frozenset[str]
+    machines: Sequence[Machine] = (UNKNOWN,)
+    """Those of its agents: one of them is enough."""
     reserved: str | None = None
     """The label that a task must ask for to run there; none: the site is for all."""
 
@@ -31,7 +30,7 @@ class Offer:
 def offers(
     site_labels: Mapping[str, str],
     connections: Collection[str],
-    runtimes: Collection[str] = SITE_RUNTIMES,
+    machines: Sequence[Machine] = (),
     *,
     reserved: str | None = None,
 ) -> Offer:
@@ -39,7 +38,7 @@ def offers(
     return Offer(
         labels=dict(site_labels),
         connections=frozenset(connections),
-        runtimes=frozenset(runtimes),
+        machines=machines or (UNKNOWN,),
         reserved=reserved,
     )
 
@@ -49,8 +48,8 @@ def mismatch(needs: Needs, offer: Offer) -> str | None:
     for name in sorted(needs.connections):
         if name not in offer.connections:
             return f"it does not reach the connection {name}"
-    if needs.runtime not in offer.runtimes:
-        return f"it does not run {needs.runtime} tasks"
+    if lacks := machine_lacks(needs if isinstance(needs, Wanted) else Wanted.of(needs), offer.machines):
+        return lacks
     for label, condition in sorted(needs.labels.items()):
         if not _holds(condition, offer.labels.get(label)):
             has = f"is {offer.labels[label]}" if label in offer.labels else "is not set"

@@ -39,8 +39,8 @@ class PresenceStore(Protocol):
         """Return what is ordered of the agent at this moment."""
         ...
 
-    async def placements_of(self, site_id: str) -> frozenset[str]:
-        """Return the placements that a site offers what they need."""
+    async def placements_of(self, site_id: str, agent_id: str) -> frozenset[str]:
+        """Return the placements that a site offers what they need, and this agent of it can run."""
         ...
 
     async def weight_of(self, site_id: str) -> int:

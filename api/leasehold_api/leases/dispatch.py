@@ -50,7 +50,7 @@ class Dispatch:
             weight = await self._presence.weight_of(
                 holder.site_id
             )  # before: nothing is awaited between that and parking
-            placements = await self._presence.placements_of(holder.site_id) if most else frozenset[str]()
+            placements = await self._placements(holder) if most else frozenset[str]()
             with self._parking.park(
                 agent=holder.agent_id,
                 site=holder.site_id,
@@ -71,7 +71,7 @@ class Dispatch:
             weight = await self._presence.weight_of(
                 holder.site_id
             )  # before: nothing is awaited between that and parking
-            placements = await self._presence.placements_of(holder.site_id) if stream.left else frozenset[str]()
+            placements = await self._placements(holder) if stream.left else frozenset[str]()
             with self._parking.park(
                 agent=holder.agent_id,
                 site=holder.site_id,
@@ -89,6 +89,9 @@ class Dispatch:
         """Return what this agent shall do besides taking leases."""
         cancellations = await self._store.cancellations(agent_id)
         return [Control(kind="cancel", attempt=attempt, reason=reason) for attempt, reason in cancellations]
+
+    async def _placements(self, holder: AgentCaller) -> frozenset[str]:
+        return await self._presence.placements_of(holder.site_id, holder.agent_id)
 
     async def _look_twice(self, holder: AgentCaller, waiter: Waiter, *, most: int, wait_s: float) -> Handed | None:
         """Look at once; when there is nothing, wait to be woken and look again."""

@@ -8,9 +8,10 @@ from typing import Protocol
 
 from leasehold_api.acting import By, Team
 from leasehold_api.dags.mapping import leaves
+from leasehold_api.dags.order import after_all, downstream_of, in_order
 from leasehold_api.errors import ConflictError, NotFoundError
 from leasehold_api.runs.flow import UNSUCCESSFUL, stays_skipped
-from leasehold_api.runs.recount import Picture, Standing, after_all, in_order
+from leasehold_api.runs.recount import Picture, Standing
 from leasehold_protocol.v1.manifest import ResultsValue, ResultValue, TaskEntry
 from leasehold_protocol.v1.operations import (
     CancelTaskRequest,
@@ -47,8 +48,9 @@ def to_clear(entries: Mapping[str, TaskEntry], picture: Picture, run: str, asked
         return {one.id for one in chosen}
     cleared = {one.id for one in chosen}
     by_task = _by_task(picture)
-    behind = after_all(entries, {one.task for one in chosen})
-    for task in (task for task in in_order(entries) if task in behind):
+    downstream = downstream_of(entries)
+    behind = after_all(downstream, {one.task for one in chosen})
+    for task in (task for task in in_order(entries, downstream) if task in behind):
         for one in (each for each in by_task[task] if each.id not in cleared):
             if one.state is TaskState.RUNNING:
                 raise ConflictError(
@@ -108,7 +110,7 @@ def _chosen(picture: Picture, run: str, asked: RetryRequest) -> list[Standing]:
 
 def reopened_by_mark(entries: Mapping[str, TaskEntry], picture: Picture, tasks: set[str]) -> set[str]:
     """Return what never ran because of the failure of tasks that are now marked otherwise: it is decided again."""
-    behind = after_all(entries, tasks)
+    behind = after_all(downstream_of(entries), tasks)
     waiting = {TaskState.UPSTREAM_FAILED, TaskState.QUEUED}
     return {one.id for one in picture.values() if one.task in behind and one.state in waiting and not one.has_run}
 

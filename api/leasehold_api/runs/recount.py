@@ -7,9 +7,10 @@ An ending counts its successors down by one. Here all of it is counted from the 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from leasehold_api.dags.order import downstream_of, in_order
 from leasehold_api.runs.flow import NOTHING, UNSUCCESSFUL, Upstream, state_after_upstream
 from leasehold_protocol.v1.manifest import TaskEntry
 from leasehold_protocol.v1.runs import TaskState
@@ -56,7 +57,7 @@ def recounted(
     by_task: defaultdict[str, list[Standing]] = defaultdict(list)
     for one in picture.values():
         by_task[one.task].append(one)
-    for task in in_order(entries):
+    for task in in_order(entries, downstream_of(entries)):
         upstream = [each for name in dict.fromkeys(entries[task].upstream) for each in by_task[name]]
         relied_on = Upstream.of(each.state for name in setups.get(task, ()) for each in by_task[name])
         by_task[task] = [
@@ -72,37 +73,3 @@ def _counted(one: Standing, entry: TaskEntry, upstream: Sequence[Standing], reli
     decisive = UNSUCCESSFUL if state is TaskState.UPSTREAM_FAILED else {TaskState.SKIPPED}
     because = next((each.task for each in upstream if each.state in decisive), None) if state.is_final else None
     return replace(one, state=state, upstream=counted, skipped_by=None, has_run=False, because=because)
-
-
-def in_order(entries: Mapping[str, TaskEntry]) -> list[str]:
-    """Return the tasks, each after all that it depends on."""
-    left = {task: len(set(entry.upstream)) for task, entry in entries.items()}
-    after = _downstream(entries)
-    order = [task for task, waits in left.items() if not waits]
-    for task in order:  # grows while it is gone through
-        for following in after[task]:
-            left[following] -= 1
-            if not left[following]:
-                order.append(following)
-    return order
-
-
-def after_all(entries: Mapping[str, TaskEntry], tasks: Iterable[str]) -> set[str]:
-    """Return the tasks that depend on some of these, directly or not; without themselves, unless they do too."""
-    after = _downstream(entries)
-    found: set[str] = set()
-    pending = list(tasks)
-    while pending:
-        for following in after[pending.pop()]:
-            if following not in found:
-                found.add(following)
-                pending.append(following)
-    return found
-
-
-def _downstream(entries: Mapping[str, TaskEntry]) -> defaultdict[str, list[str]]:
-    after: defaultdict[str, list[str]] = defaultdict(list)
-    for task, entry in entries.items():
-        for upstream in dict.fromkeys(entry.upstream):
-            after[upstream].append(task)
-    return after

@@ -34,7 +34,7 @@ def dates(schedule: Schedule | None, wanted: BackfillRequest, *, anchor: float) 
         ConflictError: if the schedule does not go by time.
         InvalidRequestError: if there are too many, or the dates are the wrong way round.
     """
-    if schedule is None or not (schedule.cron or schedule.every_s is not None):
+    if schedule is None or not schedule.goes_by_time:
         raise ConflictError("the DAG has no schedule by time: give it one, or start runs: leasehold runs trigger DAG")
     first, last = wanted.from_.timestamp(), wanted.to.timestamp()
     if last < first:

@@ -128,10 +128,11 @@ def start_of(schedule: Schedule, anchor: float) -> float:
 
 def in_words(schedule: Schedule) -> str:
     """Return a schedule as people read it."""
+    also = " or on assets" if schedule.goes_by_both else ""
     if schedule.cron:
-        return f"{', '.join(schedule.cron)} ({schedule.timezone})"
+        return f"{', '.join(schedule.cron)} ({schedule.timezone}){also}"
     if schedule.every_s is not None:
-        return f"every {timedelta(seconds=schedule.every_s)}"
+        return f"every {timedelta(seconds=schedule.every_s)}{also}"
     if schedule.once:
         return "@once"
     return "@continuous" if schedule.continuous else "on assets"

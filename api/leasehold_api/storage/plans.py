@@ -8,6 +8,7 @@ from collections import OrderedDict
 from sqlalchemy import Connection, select
 
 from leasehold_api.dags.plan import MAX_MAP_LENGTH, Plan
+from leasehold_api.storage.sql_previous import may_name_previous
 from leasehold_api.storage.tables import dag_versions, dags
 from leasehold_protocol.v1.manifest import Manifest
 
@@ -40,6 +41,7 @@ class Plans:
             dag=name,
             version=version,
             signature=signature,
+            names_previous=may_name_previous(manifest),
             max_map_length=self._max_map_length,
         )
         with self._lock:

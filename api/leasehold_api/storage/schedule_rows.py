@@ -12,6 +12,9 @@ from leasehold_api.schedules import times
 from leasehold_protocol.v1.schedules import Schedule, ScheduleStanding
 
 UPCOMING = 5
+EARLIEST = """CASE WHEN assets_at IS NULL THEN next_at
+     WHEN next_at IS NULL OR assets_at < next_at THEN assets_at ELSE next_at END"""
+"""Of a row of ``schedules``: what is due first, its next time or its assets."""
 
 
 def standing(row: Row[Any], *, with_upcoming: bool = False) -> ScheduleStanding:
@@ -34,7 +37,7 @@ def standing(row: Row[Any], *, with_upcoming: bool = False) -> ScheduleStanding:
 
 
 def _upcoming(schedule: Schedule, row: Row[Any]) -> list[float]:
-    if row.next_at is None or not (schedule.cron or schedule.every_s):
+    if row.next_at is None or not schedule.goes_by_time:
         return []
     far = row.next_at + 50 * 366 * 86400
     return list(islice(times.times(schedule, after=row.next_at, until=far, anchor=row.anchor_at), UPCOMING))

@@ -24,7 +24,7 @@ _WATCHING = text("""
 """)
 
 # Locks the row: two tasks that write the last two assets at the same time would each see one of them only.
-_SCHEDULE = "SELECT schedule, next_at, waits, paused_at FROM schedules WHERE dag_id = :dag {lock}"
+_SCHEDULE = "SELECT schedule, next_at, assets_at, waits, paused_at FROM schedules WHERE dag_id = :dag {lock}"
 
 _ARRIVE = text("""
     INSERT INTO asset_arrivals (dag_id, event_id, name, alias) VALUES (:dag, :event, :name, :alias)
@@ -35,6 +35,11 @@ _ARRIVED = text("SELECT name, alias FROM asset_arrivals WHERE dag_id = :dag")
 
 _IS_DUE = text("""
     UPDATE schedules SET next_at = :now, due_at = CASE WHEN paused_at IS NULL AND waits IS NULL THEN :now END
+     WHERE dag_id = :dag
+""")
+
+_ASSETS_ARE_DUE = text("""
+    UPDATE schedules SET assets_at = :now, due_at = CASE WHEN paused_at IS NULL AND waits IS NULL THEN :now END
      WHERE dag_id = :dag
 """)
 
@@ -71,10 +76,12 @@ def arrived(tx: Transaction, team_id: str, written: Sequence[Written], *, now: f
         row = tx.run(text(_SCHEDULE.format(lock=lock)), {"dag": dag_id}).one()
         for written_id, name, alias in events:
             tx.run(_ARRIVE, {"dag": dag_id, "event": written_id, "name": name, "alias": alias})
-        condition = Schedule.model_validate_json(row.schedule).assets if row.schedule else None
+        schedule = Schedule.model_validate_json(row.schedule) if row.schedule else None
         names = {named for each in tx.run(_ARRIVED, {"dag": dag_id}).all() for named in _both(each.name, each.alias)}
-        if condition is not None and row.next_at is None and holds(condition, names):
-            tx.run(_IS_DUE, {"dag": dag_id, "now": now})
+        if schedule is None or schedule.assets is None or not holds(schedule.assets, names):
+            continue
+        if (row.assets_at if schedule.goes_by_both else row.next_at) is None:
+            tx.run(_ASSETS_ARE_DUE if schedule.goes_by_both else _IS_DUE, {"dag": dag_id, "now": now})
             tx.signal(Signal(Topic.TIMER, ""))
 
 

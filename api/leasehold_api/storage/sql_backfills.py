@@ -117,7 +117,7 @@ def _make(tx: Transaction, plans: Plans, row: Row[Any], date: float, now: float)
     dag = tx.run(newest).one()
     plan = plans.get(tx.connection, dag.id)
     schedule = None if dag.schedule is None else Schedule.model_validate_json(dag.schedule)
-    goes_by_time = schedule is not None and (schedule.cron or schedule.every_s is not None)
+    goes_by_time = schedule is not None and schedule.goes_by_time
     new = NewRun(
         id=clock.new_id("run"),
         team_id=row.team_id,

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 
 from leasehold_api.errors import NotFoundError
+from leasehold_api.fleet.machines import Wanted
 from leasehold_api.fleet.matching import mismatch
 from leasehold_api.runs.blocking import (
     COUNTED_AHEAD,
@@ -21,7 +22,6 @@ from leasehold_api.runs.blocking import (
 from leasehold_api.runs.limits import LimitKind
 from leasehold_api.storage.database import Database
 from leasehold_api.storage.sql_fleet import offers_in
-from leasehold_protocol.v1.manifest import Needs
 
 _INSTANCE = text("""
     SELECT t.id, t.state, t.priority, t.queued_at, t.due_at, t.blocked_on, p.needs, tm.max_running
@@ -148,11 +148,11 @@ def _ahead(connection: Connection, row: Row[Any]) -> int:
 
 
 def _sites(connection: Connection, team_id: str, needs: str) -> list[SiteStanding]:
-    wanted, offered = Needs.model_validate(json.loads(needs)), offers_in(connection, team_id)
+    wanted, offered = Wanted.model_validate(json.loads(needs)), offers_in(connection, team_id)
     return [
         SiteStanding(
             site=row.name,
-            mismatch=mismatch(wanted, offered[row.id]),
+            mismatch=mismatch(wanted, offered[row.id].offer),
             locked_because=(row.locked_because or "no reason was given") if row.locked_at is not None else None,
             max_running=row.max_running,
             running=row.running,

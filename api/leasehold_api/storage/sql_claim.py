@@ -22,10 +22,12 @@ from leasehold_api.storage.sql_assets import start_problems
 from leasehold_api.storage.sql_ceilings import room_at
 from leasehold_api.storage.sql_earlier import earlier_than
 from leasehold_api.storage.sql_items import Items
+from leasehold_api.storage.sql_offered import CAN_RUN, OFFERED
 from leasehold_api.storage.sql_orders import orders_at
 from leasehold_api.storage.sql_policies import NOT_REFUSED, refuses_something
+from leasehold_api.storage.sql_previous import may_name_previous, previous_success
 from leasehold_api.storage.writer import Transaction
-from leasehold_protocol.v1.leases import Input, RunFacts
+from leasehold_protocol.v1.leases import Input, PreviousSuccess, RunFacts
 
 INLINE_INPUT_BYTES = 64 * 1024
 """How much of its inputs travels with one lease; the rest is read when the task asks."""
@@ -52,11 +54,10 @@ _TAKE_POSTGRESQL = _TAKE.format(
             SELECT id, priority, queued_at FROM task_instances t
              WHERE t.placement_id = sp.placement_id AND t.state = 'queued' AND t.blocked_on IS NULL{{also}}
              {_ORDER} LIMIT {{most}} FOR UPDATE SKIP LOCKED) c
-         WHERE sp.site_id = :site
+         WHERE sp.site_id = :site AND {CAN_RUN}
          {_ORDER} LIMIT {{most}}"""
 )
 
-_PLACEMENTS = text("SELECT placement_id FROM site_placements WHERE site_id = :site")
 _HELD = text("SELECT count(*) FROM task_instances WHERE agent_id = :agent AND state = 'running'")
 
 # An agent that was locked after it asked gets nothing. FOR SHARE: a lock and a claim that meet wait for each other.
@@ -73,7 +74,7 @@ _ATTEMPT = text("""
 """)
 
 _RUNS = text("""
-    SELECT id, params, logical_date, data_interval_start, data_interval_end, "trigger", started_at FROM runs
+    SELECT id, dag_id, params, logical_date, data_interval_start, data_interval_end, "trigger", started_at FROM runs
      WHERE id IN :runs
 """).bindparams(bindparam("runs", expanding=True))
 
@@ -125,7 +126,7 @@ def _take(tx: Transaction, holder: AgentCaller, policy: str | None, *, most: int
     if tx.dialect == "postgresql":
         statement = _take_postgresql(_step(most), also)
     else:
-        placements = tx.run(_PLACEMENTS, {"site": holder.site_id}).scalars().all()
+        placements = tx.run(OFFERED, {"site": holder.site_id, "agent": holder.agent_id}).scalars().all()
         if not placements:
             return []
         statement = _take_sqlite(len(placements), _step(most), also)
@@ -171,6 +172,7 @@ def _describe(
     tx.signal(Signal(Topic.TIMER, str(now + min(row.lease_length_s for row in rows))))
     events = {run.id: events_of(tx, run.id) if run.trigger == "asset" else [] for run in runs.values()}
     items = Items(tx)
+    successes: dict[str, PreviousSuccess | None] = {}
     budget = TRUSTED_INPUT_BYTES if is_trusted else INLINE_INPUT_BYTES
     inputs = _inputs(tx, plans, rows, items, budget=budget)
     leased = [plans.get(tx.connection, row.dag_version_id) for row in rows]
@@ -180,6 +182,9 @@ def _describe(
     claimed: list[Claimed] = []
     for row, entry, problem in zip(rows, entries, problems, strict=True):
         plan, run = plans.get(tx.connection, row.dag_version_id), runs[row.run_id]
+        if run.id not in successes:
+            is_named = plan.names_previous or may_name_previous(run.params)
+            successes[run.id] = previous_success(tx, run) if is_named else None
         claimed.append(
             Claimed(
                 task_instance=row.id,
@@ -199,6 +204,7 @@ def _describe(
                     data_interval_start=instant_or_none(run.data_interval_start),
                     data_interval_end=instant_or_none(run.data_interval_end),
                     triggering_events=events[row.run_id],
+                    previous_success=successes[run.id],
                 ),
                 entry=entry,
                 bundle=plan.manifest.bundle,

@@ -33,6 +33,11 @@ _ADD = text("""
         ON CONFLICT (id) DO NOTHING RETURNING id
 """)
 _OFFER = text("INSERT INTO site_placements (site_id, placement_id) VALUES (:site, :id) ON CONFLICT DO NOTHING")
+_LACK = text("""
+    INSERT INTO agent_lacks (agent_id, placement_id)
+    SELECT l.agent_id, :near FROM agent_lacks l JOIN agents a ON a.id = l.agent_id
+     WHERE l.placement_id = :usual AND a.site_id = :site
+""")
 _PREFER = text("""
     UPDATE task_instances SET placement_id = :near, usual_placement_id = :usual, spread_at = :until WHERE id = :id
 """)
@@ -59,6 +64,7 @@ def prefer_near(tx: Transaction, row: Row[Any], *, run: str, reads: list[str], n
     near = placement_id(offered.team_id, f"{offered.needs}\n{site}")
     if tx.run(_ADD, {"id": near, "team": offered.team_id, "needs": offered.needs, "site": site}).first() is not None:
         tx.run(_OFFER, {"site": site, "id": near})
+        tx.run(_LACK, {"near": near, "usual": usual, "site": site})
         tx.signal(Signal(Topic.OFFERS, site))
     tx.run(_PREFER, {"id": row.id, "near": near, "usual": usual, "until": now + PREFERRED_FOR_S})
     tx.signal(Signal(Topic.TIMER, ""))

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from leasehold_api.dags.plan import Plan, canonical_needs, placement_id
 from leasehold_api.storage.sql_fleet import rematch_placement
 from leasehold_api.storage.writer import Transaction
+from leasehold_protocol.v1.manifest import PythonWork
 
 _ADD_PLACEMENT = text("""
     INSERT INTO placements (id, team_id, needs) VALUES (:id, :team, :needs) ON CONFLICT (id) DO NOTHING
@@ -17,7 +18,11 @@ _ADD_PLACEMENT = text("""
 
 def place(tx: Transaction, plan: Plan, team_id: str) -> dict[str, str]:
     """Return task → placement id; placements nobody asked for before are matched against the sites."""
-    needs = {entry.id: canonical_needs(entry.needs) for entry in plan.manifest.tasks}
+    requires = plan.manifest.requires_python
+    needs = {
+        entry.id: canonical_needs(entry.needs, python=requires if isinstance(entry.work, PythonWork) else None)
+        for entry in plan.manifest.tasks
+    }
     ids = {text_: placement_id(team_id, text_) for text_ in set(needs.values())}
     for canonical, identifier in sorted(ids.items()):
         added = tx.run(_ADD_PLACEMENT, {"id": identifier, "team": team_id, "needs": canonical})

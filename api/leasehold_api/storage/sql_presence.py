@@ -11,6 +11,8 @@ from sqlalchemy import text
 from leasehold_api import clock
 from leasehold_api.fleet.presence import SiteTerms
 from leasehold_api.storage.database import Database
+from leasehold_api.storage.sql_fleet import rematch_site
+from leasehold_api.storage.sql_offered import OFFERED
 from leasehold_api.storage.sql_orders import orders_at
 from leasehold_api.storage.writer import Transaction
 from leasehold_protocol.v1.agents import Hello
@@ -21,7 +23,7 @@ _HELLO = text("""
     UPDATE agents
        SET last_seen_at = :now, version = :version, host = :host, slots = :slots, paused_because = :reasons,
            health = COALESCE(:health, health), health_at = COALESCE(:health_at, health_at),
-           policy = :policy, policy_fingerprint = :fingerprint
+           policy = :policy, policy_fingerprint = :fingerprint, offers = :offers
      WHERE id = :agent
     RETURNING site_id
 """)
@@ -35,7 +37,7 @@ _TOLD = text("""
 _SEEN = text("UPDATE agents SET last_seen_at = :now WHERE id = :agent")
 _ORDERS = text("SELECT orders FROM agents WHERE id = :agent")
 _WEIGHT = text("SELECT weight FROM sites WHERE id = :site")
-_PLACEMENTS = text("SELECT placement_id FROM site_placements WHERE site_id = :site")
+_OFFERS_OF = text("SELECT offers FROM agents WHERE id = :agent")
 
 
 HEALTH_EVERY_S = 60.0
@@ -57,7 +59,8 @@ class SqlPresence:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._placements: dict[str, frozenset[str]] = {}
+        self._placements: dict[str, dict[str, frozenset[str]]] = {}
+        """Site → agent → its placements."""
         self._weights: dict[str, int] = {}
         self._words: dict[str, _Word] = {}
         self._seen: dict[str, float] = {}
@@ -66,7 +69,10 @@ class SqlPresence:
     async def hello(self, agent_id: str, hello: Hello, *, now: float) -> SiteTerms:
         """Note who is here; see the port."""
 
+        offers = json.dumps({"runtimes": sorted(set(hello.runtimes)), "pythons": hello.pythons})
+
         def write(tx: Transaction) -> SiteTerms:
+            known = tx.run(_OFFERS_OF, {"agent": agent_id}).scalar()
             site = tx.run(
                 _HELLO,
                 {
@@ -78,8 +84,11 @@ class SqlPresence:
                     **_said(hello.paused_because, hello.health, now),
                     "policy": None if hello.policy is None else hello.policy.model_dump_json(),
                     "fingerprint": None if hello.policy is None else hello.policy.fingerprint,
+                    "offers": offers,
                 },
             ).scalar_one()
+            if known != offers:
+                rematch_site(tx, site)
             terms = tx.run(_TERMS, {"site": site}).one()
             return SiteTerms(labels=json.loads(terms.labels), max_slots=terms.max_slots, trusted=bool(terms.trusted))
 
@@ -108,14 +117,15 @@ class SqlPresence:
         text_ = await self._database.read(lambda c: c.execute(_ORDERS, {"agent": agent_id}).scalar())
         return orders_at(text_, now=clock.now())
 
-    async def placements_of(self, site_id: str) -> frozenset[str]:
-        """Return the placements of a site; remembered until ``forget``. See the port."""
-        if (known := self._placements.get(site_id)) is not None:
+    async def placements_of(self, site_id: str, agent_id: str) -> frozenset[str]:
+        """Return the placements that an agent is asked for; remembered until ``forget``. See the port."""
+        if (known := self._placements.get(site_id, {}).get(agent_id)) is not None:
             return known
         asked_at = self._changes
-        rows = await self._database.read(lambda c: c.execute(_PLACEMENTS, {"site": site_id}).scalars().all())
+        asked = {"site": site_id, "agent": agent_id}
+        rows = await self._database.read(lambda c: c.execute(OFFERED, asked).scalars().all())
         if asked_at == self._changes:  # else the answer may be older than the change that was announced meanwhile
-            self._placements[site_id] = frozenset(rows)
+            self._placements.setdefault(site_id, {})[agent_id] = frozenset(rows)
         return frozenset(rows)
 
     async def weight_of(self, site_id: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, text
@@ -18,7 +19,7 @@ from leasehold_api.signals import Signal, Topic
 from leasehold_api.storage import sql_asset_arrivals, sql_audit
 from leasehold_api.storage.database import Database
 from leasehold_api.storage.plans import Plans
-from leasehold_api.storage.schedule_rows import standing
+from leasehold_api.storage.schedule_rows import EARLIEST, standing
 from leasehold_api.storage.sql_backfills import begin_more
 from leasehold_api.storage.sql_flow import settle
 from leasehold_api.storage.sql_making_runs import begin_queued, make_run, room
@@ -38,7 +39,7 @@ _DUE = """
 
 # Conditional on the due time that was seen: of two API processes, one begins the run.
 _MOVE_ON = text("""
-    UPDATE schedules SET next_at = :next, due_at = :due, last_at = :last, waits = :waits
+    UPDATE schedules SET next_at = :next, assets_at = :assets, due_at = :due, last_at = :last, waits = :waits
      WHERE dag_id = :dag AND due_at = :seen
 """)
 
@@ -57,9 +58,9 @@ _PAUSE = text("""
     RETURNING *
 """)
 
-_UNPAUSE = text("""
+_UNPAUSE = text(f"""
     UPDATE schedules SET paused_at = NULL, paused_by = NULL, paused_note = NULL,
-           due_at = CASE WHEN waits IS NULL THEN next_at END
+           due_at = CASE WHEN waits IS NULL THEN {EARLIEST} END
      WHERE dag_id = (SELECT id FROM dags WHERE team_id = :team AND name = :dag)
     RETURNING *
 """)
@@ -143,8 +144,8 @@ def declare(tx: Transaction, *, team_id: str, dag_id: str, manifest: Manifest, n
     if before is None or _said(before) != declared:
         is_due = before is not None and before.next_at is not None and before.next_at <= now
         last = before.last_at if before is not None else None
-        values |= {"schedule": encoded, "anchor_at": now, "waits": None}
-        if declared is None or declared.assets is not None:
+        values |= {"schedule": encoded, "anchor_at": now, "waits": None, "assets_at": None}
+        if declared is None or (declared.assets is not None and not declared.goes_by_time):
             values["next_at"] = None
         elif not (is_due and not declared.once):
             values["next_at"] = times.first_time(declared, now=now, last=last)
@@ -181,21 +182,42 @@ def _begin(tx: Transaction, plans: Plans, row: Row[Any], now: float) -> None:
     left = room(tx, row.dag_id)
     is_full = left is not None and left <= 0
     if is_full and tx.run(_IN_LINE, {"dag": row.dag_id}).scalar_one():
-        _move_on(tx, row, next_at=row.next_at, last=row.last_at, waits=_full(row))
+        _move_on(tx, row, _Next(row.next_at, row.assets_at, row.last_at), waits=_full(row))
         return
-    at = _which(schedule, row, now)
-    begun = _make(tx, plans, row, schedule, at=at, now=now)
-    next_at = None if schedule.assets else times.next_time(schedule, after=at, anchor=row.anchor_at)
-    if schedule.once:
-        next_at = None
+    on_assets = schedule.assets is not None and (not schedule.goes_by_time or _is_past(row.assets_at, now))
+    at = max(now, float(row.assets_at or row.next_at)) if on_assets else _which(schedule, row, now)
+    begun = _make(tx, plans, row, schedule, at=at, on_assets=on_assets, now=now)
+    if on_assets and schedule.goes_by_time:
+        moved = _Next(row.next_at, None, row.last_at)
+    else:
+        has_more = not (on_assets or schedule.once)
+        next_at = times.next_time(schedule, after=at, anchor=row.anchor_at) if has_more else None
+        moved = _Next(next_at, row.assets_at, at)
     holds_back = schedule.continuous or begun is RunState.QUEUED
-    _move_on(tx, row, next_at=next_at, last=at, waits=_full(row) if holds_back else None)
+    _move_on(tx, row, moved, waits=_full(row) if holds_back else None)
 
 
-def _move_on(tx: Transaction, row: Row[Any], *, next_at: float | None, last: float | None, waits: str | None) -> None:
-    due = None if waits is not None else next_at
-    moved = {"dag": row.dag_id, "seen": row.due_at, "next": next_at, "due": due, "last": last, "waits": waits}
-    tx.run(_MOVE_ON, moved)
+@dataclass(frozen=True, slots=True)
+class _Next:
+    """How a schedule goes on: its next time, since when its assets are there, and its last time."""
+
+    next_at: float | None
+    assets_at: float | None
+    last_at: float | None
+
+    @property
+    def due_at(self) -> float | None:
+        return min((at for at in (self.next_at, self.assets_at) if at is not None), default=None)
+
+
+def _is_past(at: float | None, now: float) -> bool:
+    return at is not None and at <= now
+
+
+def _move_on(tx: Transaction, row: Row[Any], to: _Next, *, waits: str | None) -> None:
+    moved = {"next": to.next_at, "assets": to.assets_at, "last": to.last_at, "waits": waits}
+    due = to.due_at if waits is None else None
+    tx.run(_MOVE_ON, {"dag": row.dag_id, "seen": row.due_at, "due": due, **moved})
 
 
 def _full(row: Row[Any]) -> str:
@@ -205,7 +227,7 @@ def _full(row: Row[Any]) -> str:
 def _which(schedule: Schedule, row: Row[Any], now: float) -> float:
     """Return the logical date of the run that is due: of several times that were missed the latest, or the first."""
     at = float(row.next_at)
-    if schedule.assets or schedule.continuous:
+    if schedule.continuous:
         return max(now, at)
     if schedule.catchup or schedule.once:
         return at
@@ -217,7 +239,7 @@ def _which(schedule: Schedule, row: Row[Any], now: float) -> float:
 
 
 def _make(
-    tx: Transaction, plans: Plans, row: Row[Any], schedule: Schedule, *, at: float, now: float
+    tx: Transaction, plans: Plans, row: Row[Any], schedule: Schedule, *, at: float, on_assets: bool, now: float
 ) -> RunState | None:
     newest = (
         select(dags.c.name, dag_versions.c.id)
@@ -225,24 +247,23 @@ def _make(
         .where(dags.c.id == row.dag_id)
     )
     dag = tx.run(newest).one()
-    key = f"schedule:{at!r}"
+    key = f"{'assets' if on_assets and schedule.goes_by_time else 'schedule'}:{at!r}"
     if tx.run(select(runs.c.id).where(runs.c.dag_id == row.dag_id, runs.c.idempotency_key == key)).first():
         return None
     plan = plans.get(tx.connection, dag.id)
-    goes_by_time = bool(schedule.cron) or schedule.every_s is not None
     new = NewRun(
         id=clock.new_id("run"),
         team_id=row.team_id,
         dag=dag.name,
         params=with_defaults(plan.manifest.params_schema, {}),
         logical_date=at,
-        trigger="asset" if schedule.assets else "scheduled",
+        trigger="asset" if on_assets else "scheduled",
         created_by="schedule",
         idempotency_key=key,
-        data_interval=times.interval(schedule, at=at) if goes_by_time else None,
+        data_interval=times.interval(schedule, at=at) if schedule.goes_by_time and not on_assets else None,
     )
     state = make_run(tx, plan, new, dag_id=row.dag_id, settle=settle, now=now)
-    if schedule.assets:
+    if on_assets:
         sql_asset_arrivals.take(tx, dag_id=row.dag_id, run=new.id)
     sql_audit.record(
         tx,

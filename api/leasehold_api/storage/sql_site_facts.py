@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 
 from leasehold_api.acting import Team
+from leasehold_api.fleet.machines import Wanted
 from leasehold_api.fleet.matching import mismatch
 from leasehold_api.fleet.orders import most_slots
 from leasehold_api.runs.why import AgentFacts, SiteFacts
@@ -17,7 +18,6 @@ from leasehold_api.storage.sql_fleet import offers_in
 from leasehold_api.storage.sql_orders import orders_at
 from leasehold_protocol.v1.agents import PolicyFacts
 from leasehold_protocol.v1.health import AgentHealth
-from leasehold_protocol.v1.manifest import Needs
 from leasehold_protocol.v1.orders import Order
 
 MOST_NAMED = 500
@@ -73,34 +73,36 @@ class SitesOfTeam:
         for row in connection.execute(_TAKEN_BY, parameters):
             self._taken_by[row.agent_id].append(f"{row.dag}.{row.task}")
         ceilings = {site.id: site.max_slots for site in self._sites}
-        self._agents: defaultdict[str, list[AgentFacts]] = defaultdict(list)
+        self._agents: defaultdict[str, dict[str, AgentFacts]] = defaultdict(dict)
         for row in connection.execute(_AGENTS, parameters):
-            self._agents[row.site_id].append(self._agent(row, ceilings[row.site_id]))
+            self._agents[row.site_id][row.id] = self._agent(row, ceilings[row.site_id])
 
     def granted_nowhere(self, placement: str) -> list[str]:
         """Return the connections that a placement needs and no site was granted."""
-        somewhere = {name for offer in self._offers.values() for name in offer.connections}
+        somewhere = {name for offered in self._offers.values() for name in offered.offer.connections}
         return [name for name in json.loads(self.needs[placement])["connections"] if name not in somewhere]
 
     def seen_from(self, placement: str, *subjects: str) -> Sequence[SiteFacts]:
         """Return the sites as a task instance of this placement meets them; ``subjects`` name it in refusals."""
-        needs = Needs.model_validate_json(self.needs[placement])
+        needs = Wanted.model_validate_json(self.needs[placement])
         return [self._site(site, needs, subjects) for site in self._sites]
 
-    def _site(self, site: Row[Any], needs: Needs, subjects: Sequence[str]) -> SiteFacts:
+    def _site(self, site: Row[Any], needs: Wanted, subjects: Sequence[str]) -> SiteFacts:
         refusal = next(
             (self._refusals[site.id, subject] for subject in subjects if (site.id, subject) in self._refusals), None
         )
+        offered, agents = self._offers[site.id], self._agents[site.id]
+        unable = set() if (lacks := mismatch(needs, offered.offer)) else set(offered.lacking(needs))
         return SiteFacts(
             name=site.name,
-            lacks=mismatch(needs, self._offers[site.id]),
+            lacks=lacks,
             locked_because=site.locked_because if site.locked_at is not None else None,
             locked_at=site.locked_at,
             refused_because=None if refusal is None else refusal[0],
             refused_until=None if refusal is None else refusal[1],
             max_running=site.max_running,
-            running=sum(agent.running_count for agent in self._agents[site.id]),
-            agents=self._agents[site.id],
+            running=sum(agent.running_count for agent in agents.values()),
+            agents=[agent for name, agent in agents.items() if name not in unable],
         )
 
     def _agent(self, row: Row[Any], ceiling: int) -> AgentFacts:
@@ -145,4 +147,8 @@ def needs_in_words(needs: dict[str, Any]) -> str:
     for name, condition in needs["labels"].items():
         compared = condition.startswith(("=", "!", "<", ">"))
         wanted.append(f"label {name}{'' if compared else '='}{condition}")
+    if python := needs.get("python"):
+        wanted.append(f"Python {python}")
+    if needs["runtime"] == "container":
+        wanted.append("podman or docker")
     return ", ".join(wanted) or f"runtime {needs['runtime']}"

@@ -6,12 +6,13 @@ from sqlalchemy import text
 
 from leasehold_api.dags.plan import Plan
 from leasehold_api.signals import Signal, Topic
+from leasehold_api.storage.schedule_rows import EARLIEST
 from leasehold_api.storage.sql_making_runs import Settle, begin_queued
 from leasehold_api.storage.writer import Transaction
 
 # A paused DAG is let go of, too: what is due of it comes with its unpausing.
-_LET_GO = text("""
-    UPDATE schedules SET waits = NULL, due_at = CASE WHEN paused_at IS NULL THEN next_at END
+_LET_GO = text(f"""
+    UPDATE schedules SET waits = NULL, due_at = CASE WHEN paused_at IS NULL THEN {EARLIEST} END
      WHERE dag_id = :dag AND waits IS NOT NULL
     RETURNING due_at
 """)

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,6 +38,8 @@ class Surroundings:
     environments: EnvironmentRules | None = None
     sdk_js: Path | None = None
     edge_agent: Path | None = None
+    containers: Callable[[], dict[str, object] | None] = lambda: None
+    """How containers run here at the moment; None: they don't."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,8 @@ class AttemptDirectory:
                 "sdk_js": around.sdk_js and str(around.sdk_js),
                 "edge_agent": around.edge_agent and str(around.edge_agent),
             }
-            | ({} if around.environments is None else {"environments": around.environments.as_fields()}),
+            | ({} if around.environments is None else {"environments": around.environments.as_fields()})
+            | ({} if (containers := around.containers()) is None else {"containers": containers}),
             "limits": dict(limits or {}),
         }
         write_durably(self.path / "lease.json", json.dumps(document, ensure_ascii=False).encode())

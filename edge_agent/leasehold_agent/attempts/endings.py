@@ -31,11 +31,29 @@ def end(directory: AttemptDirectory, ending: Ending) -> tuple[list[int], OSError
         if not is_seized:
             return [], None
         killed = kill_remains(directory.path)
+        _end_container(directory)
         try:
             directory.write_ending(ending)
         except OSError as error:
             return killed, error
         return killed, None
+
+
+def _end_container(directory: AttemptDirectory) -> None:
+    """End the container of an attempt: with docker it is no process of ours.
+
+    Raises:
+        TimeoutError: it does not end.
+    """
+    if not (directory.path / "container.env").exists():
+        return
+    runtime = directory.lease_facts().get("runtime")
+    site = runtime.get("containers") if isinstance(runtime, dict) else None
+    if isinstance(site, dict):
+        from leasehold.runtime.rules.containers import container_name
+        from leasehold_agent.runtimes.engines import end_container
+
+        end_container(str(site["engine"]), container_name(directory.attempt))
 
 
 def only_line(message: str) -> LogTail:

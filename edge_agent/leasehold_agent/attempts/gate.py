@@ -17,7 +17,7 @@ from leasehold_agent.host.allowed import resolved
 from leasehold_agent.policy.file import PolicyFile
 from leasehold_protocol.v1.agents import PolicyFacts
 from leasehold_protocol.v1.leases import Ending, EndingKind, Lease, Refusal
-from leasehold_protocol.v1.manifest import LiteralValue, ProgramWork, TaskEntry
+from leasehold_protocol.v1.manifest import ContainerWork, LiteralValue, ProgramWork, TaskEntry
 
 if TYPE_CHECKING:
     from leasehold_agent.policy.hours import HoursNow
@@ -68,6 +68,7 @@ class Gate:
             max_offline_s=task.max_offline_s,
             program=_known_program(task, directory),
             sets=list(task.work.env) if isinstance(task.work, ProgramWork) else [],
+            image=task.work.image if isinstance(task.work, ContainerWork) else None,
             signed=None if policy.signers is None else signed(lease, policy.signers.keys),
             at=now,
         )

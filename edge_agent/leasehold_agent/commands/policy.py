@@ -99,7 +99,8 @@ def _asked(arguments: Namespace, now: datetime) -> Asked:
             team=arguments.team,
             dag=arguments.dag,
             task=arguments.task,
-            runtime=arguments.runtime or ("program" if program else "python"),
+            runtime=arguments.runtime or ("program" if program else "container" if arguments.image else "python"),
+            image=arguments.image,
             connections=arguments.connection,
             variables=arguments.variable,
             timeout_s=None if arguments.timeout is None else seconds(arguments.timeout),
@@ -172,6 +173,8 @@ def _summary(policy: Policy) -> Iterator[str]:
     for name in ("runtimes", "teams", "dags", "connections", "variables"):
         yield f"{name:<12} {', '.join(getattr(policy, name)) or 'none'}"
     yield f"{'programs':<12} {', '.join(one.path for one in policy.programs) or 'none'}"
+    if policy.images:
+        yield f"{'images':<12} {', '.join(policy.images)}"
     if (signers := policy.signers) is not None:
         yield f"{'signers':<12} {_signers(signers)}"
     if (hours := policy.hours) is not None:

@@ -53,6 +53,8 @@ def _lines(status: Status) -> Iterator[str]:
         yield f"slots     {taken} of {status.slots} taken"
     if status.policy is not None:
         yield f"policy    {status.policy}"
+    if status.pythons:
+        yield f"runs      Python {', '.join(status.pythons)}; {_containers(status)}"
     yield f"new work  {_new_work(status)}"
     for reason in status.reasons:
         holds = "no new work" if reason.blocks else "to know"
@@ -72,6 +74,10 @@ def _lines(status: Status) -> Iterator[str]:
         progress = f" {one.progress:.0%}" if one.progress is not None else ""
         extra = " · ".join(text for text in (one.note, one.trouble) if text)
         yield f"attempt   {one.attempt}  {one.task}  {one.phase}{progress}  {extra}".rstrip()
+
+
+def _containers(status: Status) -> str:
+    return "no containers" if status.containers is None else f"containers by {status.containers}"
 
 
 def _new_work(status: Status) -> str:

@@ -7,7 +7,7 @@ from itertools import chain
 
 from leasehold_agent.config import Settings, check_url
 from leasehold_agent.doctor.findings import Finding, Verdict, problem, warning
-from leasehold_agent.doctor.machine import check_disk, check_limits, check_runtimes
+from leasehold_agent.doctor.machine import check_containers, check_disk, check_limits, check_runtimes
 from leasehold_agent.doctor.network import check_network
 from leasehold_agent.doctor.packages import check_packages
 from leasehold_agent.doctor.who import check_identity
@@ -40,5 +40,5 @@ async def examine(settings: Settings, url: str | None, *, version: str) -> Async
         yield finding
     async for finding in check_runtimes(settings):
         yield finding
-    for finding in chain(check_packages(settings), check_limits(settings)):
+    for finding in chain(check_containers(settings), check_packages(settings), check_limits(settings)):
         yield finding

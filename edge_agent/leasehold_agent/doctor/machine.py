@@ -16,6 +16,7 @@ from leasehold_agent.doctor.findings import Finding, fine, problem, warning
 from leasehold_agent.durable import write_durably
 from leasehold_agent.health.disk import MIB, budget_bytes, low_disk
 from leasehold_agent.host.spawn import HostNotStartedError, HostZygote
+from leasehold_agent.runtimes.engines import NONE, find_engine
 
 _SLOW_FSYNC_MS = 100.0
 _FEWEST_FILES = 1024
@@ -93,6 +94,21 @@ async def check_runtimes(settings: Settings) -> AsyncIterator[Finding]:
         yield fine("hosts", "attempt hosts can be started")
     finally:
         await hosts.close()
+
+
+def check_containers(settings: Settings) -> Iterator[Finding]:
+    """Look whether containers can run; without them everything else does."""
+    if settings.container_engine == NONE:
+        yield fine("containers", "none are to run here (container_engine)")
+        return
+    engine = find_engine(settings.container_engine, search_path=os.environ.get("PATH", os.defpath))
+    if engine.path is not None:
+        yield fine("containers", f"{engine.path} runs them ({engine.version})")
+    elif engine.problem:
+        cure = "Start it and let the agent's user use it, name another in `container_engine`, or set that to none."
+        yield warning("containers", engine.problem, cure)
+    else:
+        yield fine("containers", "none can run here: there is neither podman nor docker")
 
 
 def _python(python: Path) -> Finding:

@@ -24,7 +24,14 @@ from leasehold_agent.host.files import Files
 from leasehold_agent.host.given import Given
 from leasehold_agent.host.in_environment import in_environment
 from leasehold_agent.host.inputs import Inputs
-from leasehold_agent.host.launching import RefusedByPolicyError, environment, permitted, prepared, why_not_started
+from leasehold_agent.host.launching import (
+    RefusedByPolicyError,
+    environment,
+    permitted,
+    prepared,
+    why_no_container,
+    why_not_started,
+)
 from leasehold_agent.host.lease import HostLease, given_values
 from leasehold_agent.host.output import Output
 from leasehold_agent.host.printed_result import keep_printed
@@ -184,9 +191,9 @@ class Host:
             return self._not_started("failed", str(problem))
         except RefusedByPolicyError as problem:
             return self._refused(problem)
-        return await self._see_through(capture)
+        return await self._see_through(launch, capture)
 
-    async def _see_through(self, capture: ResultCapture) -> Ending:
+    async def _see_through(self, launch: Launch, capture: ResultCapture) -> Ending:
         timeout = self._arm_timeout()
         status = await self._process.exited()
         if status is None:
@@ -199,6 +206,8 @@ class Host:
         if stop is None:
             self._process.end_by(self._loop.time(), gently=False)
         await self._process.gone()
+        if stop is None and (reason := why_no_container(launch, status)):
+            return self._not_started("could_not_start", reason)
         problem = await keep_printed(capture, self._spool) if status == 0 and stop is None else None
         return decide(wait_status=status, stop=stop, said=self._said, result_problem=problem)
 
@@ -209,9 +218,8 @@ class Host:
         stderr = Output("stderr", spool=self._spool, secrets=self._secrets)
         self._started_at = instants.now()
         try:
-            pid = await self._process.start(
-                launch, env=env, stdout=stdout, stderr=stderr, memory=self._lease.memory_bytes
-            )
+            memory = self._lease.memory_bytes if launch.contained is None else None
+            pid = await self._process.start(launch, env=env, stdout=stdout, stderr=stderr, memory=memory)
         except (OSError, ValueError) as problem:
             self._started_at = None
             raise RuntimeMissingError(why_not_started(launch, problem)) from None

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import cast
 from urllib.parse import quote
 
 from leasehold.runtime.rules import programs
+from leasehold.runtime.rules.containers import ENGINE_FAILED
 from leasehold_agent.host.allowed import program_refusal, resolved
 from leasehold_agent.host.checks import Object
 from leasehold_agent.host.directory import AttemptDirectory
@@ -45,6 +47,11 @@ def prepared(lease: HostLease, context: Object, directory: AttemptDirectory) -> 
         sdk_path=lease.sdk_path,
         has_packages=lease.has_packages,
         surroundings=os.environ,
+        attempt=lease.attempt,
+        attempt_dir=str(directory.path),
+        socket=directory.task_socket(os.getpid()),
+        memory_bytes=lease.memory_bytes,
+        containers=lease.containers,
     )
     return runtime_for(lease.work.get("kind")).prepare(lease.work, context, place)
 
@@ -75,6 +82,8 @@ def permitted(launch: Launch, lease: HostLease, context: Object) -> Launch:
 def environment(launch: Launch, lease: HostLease, *, socket_path: str, secret: str) -> dict[str, str]:
     """Return the runtime's environment with the task's way to its host; no runtime or author can change that part."""
     bindings = {"LEASEHOLD_SDK_JS": lease.sdk_js, "LEASEHOLD_EDGE_AGENT": lease.edge_agent}
+    if launch.contained is not None:  # what lies at the site is not seen inside
+        bindings, socket_path = {}, launch.contained.socket
     return {
         **launch.env,
         **{name: path for name, path in bindings.items() if path is not None},
@@ -84,6 +93,16 @@ def environment(launch: Launch, lease: HostLease, *, socket_path: str, secret: s
         "LEASEHOLD_TASK_URL": "http+unix://" + quote(socket_path, safe=""),
         "LEASEHOLD_TASK_SECRET": secret,
     }
+
+
+def why_no_container(launch: Launch, wait_status: int | None) -> str | None:
+    """Return why the engine made no container of the task; None when it did, or when the task is none."""
+    if launch.contained is None or wait_status is None or os.waitstatus_to_exitcode(wait_status) != ENGINE_FAILED:
+        return None
+    if Path(launch.contained.id_file).exists():
+        return None  # the container's own exit status
+    engine = Path(launch.contained.engine).name
+    return f"{engine} made no container (exit status {ENGINE_FAILED}): the log above has its reason"
 
 
 def why_not_started(launch: Launch, problem: OSError | ValueError) -> str:

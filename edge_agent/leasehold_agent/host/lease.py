@@ -10,6 +10,7 @@ from typing import cast
 
 from leasehold.runtime.rules.assets import AssetNamed
 from leasehold_agent.host.allowed import ProgramRule
+from leasehold_agent.runtimes.port import Containers
 
 Object = Mapping[str, object]
 """A JSON object."""
@@ -85,6 +86,8 @@ class HostLease:
     """By the site's policy: from an ``index``, from carried wheels only (``wheels-only``), or ``never``."""
     has_packages: bool = False
     """``python`` is that of an environment."""
+    containers: Containers | None = None
+    """How containers run at the site; none: they don't."""
 
 
 def given_values(lease: HostLease) -> list[object]:
@@ -145,6 +148,7 @@ def _lease(lease: _Reader) -> HostLease:
         inactive_assets=lease.maybe_text("inactive_assets"),
         environments=runtime.nested("environments").fields if runtime.has("environments") else None,
         environments_allowed=limits.maybe_text("environments") or "index",
+        containers=_containers(runtime.nested("containers")) if runtime.has("containers") else None,
     )
 
 
@@ -160,6 +164,12 @@ def _file_bytes(api: int | None, site: int | None) -> int | None:
 def _program(item: _Reader) -> ProgramRule:
     args = tuple(item.lists_of_texts("args")) if item.has("args") else None
     return ProgramRule(path=item.text("path"), args=args, env=item.texts("env"))
+
+
+def _containers(said: _Reader) -> Containers:
+    return Containers(
+        engine=said.text("engine"), pull=said.maybe_text("pull") or "missing", options=said.texts("options")
+    )
 
 
 def _asset(item: _Reader) -> AssetNamed:

@@ -52,7 +52,7 @@ def _expressions(work: Value, item: Iterable[str]) -> Iterator[tuple[str, Value]
     for name, expression in cast("Mapping[str, Value]", work.get("env") or {}).items():
         yield f"env.{name}", expression
     if work.get("spread") is True:
-        prefix = "env." if work.get("kind") == "program" else ""
+        prefix = "env." if work.get("kind") != "python" else ""
         for name in item:
             yield f"{prefix}{name}", {"kind": "item", "name": name}
 

@@ -56,7 +56,7 @@ def inputs_to_fetch(lease: HostLease) -> dict[str, str]:
     """Return ``<task>/<key>`` → where to ask for it, for every input that did not come with the lease."""
     large = [item for item in lease.inputs if not item.inline]
     wanted = {f"{item.task}/{item.key}": xcom_path(item.task, item.key, -1) for item in large if not item.is_mapped}
-    if lease.work.get("kind") == "program":  # functions read these as they go
+    if lease.work.get("kind") != "python":  # functions read these as they go
         wanted |= {
             f"{item.task}/{item.key}": mapped_path(item.task, item.key, None, None, run=None)
             for item in large

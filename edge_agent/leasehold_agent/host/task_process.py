@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from leasehold_agent.host import tree
+from leasehold_agent.host.container_end import ContainerEnd
 from leasehold_agent.host.draining import Draining, Sink, wide_pipe
 from leasehold_agent.host.own_child import OwnChild, Parent
 from leasehold_agent.host.warm.door import Environment, WarmDoor
@@ -43,10 +44,12 @@ class TaskProcess:
         self._warmth = warmth
         self._loop = asyncio.get_running_loop()
         self._parent: Parent | None = None
+        self._pid = 0
         self._draining = Draining()
         self._asked_to_end: tuple[float, bool] | None = None
         self._kill: asyncio.TimerHandle | None = None
         self._kills = 0
+        self._container: ContainerEnd | None = None
 
     async def start(
         self,
@@ -64,9 +67,11 @@ class TaskProcess:
         Raises:
             OSError: if there is no such program, or it can't be executed.
         """
+        if launch.contained is not None:
+            self._container = ContainerEnd(launch.contained)
         out, err = wide_pipe(), wide_pipe()
         try:
-            self._parent, pid = await self._begin(launch, env, (out[1], err[1]), memory)
+            self._parent, self._pid = await self._begin(launch, env, (out[1], err[1]), memory)
         except BaseException:
             os.close(out[0])
             os.close(err[0])
@@ -79,7 +84,7 @@ class TaskProcess:
         if self._asked_to_end is not None:
             when, gently = self._asked_to_end
             self.end_by(when, gently=gently)
-        return pid
+        return self._pid
 
     async def exited(self) -> int | None:
         """Wait for the main process and return its wait status; None when nobody can know it."""
@@ -95,7 +100,9 @@ class TaskProcess:
             return
         if self._parent.gone.is_set():
             return
-        if self._kill is None and gently:
+        if self._kill is None and gently and self._container is not None:
+            self._container.ask(self._pid)
+        elif self._kill is None and gently:
             pids = tree.descendants(self._parent.root)
             tree.send(pids, signal.SIGTERM)
             tree.send(pids, signal.SIGCONT)  # a stopped process would sleep through its own end
@@ -116,6 +123,10 @@ class TaskProcess:
         await self._started.gone.wait()
         if self._kill is not None:
             self._kill.cancel()
+        if self._container is not None:
+            # The client of an engine may end, or be killed, while its container goes on.
+            await self._container.ended(was_client_done=self._kills == 0 and _has_exited(await self.exited()))
+            await self._started.gone.wait()
         await self._draining.finish(within_s=_LAST_OUTPUT_S)
 
     def drain(self) -> None:
@@ -151,10 +162,19 @@ class TaskProcess:
         parent.collect()
         if parent.gone.is_set():
             return
+        if self._container is not None and not self._container.is_ending:
+            # First, and by its engine: what runs inside may be another user's, and whoever looks after it is below
+            # this host, too.
+            self._container.begin().add_done_callback(lambda _: self._kill_all())
+            return
         tree.send(tree.descendants(parent.root), signal.SIGKILL)
         pause = _KILL_PAUSES_S[min(self._kills, len(_KILL_PAUSES_S) - 1)]
         self._kills += 1
         self._kill = self._loop.call_later(pause, self._kill_all)
+
+
+def _has_exited(wait_status: int | None) -> bool:
+    return wait_status is not None and os.WIFEXITED(wait_status)
 
 
 async def _begin_warm(

@@ -11,7 +11,6 @@ from leasehold_protocol import PROTOCOL_VERSION
 from leasehold_protocol.v1.agents import AttemptOnDisk, Hello, HostFacts, PolicyFacts
 from leasehold_protocol.v1.health import AgentHealth
 
-RUNTIMES = ["python", "program"]
 MOST_ATTEMPTS = 20_000
 """What one greeting may name."""
 
@@ -34,6 +33,8 @@ def compose_hello(
     version: str,
     slots: int,
     labels: Mapping[str, str],
+    runtimes: list[str],
+    pythons: list[str],
     host: HostFacts,
     paused_because: list[str],
     health: AgentHealth,
@@ -47,7 +48,8 @@ def compose_hello(
         protocol_max=PROTOCOL_VERSION,
         slots=slots,
         labels=dict(labels),
-        runtimes=RUNTIMES,
+        runtimes=runtimes,
+        pythons=pythons,
         host=host,
         attempts=on_disk[:MOST_ATTEMPTS],
         names_all=len(on_disk) <= MOST_ATTEMPTS,

@@ -12,12 +12,13 @@ EXAMPLE = """\
 
 version = 1
 
-runtimes = ["python", "program"]   # which kinds of tasks may run
+runtimes = ["python", "program"]   # which kinds of tasks may run; "container" is the third
 teams = ["default"]                # whose
 dags = ["sensor_*", "backup"]      # of which DAGs; ["*"] is any
 connections = ["plant_db"]         # what they may read
 variables = ["sensor_report/*"]
 environments = "wheels-only"       # what dependencies are installed from: "index", what travels along, or "never"
+# images = ["registry.example.com/tools/*@sha256:*"]   # what container tasks may run, as authors write it
 
 # Run only what was signed: with these keys (leasehold keys show FILE), or those of a JWKS file, or both.
 # [signers]

@@ -56,6 +56,10 @@ def doubts(policy: Policy) -> list[str]:
         found.append("the runtime program is allowed, and no [[programs]] is: every program task is refused")
     if policy.programs and "program" not in policy.runtimes:
         found.append("[[programs]] are named, and the runtime program is not: they can't run")
+    if "container" in policy.runtimes and not policy.images:
+        found.append("the runtime container is allowed, and no images are: every container task is refused")
+    if policy.images and "container" not in policy.runtimes:
+        found.append("images are named, and the runtime container is not: they can't run")
     if policy.programs and "python" in policy.runtimes:
         found.append("python tasks are allowed, and can start any program themselves: [[programs]] does not bind them")
     if (signers := policy.signers) is not None:

@@ -16,6 +16,7 @@ from leasehold_protocol.signed.keys import public_bytes
 MIB = 1024 * 1024
 _NAME = re.compile(r"[A-Za-z0-9_.\-*?]+")
 _KEY = re.compile(r"[A-Za-z0-9_.\-/:*?]+")
+_IMAGE = re.compile(r"[A-Za-z0-9_.\-/:@*?]+")
 _VARIABLE = re.compile(r"[A-Za-z0-9_*?]+")
 
 
@@ -37,6 +38,10 @@ def _key_pattern(pattern: str) -> str:
 
 def _variable_pattern(pattern: str) -> str:
     return _pattern(pattern, _VARIABLE, "variable", "letters, digits and _")
+
+
+def _image_pattern(pattern: str) -> str:
+    return _pattern(pattern, _IMAGE, "image", "lower-case letters, digits, . _ - / : and @, and tags capitals")
 
 
 def _program_path(path: str) -> str:
@@ -181,8 +186,8 @@ class Policy(_Part):
     """The whole file. What a list does not name is not allowed; `"*"` is any name."""
 
     version: Literal[1] = Field(description="Of this format: `1`.")
-    runtimes: list[Literal["python", "program"]] = Field(
-        default_factory=list[Literal["python", "program"]], description="Which kinds of tasks may run."
+    runtimes: list[Literal["python", "program", "container"]] = Field(
+        default_factory=list[Literal["python", "program", "container"]], description="Which kinds of tasks may run."
     )
     teams: list[NamePattern] = Field(default_factory=list[str], description="Whose.")
     dags: list[NamePattern] = Field(default_factory=list[str], description="Of which DAGs.")
@@ -198,6 +203,10 @@ class Policy(_Part):
         "with the DAG, `wheels-only` what travels with it, or `never` anything. Without a policy file: `index`.",
     )
     programs: list[Program] = Field(default_factory=list[Program], description="Programs that may run; see below.")
+    images: list[Annotated[str, AfterValidator(_image_pattern)]] = Field(
+        default_factory=list[str],
+        description="Images that container tasks may run, as authors write them: tag and digest belong to it.",
+    )
     signers: Signers | None = Field(default=None, description="Whose signed DAGs may run; see below.")
     hours: Hours | None = Field(default=None, description="Working hours; see below.")
     limits: Limits = Field(default_factory=Limits, description="Limits; see below.")

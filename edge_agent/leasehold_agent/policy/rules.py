@@ -31,6 +31,8 @@ class Asked:
     """Absolute path and arguments, when they are known before the task starts."""
     sets: Sequence[str] = field(default_factory=tuple[str, ...])
     """Environment variables that the author sets for the program."""
+    image: str | None = None
+    """Of a container."""
     signed: Signed = None
     """What came of its signature."""
     at: datetime = END_OF_TIME
@@ -54,6 +56,8 @@ def refusals(policy: Policy, asked: Asked) -> list[str]:
         path, *arguments = asked.program
         if reason := program_refusal(program_rules(policy), path, arguments, asked.sets):
             found.append(reason)
+    if asked.image is not None and asked.runtime in policy.runtimes:
+        found += _unnamed("image", [asked.image], policy.images)
     return found + _too_long(policy, asked)
 
 

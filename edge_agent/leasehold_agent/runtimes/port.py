@@ -16,6 +16,17 @@ class WorkRefusedError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Containers:
+    """How containers run at this site."""
+
+    engine: str
+    """podman or docker, by its path."""
+    pull: str = "missing"
+    options: tuple[str, ...] = ()
+    """More options of the engine's ``run``, the operator's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """Where a task runs: what the lease and the site say of its surroundings."""
 
@@ -30,6 +41,14 @@ class Place:
     """The interpreter is that of an environment: what is installed there is wanted."""
     surroundings: Mapping[str, str] = field(default_factory=dict[str, str])
     """The environment variables of the host, of which a task gets a few."""
+    attempt: str = ""
+    attempt_dir: str = ""
+    """Where the task's socket is, and what its runtime writes for it."""
+    socket: str = ""
+    """The task's socket, by a path that a task can connect to."""
+    memory_bytes: int | None = None
+    containers: Containers | None = None
+    """None: no engine was found here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +62,18 @@ class Warm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Contained:
+    """What runs in a container, which its engine starts, ends and bounds: the process is only the engine's client."""
+
+    engine: str
+    name: str
+    id_file: str
+    """There once there is a container."""
+    socket: str
+    """Where the task finds its socket."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
     """A process to start. Its environment gets the task's address and secret besides."""
 
@@ -53,6 +84,8 @@ class Launch:
     """Which part of standard output is the result: ``nothing``, ``last_line``, ``text`` or ``json``."""
     warm: Warm | None = None
     """None: only ``argv`` will do."""
+    contained: Contained | None = None
+    """None: the process is the task itself."""
 
 
 class Runtime(Protocol):

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from leasehold_agent.runtimes.container import ContainerRuntime
 from leasehold_agent.runtimes.port import Runtime, RuntimeMissingError
 from leasehold_agent.runtimes.program import ProgramRuntime
 from leasehold_agent.runtimes.python import PythonRuntime
 
-RUNTIMES: Mapping[str, Runtime] = {"python": PythonRuntime(), "program": ProgramRuntime()}
+RUNTIMES: Mapping[str, Runtime] = {
+    "python": PythonRuntime(),
+    "program": ProgramRuntime(),
+    "container": ContainerRuntime(),
+}
 
 
 def runtime_for(kind: object) -> Runtime:

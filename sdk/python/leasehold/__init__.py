@@ -11,6 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from leasehold import errors, testing
     from leasehold.asset import Asset, AssetAlias
+    from leasehold.authoring.asset_or_time import AssetOrTimeSchedule
+    from leasehold.authoring.containers import container
     from leasehold.authoring.dags import dag
     from leasehold.authoring.graph import chain, cross_downstream
     from leasehold.authoring.groups import group
@@ -36,6 +38,7 @@ __all__ = [
     "Answer",
     "Asset",
     "AssetAlias",
+    "AssetOrTimeSchedule",
     "Connection",
     "Context",
     "Fail",
@@ -49,6 +52,7 @@ __all__ = [
     "await_input",
     "chain",
     "concat",
+    "container",
     "context",
     "cross_downstream",
     "dag",
@@ -91,6 +95,7 @@ _HOMES = {
     "Answer": "leasehold.runtime.people",
     "Asset": "leasehold.asset",
     "AssetAlias": "leasehold.asset",
+    "AssetOrTimeSchedule": "leasehold.authoring.asset_or_time",
     "Connection": "leasehold.runtime.connections",
     "Context": "leasehold.runtime.context",
     "Fail": "leasehold.runtime.endings",
@@ -103,6 +108,7 @@ _HOMES = {
     "await_input": "leasehold.runtime.people",
     "chain": "leasehold.authoring.graph",
     "concat": "leasehold.authoring.sources",
+    "container": "leasehold.authoring.containers",
     "context": "leasehold.runtime.context",
     "cross_downstream": "leasehold.authoring.graph",
     "dag": "leasehold.authoring.dags",

@@ -3,48 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from leasehold_api.acting import By, Slice, Team
-from leasehold_api.errors import ConflictError
-from leasehold_api.leases.claimed import Claimed
+from leasehold_api.acting import By, Team
 from leasehold_api.runs.limits import LimitKind
-from leasehold_api.runs.nearness import LARGE_BYTES, PREFERRED_FOR_S
 from leasehold_api.signals import Topic
 from leasehold_api.storage.sql_blocking import SqlBlocking
 from leasehold_protocol.v1.leases import EndingKind
-from leasehold_protocol.v1.limits import PoolWrite
-from tests.support.databases import open_database
+from tests.api.contracts.in_a_world import InAWorld, names
 from tests.support.world import NORTH, SOUTH, TEAM, World, program
 
 HERE = Team(id=TEAM, name="default")
 
 
-def names(claimed: list[Claimed]) -> list[str]:
-    """Return which tasks were leased, sorted."""
-    return sorted(one.entry.id for one in claimed)
-
-
-class LimitsContract:
+class LimitsContract(InAWorld):
     """Inherited once per database."""
-
-    kind: str
-
-    @pytest.fixture
-    async def world(self) -> AsyncIterator[World]:
-        with open_database(self.kind) as (database, published):
-            self.published = published
-            yield await World(database).settle()
-
-    def woken(self) -> int:
-        """Return for how many task instances somebody was woken since this was asked last."""
-        found = sum(signal.topic is Topic.QUEUED for signal in self.published)
-        self.published.clear()
-        return found
 
     async def test_no_more_of_a_pool_is_leased_than_it_has_slots(self, world: World) -> None:
         await world.pool("db", 3)
@@ -208,46 +184,6 @@ class LimitsContract:
 
         assert done == 12
 
-    async def test_more_slots_admit_at_once_and_fewer_end_nothing(self, world: World) -> None:
-        await world.pool("db", 1)
-        await world.run(*(program(f"t{n}", pool="db") for n in range(6)))
-        first = await world.claim(most=9)
-
-        await world.pool("db", 3)
-        more = await world.claim(most=9)
-        await world.pool("db", 1)
-
-        assert (len(first), len(more)) == (1, 2)
-        for one in (first + more)[:2]:
-            await world.end(one)
-        assert await world.claim(most=9) == []
-        await world.end(more[1])
-        assert len(await world.claim(most=9)) == 1
-
-    async def test_a_pool_that_is_not_there_holds_tasks_until_somebody_sets_it(self, world: World) -> None:
-        run = await world.run(program("a", pool="db"))
-        assert await world.claim() == []
-        assert "leasehold pools set db" in str((await world.task(run, "a")).reason)
-
-        await world.pool("db", 1)
-
-        assert names(await world.claim()) == ["a"]
-
-    async def test_a_pool_in_use_is_not_deleted(self, world: World) -> None:
-        await world.pool("db", 1)
-        await world.run(program("a", pool="db"))
-        by = By(actor="tester", at=world.now)
-
-        with pytest.raises(ConflictError, match="in use: 1 of its slots"):
-            await world.pools.delete(HERE, "db", by=by)
-        with pytest.raises(ConflictError, match="no limit"):
-            await world.pools.put(HERE, "default_pool", PoolWrite(slots=3), by=by)
-
-        (a,) = await world.claim()
-        await world.end(a)
-        await world.pools.delete(HERE, "db", by=by)
-        assert (await world.pools.list(HERE, part=Slice())).items == []
-
     async def test_claims_and_endings_that_meet_never_exceed_a_limit(self, world: World) -> None:
         await world.pool("db", 3)
         await world.run(*(program(f"t{n}", pool="db") for n in range(30)))
@@ -292,46 +228,6 @@ class LimitsContract:
 
         await world.database.write(write)
 
-    async def test_what_is_queued_too_long_fails_and_says_what_kept_it(self, world: World) -> None:
-        await world.pool("db", 1)
-        run = await world.run(
-            program("a", pool="db"),
-            program("b", pool="db", queue_timeout_s=60),
-            program("c", "b", trigger_rule="all_done", pool="db"),
-        )
-        await world.claim(most=9)
-        assert await world.leases.next_deadline() == world.now + 60
-        world.now += 60
-
-        assert await world.leases.queue_due(now=world.now) == 1
-
-        b = await world.task(run, "b")
-        assert (b.state, b.reason) == (
-            "failed",
-            "it was queued for 60 s, which is its queue_timeout: pool db is full: 1 of 1 slots are taken, "
-            "and the task needs 1",
-        )
-        assert (await world.states(run))["c"] == "queued"
-
-    async def test_a_queue_timeout_gives_back_a_slot_that_was_not_used_and_ends_with_the_lease(
-        self, world: World
-    ) -> None:
-        await world.pool("db", 1)
-        nowhere = {"needs": {"labels": {"gpu": "1"}}}
-        run = await world.run(
-            program("a", pool="db", priority=1, queue_timeout_s=60, **nowhere),
-            program("b", pool="db", queue_timeout_s=90),
-        )
-        assert await world.claim() == []
-        world.now += 60
-        await world.leases.queue_due(now=world.now)
-
-        assert "label gpu is not set" in str((await world.task(run, "a")).reason)
-        assert names(await world.claim()) == ["b"]
-        world.now += 60
-        assert await world.leases.queue_due(now=world.now) == 0
-        assert (await world.states(run))["b"] == "running"
-
     async def test_what_blocks_a_task_instance_can_be_read_as_data(self, world: World) -> None:
         await world.pool("db", 2)
         run = await world.run(
@@ -360,48 +256,3 @@ class LimitsContract:
         ]
         assert a.reason == "pool db is full: 2 of 2 slots are taken, and the task needs 2"
         assert await blocking.blocking(TEAM, b.task_instance) is None, "it runs"
-
-    async def test_what_reads_a_large_result_is_first_for_the_site_that_has_it_and_then_for_all(
-        self, world: World
-    ) -> None:
-        large = "x" * LARGE_BYTES
-        run = await world.run(
-            program("read"), program("sum", "read", retries=1, retry_delay_s=0), program("tell", "sum")
-        )
-        (read,) = await world.claim(SOUTH)
-        self.published.clear()
-        await world.end(read, by=SOUTH, result=large)
-
-        assert self.woken() == 1
-        assert await world.claim(NORTH) == [], "the site with the result comes first"
-        assert await world.leases.next_deadline() == world.now + PREFERRED_FOR_S
-        world.now += PREFERRED_FOR_S
-        self.published.clear()
-        assert await world.leases.queue_due(now=world.now) == 1
-
-        assert self.woken() == 1, "somebody of all sites"
-        (total,) = await world.claim(NORTH)
-        await world.end(total, EndingKind.FAILED)
-        await world.leases.queue_due(now=world.now)
-        (total,) = await world.claim(NORTH)
-        await world.end(total, result=1)
-        assert names(await world.claim(SOUTH)) == ["tell"], "a small result keeps nobody"
-        assert (await world.look(run)).state == "running"
-
-    async def test_the_site_with_a_large_result_takes_it_and_a_loss_sends_it_to_all(self, world: World) -> None:
-        await world.run(program("read"), program("sum", "read"))
-        (read,) = await world.claim(SOUTH)
-        await world.end(read, by=SOUTH, result="x" * LARGE_BYTES)
-
-        (total,) = await world.claim(SOUTH)
-        await world.end(total, EndingKind.LOST, by=SOUTH)
-
-        assert names(await world.claim(NORTH)) == ["sum"]
-
-    async def test_a_large_result_of_a_site_that_does_not_offer_what_is_needed_keeps_nobody(self, world: World) -> None:
-        await world.run(program("read"), program("sum", "read", needs={"labels": {"zone": "north"}}))
-        (read,) = await world.claim(SOUTH)
-
-        await world.end(read, by=SOUTH, result="x" * LARGE_BYTES)
-
-        assert names(await world.claim(NORTH)) == ["sum"]

@@ -63,6 +63,7 @@ def lease(
     earlier: Earlier | None = EARLIER,
     downstream: list[str] | None = None,
     team: str = "default",
+    attempt: str = "ti-1.1",
     **declared: Any,
 ) -> Lease:
     """A lease as the API hands it out."""
@@ -84,7 +85,7 @@ def lease(
         logical_date=datetime(2026, 11, 22, tzinfo=UTC),
     )
     return Lease(
-        attempt="ti-1.1",
+        attempt=attempt,
         task_instance="ti-1",
         epoch=1,
         try_number=1,

@@ -70,7 +70,7 @@ path = "rsync"
         ('version = 1\nruntimes = ["python"', "is not TOML"),
         ("version = 1\nslots = 3\n", "it belongs in limits"),
         ('version = 1\nruntimes = "python"\n', "runtimes = 'python'"),
-        ('version = 1\nruntimes = ["container"]\n', "runtimes = 'container'"),
+        ('version = 1\nruntimes = ["wasm"]\n', "runtimes = 'wasm'"),
         ('version = 1\ndags = [""]\n', "empty pattern"),
         ('version = 1\n[[programs]]\npath = "/usr/bin/"\n', "can never fit"),
         ('version = 1\n[[programs]]\npath = "/a"\nargs = [["...", "-h"]]\n', "can only be the last"),

@@ -117,3 +117,26 @@ def test_three_dots_stand_for_any_further_arguments() -> None:
     assert program_refusal([rule], "/bin/df", ["-h"], []) is None
     assert program_refusal([rule], "/bin/df", ["-h", "a", "b"], []) is None
     assert program_refusal([rule], "/bin/df", ["-i"], []) is not None
+
+
+@pytest.mark.parametrize(
+    ("image", "reasons"),
+    [
+        ("r.example.com/tools/ffmpeg@sha256:0a", []),
+        ("r.example.com/tools/ffmpeg:7", ["the image r.example.com/tools/ffmpeg:7 is not allowed"]),
+        ("r.example.com/tools/deep/x@sha256:0a", ["the image r.example.com/tools/deep/x@sha256:0a is not allowed"]),
+        ("alpine", ["the image alpine is not allowed"]),
+    ],
+)
+def test_an_image_has_to_be_named_as_authors_write_it(image: str, reasons: list[str]) -> None:
+    policy = POLICY.model_copy(update={"runtimes": ["container"], "images": ["r.example.com/tools/*@sha256:*"]})
+
+    assert refusals(policy, replace(BACKUP, runtime="container", program=None, image=image)) == reasons
+
+
+def test_no_image_runs_where_containers_are_not_allowed() -> None:
+    policy = POLICY.model_copy(update={"images": ["**"]})
+
+    assert refusals(policy, replace(BACKUP, runtime="container", program=None, image="alpine")) == [
+        "container tasks are not allowed"
+    ]

@@ -42,6 +42,7 @@ from leasehold_api.storage.tables.schema import metadata
 from leasehold_api.storage.tables.waiting import events, task_state, waits
 from leasehold_api.storage.tables.webhooks import webhooks
 from leasehold_api.storage.tables.work import (
+    agent_lacks,
     attempts,
     bundles,
     dag_versions,
@@ -59,6 +60,7 @@ from leasehold_api.storage.tables.work import (
 )
 
 __all__ = [
+    "agent_lacks",
     "agents",
     "api_tokens",
     "asset_aliases",

@@ -84,6 +84,7 @@ agents = Table(
     # The site's own policy, as the agent last said.
     Column("policy", Text),
     Column("policy_fingerprint", Text),
+    Column("offers", Text),  # which runtimes and Pythons its machine has, as JSON; none: it was not heard yet
 )
 Index(None, agents.c.site_id)
 Index(None, agents.c.next_jkt, unique=True)

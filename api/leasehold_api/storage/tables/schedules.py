@@ -16,6 +16,7 @@ schedules = Table(
     Column("max_active_runs", Integer),
     Column("anchor_at", Double, nullable=False),  # intervals are counted from here
     Column("next_at", Double),  # the next logical date
+    Column("assets_at", Double),  # since when its assets are all there, where it goes by time, too
     Column("due_at", Double),  # when to look; none: paused, held up by max_active_runs, or nothing comes
     Column("last_at", Double),  # the last logical date
     Column("waits", Text),  # why nothing is begun

@@ -71,6 +71,15 @@ site_placements = Table(
 )
 Index(None, site_placements.c.placement_id)
 
+# Agents that can't run what their site offers, because another machine of it does: few, and mostly none.
+agent_lacks = Table(
+    "agent_lacks",
+    metadata,
+    Column("agent_id", Text, ForeignKey("agents.id", ondelete="CASCADE"), primary_key=True),
+    Column("placement_id", Text, ForeignKey("placements.id", ondelete="CASCADE"), primary_key=True),
+)
+Index(None, agent_lacks.c.placement_id)
+
 runs = Table(
     "runs",
     metadata,

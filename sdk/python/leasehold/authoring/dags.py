@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from typing import Any, Generic, ParamSpec, overload
 
     from leasehold.asset import Asset, AssetAlias, AssetCondition
+    from leasehold.authoring.asset_or_time import AssetOrTimeSchedule
     from leasehold.authoring.options import Duration
     from leasehold.authoring.upkeep import Targets
 
     P = ParamSpec("P")
     AssetsOf = Asset | AssetAlias | AssetCondition
-    ScheduleSaid = str | timedelta | AssetsOf | Sequence[str] | Sequence[AssetsOf] | None
+    ScheduleSaid = str | timedelta | AssetsOf | AssetOrTimeSchedule | Sequence[str] | Sequence[AssetsOf] | None
 
     class _Signed(Generic[P]):
         """Carries the function's signature for type checkers."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from itertools import pairwise
 
 from leasehold.authoring.mistakes import AuthoringError, author_place
@@ -17,22 +18,24 @@ if TYPE_CHECKING:
 _RESULT_KEY = "return_value"
 
 
-class Several:
+class Several(ABC):
     """Tasks that are put in order together: a group."""
 
+    @abstractmethod
     def take_in(self, node: Node) -> None:
         """Give a task that is called meanwhile what the tasks have in common."""
 
+    @abstractmethod
     def added(self, task: str) -> None:
         """Note that such a task is in the graph."""
 
+    @abstractmethod
     def first(self) -> list[Result]:
         """Return the tasks to which an arrow to them leads."""
-        raise NotImplementedError
 
+    @abstractmethod
     def last(self) -> list[Result]:
         """Return the tasks from which an arrow from them comes."""
-        raise NotImplementedError
 
 
 class Graph(Scopes):

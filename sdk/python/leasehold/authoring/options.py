@@ -69,7 +69,7 @@ if TYPE_CHECKING:
         """Where a function begins: in a process that has its libraries in memory already, or in a new interpreter."""
 
     class TaskOptions(SensorOptions, total=False):
-        """The options of ``task``, ``shell`` and ``program``."""
+        """The options of ``task``, ``shell``, ``program`` and ``container``."""
 
         timeout: Duration | None
         """How long one try may take; None: as long as it likes."""
@@ -105,7 +105,9 @@ class Options:
         isolation = entry.pop("isolation", None)
         if isolation is not None and runtime != "python":
             raise self._mistake(
-                "isolation is for @task functions", "A program always begins afresh: leave it out.", "isolation"
+                "isolation is for @task functions",
+                "A program or container always begins afresh: leave it out.",
+                "isolation",
             )
         self.work: dict[str, object] = {"isolation": isolation} if isolation == "fresh" else {}
         self.entry: dict[str, object] = {
@@ -245,7 +247,7 @@ _READERS = {
 }
 
 OPTION_NAMES = tuple(_READERS)
-"""Every option of ``task``, ``shell`` and ``program``."""
+"""Every option of ``task``, ``shell``, ``program`` and ``container``."""
 
 
 def _meant(unknown: str) -> str:

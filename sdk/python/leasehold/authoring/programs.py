@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from leasehold.authoring.graph import current_graph
-from leasehold.authoring.mistakes import AuthoringError, author_place
+from leasehold.authoring.mistakes import AuthoringError
+from leasehold.authoring.started import Started
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Literal, Unpack
+    from typing import Unpack
 
-    from leasehold.authoring.calls import Arguments
     from leasehold.authoring.expanding import Partial
     from leasehold.authoring.graph import Result
-    from leasehold.authoring.nodes import Node
     from leasehold.authoring.options import TaskOptions
-
-    ResultFrom = Literal["last_line", "text", "json", "nothing"]
+    from leasehold.authoring.started import ResultFrom
 
 
 class Shell:
@@ -45,7 +42,7 @@ class Shell:
         Raises:
             AuthoringError: if it is used outside a DAG's body, or an option can't be what it was set to.
         """
-        return _add(_Said("shell", [line], use_shell=True, given_id=id, env=env, result=result, options=options))
+        return _of_line(line, id, env, result, options).add()
 
     def partial(
         self,
@@ -60,7 +57,7 @@ class Shell:
 
         The names in ``expand`` are environment variables, and ``{{ item.FILE }}`` in templates.
         """
-        return _partial(_Said("shell", [line], use_shell=True, given_id=id, env=env, result=result, options=options))
+        return _of_line(line, id, env, result, options).partial()
 
 
 class Program:
@@ -87,7 +84,7 @@ class Program:
         Raises:
             AuthoringError: if it is used outside a DAG's body, or an option can't be what it was set to.
         """
-        return _add(_of_argv(argv, id, env, result, options))
+        return _of_argv(argv, id, env, result, options).add()
 
     def partial(
         self,
@@ -102,59 +99,26 @@ class Program:
 
         The names in ``expand`` are environment variables, and ``{{ item.FILE }}`` in templates.
         """
-        return _partial(_of_argv(argv, id, env, result, options))
+        return _of_argv(argv, id, env, result, options).partial()
 
 
 shell = Shell()
 program = Program()
 
 
-class _Said:
-    """What an author said of a program."""
-
-    def __init__(
-        self,
-        default_id: str,
-        argv: list[object],
-        *,
-        use_shell: bool,
-        given_id: str | None,
-        env: Mapping[str, object] | None,
-        result: str,
-        options: Mapping[str, object],
-    ) -> None:
-        from leasehold.authoring.options import Options
-        from leasehold.authoring.tasks import task_id
-
-        if current_graph() is None:
-            raise AuthoringError(
-                f"{default_id!r} is called outside a DAG",
-                "shell(…) and program(…) belong in the body of a @dag function.",
-            )
-        if result not in ("last_line", "text", "json", "nothing"):
-            raise AuthoringError(f"result={result!r} is unknown", 'It may be "last_line", "text", "json" or "nothing".')
-        self.name = task_id(given_id or _as_id(default_id))
-        self.id_was_given = bool(given_id)
-        self.argv = argv
-        self.use_shell = use_shell
-        self.env = {_env_name(key): value for key, value in (env or {}).items()}
-        self.result = result
-        self.options = Options(options, runtime="program", place=author_place())
-
-    def node(self, found: Arguments, taken: Mapping[str, object], is_spread: bool) -> Node:
-        """Return its node; ``taken`` are variables of a mapped program's item."""
-        from leasehold.authoring.nodes import Node
-
-        env = {key: found.express(value, f"env[{key!r}]", self.name) for key, value in self.env.items()}
-        work: dict[str, object] = {
-            "kind": "program",
-            "argv": [found.express(item, f"argv[{index}]", self.name) for index, item in enumerate(self.argv)],
-            "shell": self.use_shell,
-            "env": {**env, **taken},
-            "result": self.result,
-            **({"spread": True} if is_spread else {}),
-        }
-        return Node(name=self.name, id_was_given=self.id_was_given, options=self.options, work=work, task=None)
+def _of_line(
+    line: str, given_id: str | None, env: Mapping[str, object] | None, result: str, options: Mapping[str, object]
+) -> Started:
+    return Started(
+        "shell",
+        [line],
+        kind="program",
+        more={"shell": True},
+        given_id=given_id,
+        env=env,
+        result=result,
+        options=options,
+    )
 
 
 def _of_argv(
@@ -163,47 +127,18 @@ def _of_argv(
     env: Mapping[str, object] | None,
     result: str,
     options: Mapping[str, object],
-) -> _Said:
+) -> Started:
     if isinstance(argv, str) or not argv:
         raise AuthoringError("program takes a list", 'Write program(["ls", "-l"]), or shell("ls -l") for a shell line.')
     first = argv[0] if isinstance(argv[0], str) and "{{" not in argv[0] else "program"
     name = first.replace("\\", "/").rpartition("/")[2]
-    return _Said(name, list(argv), use_shell=False, given_id=given_id, env=env, result=result, options=options)
-
-
-def _add(said: _Said) -> Result:
-    from leasehold.authoring.calls import Arguments
-
-    graph = current_graph()
-    if graph is None:
-        raise AssertionError(said.name)
-    if said.options.map_index_template is not None:
-        raise AuthoringError(
-            f"{said.name!r} has a map_index_template and is one task",
-            "Write shell.partial(…).expand(…), or leave it out.",
-        )
-    found = Arguments(graph)
-    return graph.add(said.node(found, {}, False), found.results)
-
-
-def _partial(said: _Said) -> Partial:
-    from leasehold.authoring.expanding import Partial
-
-    def check(names: list[str]) -> None:
-        for name in names:
-            _env_name(name)
-
-    return Partial(said.name, said.env, said.node, said.options, check)
-
-
-def _as_id(name: str) -> str:
-    """Return a task id made from a program's name."""
-    return "".join(letter if letter.isascii() and (letter.isalnum() or letter in "_.-") else "_" for letter in name)[
-        :120
-    ]
-
-
-def _env_name(name: object) -> str:
-    if isinstance(name, str) and name.isascii() and name.isidentifier():
-        return name
-    raise AuthoringError(f"env: {name!r} can't name an environment variable", "Use A-Z a-z 0-9 _, no digit first.")
+    return Started(
+        name,
+        list(argv),
+        kind="program",
+        more={"shell": False},
+        given_id=given_id,
+        env=env,
+        result=result,
+        options=options,
+    )

@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from leasehold.asset import Asset, AssetAlias, AssetCondition
+from leasehold.authoring.asset_or_time import AssetOrTimeSchedule
 from leasehold.authoring.assets import assets_or_aliases, declared_asset
 from leasehold.authoring.cron import EXAMPLE, CronError, times_per_day
 from leasehold.authoring.mistakes import AuthoringError
@@ -92,6 +93,8 @@ def _kind(said: object, place: Place) -> tuple[dict[str, Any], float | None]:
         return {"once": True}, None
     if said == "@continuous":
         return {"continuous": True}, None
+    if isinstance(said, AssetOrTimeSchedule):
+        return _both(said, place)
     if isinstance(said, Asset | AssetAlias | AssetCondition):
         return {"assets": _condition(said, place)}, None
     if isinstance(said, list | tuple) and said:
@@ -108,13 +111,25 @@ def _kind(said: object, place: Place) -> tuple[dict[str, Any], float | None]:
     return {"every_s": every}, _DAY_S / every
 
 
+def _both(said: AssetOrTimeSchedule, place: Place) -> tuple[dict[str, Any], float | None]:
+    by_time, per_day = _kind(said.timetable, place)
+    if per_day is None:
+        cure = 'Write a cron expression or an interval first: AssetOrTimeSchedule("0 6 * * *", READINGS).'
+        raise AuthoringError(f"timetable={said.timetable!r} is no time", cure, place=place)
+    by_assets, _ = _kind(said.assets, place)
+    if "assets" not in by_assets:
+        cure = 'Write them second: AssetOrTimeSchedule("0 6 * * *", READINGS & PRICES).'
+        raise AuthoringError(f"assets={said.assets!r} are no assets", cure, place=place)
+    return by_time | by_assets, per_day
+
+
 def _several(said: list[object], place: Place) -> tuple[dict[str, Any], float | None]:
     if all(isinstance(each, Asset | AssetAlias | AssetCondition) for each in said):
         return {"assets": {"kind": "all", "of": [_condition(each, place) for each in said]}}, None
     crons = [each for each in said if isinstance(each, str) and not _is_duration(each)]
     if len(crons) == len(said) and len(said) <= _MOST_CRONS:
         return {"cron": crons}, sum(_cron(each, place) for each in crons)
-    cure = f"A list has cron expressions ({_MOST_CRONS} at most), or assets: all of one kind."
+    cure = f"A list has cron expressions ({_MOST_CRONS} at most), or assets; for both write AssetOrTimeSchedule(…, …)."
     raise AuthoringError(f"schedule={said!r} is no schedule", cure, place=place)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from leasehold.authoring.mistakes import AuthoringError
 from leasehold.authoring.trigger_rules import OF_TEARDOWNS
 
@@ -17,7 +19,7 @@ def of_a_teardown(*, fails_run: bool) -> dict[str, object]:
     return {"role": "teardown", "trigger_rule": OF_TEARDOWNS, **({"fails_run": True} if fails_run else {})}
 
 
-class Scopes:
+class Scopes(ABC):
     """The tasks of a DAG as setups and teardowns see them.
 
     Attributes:
@@ -29,9 +31,9 @@ class Scopes:
         self.nodes: dict[str, Node] = {}
         self.open_scopes: list[list[str]] = []
 
+    @abstractmethod
     def wait_for(self, task: str, earlier: Iterable[str]) -> None:
         """Make a task wait for others of this DAG."""
-        raise NotImplementedError
 
     def make_setup(self, task: str) -> None:
         """Make a called task a setup."""

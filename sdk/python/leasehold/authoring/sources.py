@@ -104,7 +104,7 @@ def source_of(value: object, arguments: Arguments, name: str, task: str) -> Expr
 def _is_text(result: Result) -> str | None:
     """Return the ``result=`` of a program whose result is one text."""
     node = result.graph.nodes.get(result.task)
-    if node is None or node.mapped or result.key != "return_value" or node.work.get("kind") != "program":
+    if node is None or node.mapped or result.key != "return_value" or node.work.get("kind") == "python":
         return None
     how = str(node.work.get("result"))
     return how if how in ("last_line", "text") else None

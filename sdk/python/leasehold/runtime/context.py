@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from leasehold.runtime.run_facts import Run
+
 
 class Context:
     """The running task, its run, and what they were given.
@@ -87,6 +89,36 @@ class Context:
         from datetime import datetime
 
         return datetime.fromisoformat(self._interval[1])
+
+    @property
+    def prev_logical_date_success(self) -> datetime | None:
+        """The logical date of the newest run before this one that succeeded; None: there is none. Asks the API."""
+        return None if (run := self._previous_success()) is None else run.logical_date
+
+    @property
+    def prev_data_interval_start_success(self) -> datetime | None:
+        """The beginning of that run's data interval."""
+        return None if (run := self._previous_success()) is None else run.data_interval_start
+
+    @property
+    def prev_data_interval_end_success(self) -> datetime | None:
+        """The end of that run's data interval."""
+        return None if (run := self._previous_success()) is None else run.data_interval_end
+
+    @property
+    def prev_start_date_success(self) -> datetime | None:
+        """When that run began."""
+        return None if (run := self._previous_success()) is None else run.started_at
+
+    @property
+    def prev_end_date_success(self) -> datetime | None:
+        """When that run ended."""
+        return None if (run := self._previous_success()) is None else run.ended_at
+
+    def _previous_success(self) -> Run | None:
+        from leasehold.runtime import runs
+
+        return runs.previous("success")
 
     @property
     def first_started_at(self) -> datetime | None:

@@ -63,6 +63,7 @@ def facts_from_context(context: Mapping[str, object]) -> Facts:
         "ds_nodash": logical_date[:10].replace("-", ""),
         "data_interval_start": _utc(str(run.get("data_interval_start") or logical_date)),
         "data_interval_end": _utc(str(run.get("data_interval_end") or logical_date)),
+        **_previous_success(_mapping(run.get("previous_success"))),
         "task": context.get("task"),
         "task_instance": context.get("task_instance"),
         "attempt": context.get("attempt"),
@@ -245,6 +246,19 @@ def _results(task: str, key: str, facts: Facts) -> object:
             f"what the instances of {task!r} left under {key!r} is not here: read it with xcom.pull_all"
         )
     return [decode(value) for value in values]
+
+
+def _previous_success(run: Mapping[str, object]) -> dict[str, object]:
+    """Return what is known of the last run that succeeded; empty texts when there is none."""
+    at = run.get("logical_date") or ""
+    times = {
+        "prev_logical_date_success": at,
+        "prev_data_interval_start_success": run.get("data_interval_start") or at,
+        "prev_data_interval_end_success": run.get("data_interval_end") or at,
+        "prev_start_date_success": run.get("started_at") or "",
+        "prev_end_date_success": run.get("ended_at") or "",
+    }
+    return {name: _utc(str(moment)) for name, moment in times.items()}
 
 
 def _utc(instant: str) -> str:

@@ -34,6 +34,8 @@ class Run(_Facts):
         state: ``queued``, ``running``, ``success``, ``failed`` or ``cancelled``.
         trigger: What began it: ``manual``, ``task``, …
         logical_date: The moment it stands for.
+        data_interval_start: The time of the schedule before it; of a run without a schedule by time the logical date.
+        data_interval_end: The logical date.
         created_at: When it was made.
         started_at: When its first task began, or None.
         ended_at: When it ended, or None.
@@ -47,6 +49,8 @@ class Run(_Facts):
         self.state: str = answer["state"]
         self.trigger: str = answer["trigger"]
         self.logical_date: datetime = datetime.fromisoformat(answer["logical_date"])
+        self.data_interval_start: datetime = _instant(answer.get("data_interval_start")) or self.logical_date
+        self.data_interval_end: datetime = _instant(answer.get("data_interval_end")) or self.logical_date
         self.created_at: datetime = datetime.fromisoformat(answer["created_at"])
         self.started_at = _instant(answer.get("started_at"))
         self.ended_at = _instant(answer.get("ended_at"))
@@ -69,7 +73,7 @@ class TaskInstance(_Facts):
         task: The task's id.
         map_index: Which of the mapped instances it is; -1 when the task isn't mapped.
         state: ``none``, ``queued``, ``running``, ``up_for_retry``, ``success``, ``failed``, ``skipped``, …
-        kind: What does its work: ``python``, ``program``.
+        kind: What does its work: ``python``, ``program``, ``container``.
         try_number: The last try, from 1; 0: not begun.
         logical_date: The moment its run stands for.
         queued_at: When it could first be leased, or None.

@@ -67,13 +67,15 @@ class FakeTask:
         self._given = GivenObjects(
             connections={}, variables=self._variables, xcoms={}, id_tokens=id_tokens, runs=self._runs
         )
+        when = logical_date or datetime.now(UTC)
+        previous = self._runs.previous_success("test", when)
         self._context: dict[str, Any] = {
             "attempt": f"test.{task}.{try_number}",
             "task": task,
             "task_instance": f"test.{task}",
             "map_index": -1,
             "try_number": try_number,
-            "run": run_facts("test", params or {}, logical_date or datetime.now(UTC)),
+            "run": run_facts("test", params or {}, when, previous=previous),
             "work": {},
             "inputs": {},
             "connections": [],

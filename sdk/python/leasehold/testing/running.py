@@ -34,6 +34,7 @@ def run(
     only: Collection[str] | None = None,
     results: Mapping[str, object] | None = None,
     logical_date: When | None = None,
+    data_interval: tuple[When, When] | None = None,
     raise_on_failure: bool = True,
 ) -> RunResult:
     """Run a whole DAG in this process: one task after the other, by the rules of a site, without waiting.
@@ -53,7 +54,8 @@ def run(
         dags: Other DAGs, and how the runs end that tasks start of them.
         only: The tasks to run; the others are not.
         results: What tasks leave that are not to run: ``{"read_sensors": [1, 2], "read_sensors/late": []}``.
-        logical_date: The moment that the run stands for (default: now).
+        logical_date: The moment that the run stands for (default: the end of ``data_interval``, or now).
+        data_interval: What the run is about, (from, until), as a schedule would say (default: the logical date twice).
         raise_on_failure: Raise when the run fails, with the author's file and line.
 
     Raises:
@@ -65,7 +67,9 @@ def run(
     __tracebackhide__ = True
     kept = {key: _encoded(key, value) for key, value in (variables or {}).items()}
     means = _means(connections, kept, id_tokens, Coming(events=events or {}, answers=answers or {}), runs, dags)
-    result = run_dag(dag, params or {}, means, only=only, results=results, logical_date=logical_date)
+    result = run_dag(
+        dag, params or {}, means, only=only, results=results, logical_date=logical_date, data_interval=data_interval
+    )
     result.variables = {key: decode(value) for key, value in kept.items()}
     if raise_on_failure and result.state == "failed":
         raise RunFailedError(result) from cause_of(result)

@@ -12,6 +12,7 @@ from leasehold.authoring.compile import draw
 from leasehold.authoring.dags import Dag
 from leasehold.authoring.graph import Graph
 from leasehold.authoring.params import fits
+from leasehold.runtime.in_memory.run_objects import interval
 from leasehold.runtime.values import plain
 from leasehold.testing.left_out import check_only, given_results
 from leasehold.testing.results import RunResult
@@ -29,6 +30,7 @@ def run_dag(
     only: Collection[str] | None = None,
     results: Mapping[str, object] | None = None,
     logical_date: When | None = None,
+    data_interval: tuple[When, When] | None = None,
 ) -> RunResult:
     """Run a whole DAG; the arguments are those of ``leasehold.testing.run``."""
     __tracebackhide__ = True
@@ -39,8 +41,9 @@ def run_dag(
     left = given_results(graph, results or {})
     check_only(graph, only, left)
     values = _params(dag.name, params, schema)
-    when = moment(logical_date)
-    return run_graph(graph, means, params=values, only=only, results=left, when=when)
+    about = interval(data_interval)
+    when = moment(logical_date or (None if data_interval is None else data_interval[1]))
+    return run_graph(graph, means, params=values, only=only, results=left, when=when, about=about)
 
 
 def run_graph(
@@ -49,12 +52,14 @@ def run_graph(
     *,
     params: Mapping[str, object],
     when: datetime,
+    about: Mapping[str, str] | None = None,
     only: Collection[str] | None = None,
     results: Mapping[str, Mapping[str, object]] | None = None,
 ) -> RunResult:
-    """Run the tasks of a graph, whose parameters and results have been checked."""
+    """Run the tasks of a graph, whose parameters and results have been checked; ``about`` is its data interval."""
     __tracebackhide__ = True
-    facts = run_facts(graph.dag, params, when)
+    previous = means.runs.previous_success(graph.dag, when)
+    facts = run_facts(graph.dag, params, when, interval=about, previous=previous)
     with TemporaryDirectory(prefix="lh-run-") as folder, TaskServer() as server:
         this = WholeRun(graph, means=means, server=server, folder=Path(folder), facts=facts)
         return this.go(only=only, results=results or {})

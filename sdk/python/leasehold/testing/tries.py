@@ -24,6 +24,7 @@ from leasehold.runtime.rules.instants import now
 from leasehold.runtime.rules.program_results import ResultCapture, ResultError
 from leasehold.runtime.rules.programs import clean_environment, command, why_not_started
 from leasehold.runtime.values import encode
+from leasehold.testing.contained import Contained, NoEngineError, contained
 from leasehold.testing.failures import authors_frames
 from leasehold.testing.printed import led_into_log
 
@@ -81,16 +82,24 @@ def _as_at(place: Place) -> Generator[None]:
 
 
 def try_program(context: Mapping[str, Any], host: LocalHost, place: Place) -> Ending:
-    """Start a task's program, wait for its end and return how it ended."""
+    """Start a task's program or container, wait for its end and return how it ended."""
     work: Mapping[str, Any] = context["work"]
     temporary = place.work_dir / ".tmp"
     temporary.mkdir(exist_ok=True)
+    box: Contained | None = None
     try:
         argv, author = command(work, facts_from_context(context))
+        if work.get("kind") == "container":
+            task = str(context["task"])
+            box = contained(work, task, argv, author, work_dir=place.work_dir, variables=place.variables)
     except ExpressionError as problem:
         return Ending(kind="failed", message=str(problem))
+    except NoEngineError as problem:
+        return Ending(kind="failed_for_good", message=str(problem))
     env = clean_environment(os.environ, home=str(place.work_dir), temporary=str(temporary))
     env |= {**author, **place.variables}
+    if box is not None:
+        argv, env = box.argv, box.env
     capture = ResultCapture(str(work.get("result", "last_line")))
     try:
         process = subprocess.Popen(
@@ -100,6 +109,8 @@ def try_program(context: Mapping[str, Any], host: LocalHost, place: Place) -> En
     except (OSError, ValueError) as problem:
         return Ending(kind="failed_for_good", message=why_not_started(argv[0], env.get("PATH"), problem))
     stop = _see_through(process, host, capture, place.timeout_s)
+    if box is not None and (stop is not None or process.returncode < 0):
+        box.end()  # the engine's client is gone, and the container is not its child
     wrong = _keep_result(host, capture) if process.returncode == 0 else None
     code = process.returncode
     return decide(wait_status=code << 8 if code >= 0 else -code, stop=stop, said=host.told.said, result_problem=wrong)

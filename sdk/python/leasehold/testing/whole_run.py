@@ -249,13 +249,20 @@ class WholeRun:
         for task, node in self._graph.nodes.items():
             found = self._tasks.get(task) or TaskResult(id=task, state="running" if task == running else "none")
             state = "none" if found.state == "not_run" else found.state
-            kind = "python" if node.task else "program"
+            kind = str(node.work["kind"])
             standing[task] = {"state": state, "kind": kind, "try_number": found.tries, "label": found.label}
         return standing
 
 
-def run_facts(dag: str, params: Mapping[str, object], logical_date: datetime) -> dict[str, object]:
-    """Return the ``RunFacts`` of a run in a test."""
+def run_facts(
+    dag: str,
+    params: Mapping[str, object],
+    logical_date: datetime,
+    *,
+    interval: Mapping[str, str] | None = None,
+    previous: Mapping[str, object] | None = None,
+) -> dict[str, object]:
+    """Return the ``RunFacts`` of a run in a test; ``previous`` is the last one that succeeded."""
     return {
         "run": "test",
         "dag": dag,
@@ -264,6 +271,8 @@ def run_facts(dag: str, params: Mapping[str, object], logical_date: datetime) ->
         "trigger": "manual",
         "params": dict(params),
         "logical_date": logical_date.isoformat(),
+        **(interval or {}),
+        "previous_success": previous,
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from leasehold_protocol.v1.health import AgentHealth
 from leasehold_protocol.v1.leases import AttemptId, Control
@@ -53,6 +53,9 @@ class PolicyFacts(Message):
     """Until when that stays so."""
 
 
+PythonVersion = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}$")]
+
+
 class Hello(Message):
     """``POST /v1/agent/hello``: who is here, and what it still has."""
 
@@ -63,6 +66,9 @@ class Hello(Message):
     labels: Labels = Field(default_factory=dict[str, str])
     """What the agent claims; the server decides which of them count."""
     runtimes: list[Name] = Field(default_factory=list[Name])
+    """What kinds of tasks it can run: facts of its machine, which count as they are."""
+    pythons: Annotated[list[PythonVersion], Field(max_length=100)] | None = None
+    """The Pythons that tasks may have there. None: the agent is too old to say."""
     host: HostFacts
     attempts: Annotated[list[AttemptOnDisk], Field(max_length=20_000)] = Field(default_factory=list[AttemptOnDisk])
     names_all: bool = True

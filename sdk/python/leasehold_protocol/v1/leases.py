@@ -41,6 +41,17 @@ def parse_attempt_id(attempt: str) -> tuple[str, int]:
     return instance, int(epoch)
 
 
+class PreviousSuccess(Message):
+    """The newest run of the DAG before this one, by logical date, that succeeded."""
+
+    logical_date: Instant
+    data_interval_start: Instant | None = None
+    data_interval_end: Instant | None = None
+    """None: the logical date."""
+    started_at: Instant | None = None
+    ended_at: Instant | None = None
+
+
 class RunFacts(Message):
     """What a task may know about the run it belongs to."""
 
@@ -58,6 +69,8 @@ class RunFacts(Message):
         default_factory=list[AssetEvent]
     )
     """The asset events that began it, oldest first."""
+    previous_success: PreviousSuccess | None = None
+    """Only where something of the DAG, or a parameter of the run, may name it in a template."""
 
 
 class Input(Message):

@@ -8,6 +8,8 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from leasehold_protocol.v1.assets import MOST_ASSETS, AssetDeclared
+from leasehold_protocol.v1.containers import ContainerWork as ContainerWork
+from leasehold_protocol.v1.containers import ResultFrom as ResultFrom
 from leasehold_protocol.v1.expressions import RESULT_KEY as RESULT_KEY
 from leasehold_protocol.v1.expressions import DictValue as DictValue
 from leasehold_protocol.v1.expressions import Expression as Expression
@@ -89,15 +91,6 @@ class PythonWork(Message):
     """Of a branch: what may be followed, tasks and groups, and which of the tasks directly after it run then."""
 
 
-class ResultFrom(StrEnum):
-    """Which part of a program's standard output is its result."""
-
-    NOTHING = "nothing"
-    LAST_LINE = "last_line"
-    TEXT = "text"
-    JSON = "json"
-
-
 class ProgramWork(Message):
     """A program: an argument vector, or one line for the shell when ``shell`` is set."""
 
@@ -112,7 +105,7 @@ class ProgramWork(Message):
     """Of a mapped task: its item is a dictionary of further environment variables."""
 
 
-Work = Annotated[PythonWork | ProgramWork, Field(discriminator="kind")]
+Work = Annotated[PythonWork | ProgramWork | ContainerWork, Field(discriminator="kind")]
 
 
 class RetryBackoff(StrEnum):

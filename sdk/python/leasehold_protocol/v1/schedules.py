@@ -65,7 +65,10 @@ AnyOf.model_rebuild()
 
 
 class Schedule(Message):
-    """When a DAG runs by itself: exactly one of ``cron``, ``every_s``, ``once``, ``continuous`` and ``assets``."""
+    """When a DAG runs by itself: one of ``cron``, ``every_s``, ``once``, ``continuous`` and ``assets``.
+
+    ``assets`` may stand beside ``cron`` or ``every_s``: then it runs when either of both is due.
+    """
 
     cron: Annotated[list[Annotated[str, Field(max_length=200)]], Field(max_length=20)] = Field(
         default_factory=list[str]
@@ -84,11 +87,21 @@ class Schedule(Message):
     catchup: bool = False
     """Times that were missed have a run each; else the latest of them has one."""
 
+    @property
+    def goes_by_time(self) -> bool:
+        """It has times of its own."""
+        return bool(self.cron) or self.every_s is not None
+
+    @property
+    def goes_by_both(self) -> bool:
+        """It is due at its times, and when its assets were written."""
+        return self.goes_by_time and self.assets is not None
+
     @model_validator(mode="after")
     def _is_one_kind(self) -> Schedule:
         kinds = (bool(self.cron), self.every_s is not None, self.once, self.continuous, self.assets is not None)
-        if sum(kinds) != 1:
-            raise ValueError("a schedule is one of: cron, every_s, once, continuous, assets")
+        if sum(kinds) != 1 and not (sum(kinds) == 2 and self.goes_by_both):
+            raise ValueError("a schedule is one of: cron, every_s, once, continuous, assets; or assets and a time")
         if self.start and self.end and datetime.fromisoformat(self.end) < datetime.fromisoformat(self.start):
             raise ValueError("the schedule ends before it starts")
         if self.catchup and self.start is None:

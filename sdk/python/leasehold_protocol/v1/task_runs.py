@@ -22,6 +22,9 @@ class TaskRun(Message):
     state: RunState
     trigger: str
     logical_date: Instant
+    data_interval_start: Instant | None = None
+    data_interval_end: Instant | None = None
+    """None: the logical date."""
     created_at: Instant
     started_at: Instant | None = None
     ended_at: Instant | None = None
@@ -49,7 +52,7 @@ class TaskInstanceFacts(Message):
     map_index: int = -1
     state: TaskState
     kind: str
-    """What does its work: ``python``, ``program``. Airflow's operator."""
+    """What does its work: ``python``, ``program``, ``container``. Airflow's operator."""
     try_number: int = 0
     """0: not begun."""
     logical_date: Instant

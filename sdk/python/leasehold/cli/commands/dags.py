@@ -16,11 +16,11 @@ from leasehold.cli.dag_files import read_dag_file
 from leasehold.cli.errors import FailedError, WrongInputError
 from leasehold.cli.examples import examples
 from leasehold.cli.graph.picture import picture
-from leasehold.cli.graph.subjects import as_data, tasks_of_dag
+from leasehold.cli.graph.subjects import as_data, kind_of, tasks_of_dag
 from leasehold.cli.mistake_views import show_mistake
 from leasehold.cli.options import JsonOption, TeamOption, group
 from leasehold.cli.session import ask
-from leasehold_protocol.v1.manifest import Manifest, ProgramWork, TaskEntry
+from leasehold_protocol.v1.manifest import Manifest, TaskEntry
 from leasehold_protocol.v1.message import Json
 from leasehold_protocol.v1.runs import DagDetail, DagList, DagVersionList
 from leasehold_protocol.v1.schedules import PauseDag, ScheduleStanding
@@ -223,10 +223,9 @@ def _manifests_of(file: Path, dag: str | None) -> list[Manifest]:
 def task_row(task: TaskEntry) -> tuple[str | Text, ...]:
     """Return one task of a manifest as cells: name, kind, upstream, needs, retries."""
     needs = [*task.needs.connections, *(f"{name}{_condition(text)}" for name, text in task.needs.labels.items())]
-    kind = ("shell" if task.work.shell else "program") if isinstance(task.work, ProgramWork) else "python"
     return (
         Text(task.id, style=screen.task_colour(task.id)),
-        kind,
+        kind_of(task.work),
         ", ".join(task.upstream),
         ", ".join(needs),
         str(task.retries or ""),

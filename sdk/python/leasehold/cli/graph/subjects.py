@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from leasehold.cli.graph.picture import Drawn
-from leasehold_protocol.v1.manifest import Manifest, ProgramWork
+from leasehold_protocol.v1.manifest import Manifest, ProgramWork, Work
 from leasehold_protocol.v1.message import Json
 from leasehold_protocol.v1.runs import RunDetail, TaskInstance
 
 
+def kind_of(work: Work) -> str:
+    """Return what a task is, in the author's word."""
+    return "shell" if isinstance(work, ProgramWork) and work.shell else work.kind
+
+
 def tasks_of_dag(manifest: Manifest) -> list[Drawn]:
-    """Return the tasks of a DAG; programs say that they are some."""
+    """Return the tasks of a DAG; what is no function says what it is."""
     return [
         Drawn(
             name=task.id,
             upstream=tuple(task.upstream),
-            kind=("(shell)" if task.work.shell else "(program)") if isinstance(task.work, ProgramWork) else "",
+            kind="" if (kind := kind_of(task.work)) == "python" else f"({kind})",
         )
         for task in manifest.tasks
     ]

@@ -9,7 +9,15 @@ from itertools import chain
 
 from leasehold.errors import NotFoundError, RefusedError
 from leasehold.runtime.in_memory.calls import Query
-from leasehold.runtime.in_memory.run_objects import RUN_STATES, TASK_STATES, GivenDag, GivenRun, instant, text
+from leasehold.runtime.in_memory.run_objects import (
+    RUN_STATES,
+    TASK_STATES,
+    GivenDag,
+    GivenRun,
+    instant,
+    interval,
+    text,
+)
 from leasehold.runtime.in_memory.runs import Facts, Reader
 from leasehold.runtime.values import encode
 
@@ -44,6 +52,7 @@ class GivenRuns:
             **kept,
             "state": "running",
             "logical_date": at,
+            **{name: run[name] for name in ("data_interval_start", "data_interval_end") if name in run},
             "created_at": at,
             "started_at": at,
             "ended_at": None,
@@ -57,6 +66,12 @@ class GivenRuns:
             raise NotFoundError(f'there is no run {run!r}: give the test one, runs=[GivenRun(…, run="{run}")]')
         reader.require_readable(str(found["dag"]))
         return found
+
+    def previous_success(self, dag: str, before: datetime) -> Facts | None:
+        """Return the newest run of a DAG before a moment that succeeded; None: no such run was given."""
+        given = (self._facts(number, run) for number, run in enumerate(self._given, 1) if run.dag in (None, dag))
+        found = [run for run in given if run["state"] == "success" and instant(run["logical_date"]) < before]
+        return max(found, key=lambda run: (instant(run["logical_date"]), str(run["run"])), default=None)
 
     def known(self, run: str) -> Facts | None:
         """Return the run of that id, whoever asks; None if there is none."""
@@ -132,6 +147,7 @@ class GivenRuns:
         named = {"run": _id(number, run), "dag": run.dag or self._own.get("dag", ""), "dag_version": 1}
         params = {name: encode(value, f"params[{name!r}]") for name, value in run.params.items()}
         told = {"state": run.state, "trigger": "manual", "params": params, "logical_date": at}
+        told |= interval(run.data_interval)
         return {**named, **told, "created_at": at, "started_at": at, "ended_at": None if run.state == "running" else at}
 
     def _left_by(self, run: str) -> Mapping[str, Facts]:

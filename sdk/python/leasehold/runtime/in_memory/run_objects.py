@@ -15,6 +15,9 @@ TASK_STATES = (
 )  # fmt: skip
 
 
+Moment = datetime | date | str
+
+
 @dataclass(frozen=True, slots=True)
 class GivenRun:
     """One run, for ``leasehold.testing.run(…, runs=[…])``: what ``leasehold.runs`` tells of it.
@@ -26,24 +29,27 @@ class GivenRun:
         run: Its id; None: ``given-1``, ``given-2``, … as they are written.
         params: Its parameters.
         tasks: The states of its tasks.
+        data_interval: What it was about, from and until; None: its logical date twice.
     """
 
-    logical_date: datetime | date | str
+    logical_date: Moment
     state: str = "success"
     _: KW_ONLY
     dag: str | None = None
     run: str | None = None
     params: Mapping[str, object] = field(default_factory=dict[str, object])
     tasks: Mapping[str, str] = field(default_factory=dict[str, str])
+    data_interval: tuple[Moment, Moment] | None = None
 
     def __post_init__(self) -> None:
         """Refuse what can't be.
 
         Raises:
             RefusedError: if the date is none.
-            ValueError: if a state is none, naming those there are.
+            ValueError: if a state is none, naming those there are, or the interval is no pair of times in their order.
         """
         instant(self.logical_date)
+        interval(self.data_interval)
         _check_state(self.state, RUN_STATES)
         for state in self.tasks.values():
             _check_state(state, TASK_STATES)
@@ -90,6 +96,23 @@ def instant(value: object) -> datetime:
             return datetime(found.year, found.month, found.day, tzinfo=UTC)
         case _:
             raise RefusedError(f"{value!r} can't be a time")
+
+
+def interval(said: tuple[Moment, Moment] | None) -> dict[str, str]:
+    """Return the fields of a run's facts for a data interval that a test gives.
+
+    Raises:
+        RefusedError: if one of its ends is no time.
+        ValueError: if it is no pair, or ends before it begins.
+    """
+    if said is None:
+        return {}
+    if len(said) != 2:
+        raise ValueError(f"data_interval={said!r} is no pair: write (from, until)")
+    start, end = map(instant, said)
+    if end < start:
+        raise ValueError(f"the data interval ends ({end}) before it begins ({start}): turn them round")
+    return {"data_interval_start": start.isoformat(), "data_interval_end": end.isoformat()}
 
 
 def text(value: object) -> str:

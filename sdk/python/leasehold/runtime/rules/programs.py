@@ -22,7 +22,9 @@ def clean_environment(surroundings: Mapping[str, str], *, home: str, temporary: 
 
 
 def command(work: Mapping[str, object], facts: Facts) -> tuple[list[str], dict[str, str]]:
-    """Return (argument vector, variables of the author's) of a manifest's work of kind ``program``.
+    """Return (argument vector, variables of the author's) of a manifest's work of kind ``program`` or ``container``.
+
+    Of a container the arguments may be none: its image knows what to run.
 
     Raises:
         ExpressionError: if one of them can't be worked out.
@@ -35,7 +37,7 @@ def command(work: Mapping[str, object], facts: Facts) -> tuple[list[str], dict[s
         if not name.isascii() or not name.isidentifier():
             raise ExpressionError(f"an item of expand_kwargs has {name!r}, which can't name an environment variable")
         env[name] = _checked(as_text(value), f"variable {name}")
-    if not argv:
+    if not argv and work.get("kind") != "container":
         raise ExpressionError("the program has an empty argument vector")
     if work.get("shell") is True:
         # The line is the first element; others become $1, $2 … and so are never read as shell syntax.
