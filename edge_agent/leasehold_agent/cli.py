@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from leasehold_agent.exits import Exit, OperatorError
+from leasehold_agent.installing_arguments import add_installing_commands
 from leasehold_agent.policy_arguments import add_policy_commands
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ then from LEASEHOLD_AGENT_* variables, then from flags; edge-agent config shows 
 
 exit codes: 0 ok, 1 a defect of the agent, 2 wrong arguments or settings, 3 not enrolled, 4 enrolment token refused,
 5 API unreachable, 6 identity in use, 7 locked, 8 key store unreachable, 9 enrolled already, 10 refused by the API,
-11 no such attempt, 12 no agent runs here, 13 the policy has mistakes or refuses, 143/130 ended at once by the third
-TERM/INT
+11 no such attempt, 12 no agent runs here, 13 the policy has mistakes or refuses, 14 nothing was
+installed or removed, 143/130 ended at once by the third TERM/INT
 """
 
 
@@ -116,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_environments(commands)
     _add_identity(commands)
     add_policy_commands(commands, _add)
+    add_installing_commands(commands)
     _add_json(_add(commands, "version", "version", "print the version"))
     commands.add_parser("task", help="what a running task may ask and tell, for shell scripts: edge-agent task --help")
     host = commands.add_parser("attempt-host", help="run one attempt's host in the foreground, for people")

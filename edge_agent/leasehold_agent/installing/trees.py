@@ -48,6 +48,14 @@ def copy_tree(tree: Path, target: Path, *, link: bool) -> None:
                 _copy(source, there / name, link=link)
 
 
+def make_folders(folder: Path) -> None:
+    """Make a folder and those above it; other users look into them, whatever the umask is here."""
+    if not folder.is_dir():
+        make_folders(folder.parent)
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o755)
+
+
 def sync_tree(tree: Path) -> None:
     """Make a tree durable, before its name is: after a power cut no file of it is empty."""
     for folder, _, files in os.walk(tree):

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from leasehold_agent.durable import sync_directory
 from leasehold_agent.fault_points import reach
-from leasehold_agent.installing.trees import copy_tree, digest, sync_tree
+from leasehold_agent.installing.trees import copy_tree, digest, make_folders, sync_tree
 
 PROGRAM = "edge-agent"
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.+~_-]{0,99}")
@@ -81,7 +81,7 @@ class Versions:
         place = self.tree(version)
         if not os.access(tree / PROGRAM, os.X_OK):
             raise VersionRefusedError(f"{tree} holds no program {PROGRAM}")
-        _make_folders(place.parent)
+        make_folders(place.parent)
         with self._alone():
             for left in place.parent.glob(f"{_ASIDE}*"):
                 shutil.rmtree(left)
@@ -166,14 +166,6 @@ class Versions:
             yield
         finally:
             os.close(fd)
-
-
-def _make_folders(folder: Path) -> None:
-    """Make a folder and those above it; services of other users start what is in it, whatever the umask is here."""
-    if not folder.is_dir():
-        _make_folders(folder.parent)
-        folder.mkdir(exist_ok=True)
-        folder.chmod(0o755)
 
 
 def _programs() -> Iterator[str]:

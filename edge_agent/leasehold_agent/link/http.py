@@ -80,6 +80,8 @@ class Http:
         self, url: str, *, clock: ServerClock, version: str, ca_file: Path | None = None, keepalive_s: int = 20
     ) -> None:
         self.url = url.rstrip("/")
+        self.progressed_at = time.monotonic()
+        """When a request was last begun, answered or given up: the watchdog looks at it."""
         self._clock = clock
         self._client = httpx.AsyncClient(
             headers={"user-agent": f"leasehold-agent/{version}"},
@@ -137,9 +139,10 @@ class Http:
             content=call.content() if call.content is not None else call.body or None,
             timeout=httpx.Timeout(call.timeout_s, connect=min(call.timeout_s, 15.0)),
         )
-        asked_at = time.monotonic()
+        asked_at = self.progressed_at = time.monotonic()
         try:
             response = await self._client.send(request, stream=True)
+            self.progressed_at = time.monotonic()
             try:
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 if time.monotonic() - asked_at < _PROMPT_S:
@@ -148,6 +151,7 @@ class Http:
             finally:
                 await response.aclose()
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            self.progressed_at = time.monotonic()
             raise _unavailable(error) from error
 
 
