@@ -84,10 +84,11 @@ def _print_version(*, as_json: bool) -> int:
         return int(Exit.OK)
     import platform
 
+    from leasehold_agent.about import build_facts
     from leasehold_protocol import PROTOCOL_VERSION
 
     facts = {"version": agent_version(), "protocol": PROTOCOL_VERSION, "python": platform.python_version()}
-    sys.stdout.write(json.dumps(facts) + "\n")
+    sys.stdout.write(json.dumps(facts | {"build": build_facts()}) + "\n")
     return int(Exit.OK)
 
 
@@ -118,7 +119,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_identity(commands)
     add_policy_commands(commands, _add)
     add_installing_commands(commands)
-    _add_json(_add(commands, "version", "version", "print the version"))
+    _add_json(_add(commands, "version", "version", "print the version, with --json what this build is made of"))
+    _add_licences(commands)
     commands.add_parser("task", help="what a running task may ask and tell, for shell scripts: edge-agent task --help")
     host = commands.add_parser("attempt-host", help="run one attempt's host in the foreground, for people")
     host.add_argument("directory", metavar="DIR")
@@ -196,6 +198,14 @@ def _add_attempts(commands: Commands) -> None:
     _add_json(_add(actions, "list", "attempts:list_all", "list them"))
     for name, text in (("show", "show what is on disk about one"), ("log", "print one's log")):
         _add(actions, name, f"attempts:{name}", text).add_argument("attempt", metavar="ATTEMPT")
+
+
+def _add_licences(commands: Commands) -> None:
+    licences = commands.add_parser("licences", help="list whose code is in this binary, or print a licence's text")
+    licences.set_defaults(runs="licences")
+    licences.epilog = "example: edge-agent licences httpx"
+    licences.add_argument("name", metavar="NAME", nargs="?", help="print the text of this one's licence")
+    _add_json(licences)
 
 
 def _add_environments(commands: Commands) -> None:

@@ -127,7 +127,7 @@ class Versions:
         return Installed(versions=versions, current=current if current in versions else None)
 
     def in_use(self, version: str) -> bool:
-        """Tell whether a process runs from a version, as far as this user may see."""
+        """Tell whether another process runs from a version, as far as this user may see."""
         tree = os.path.realpath(self.tree(version))
         return any(program.startswith(f"{tree}/") for program in _programs())
 
@@ -169,7 +169,9 @@ class Versions:
 
 
 def _programs() -> Iterator[str]:
-    """Yield the executable of each process that this user may look at."""
+    """Yield the executable of each other process that this user may look at."""
     for process in Path("/proc").glob("[0-9]*"):
+        if process.name == str(os.getpid()):
+            continue  # the installer: it has loaded what it needs
         with suppress(OSError):
             yield str((process / "exe").readlink())
