@@ -9,7 +9,7 @@ WORKERS ?= 3
 .DEFAULT_GOAL := help
 SEEDS ?= 20
 SEED ?= 1
-.PHONY: help setup demo up down test check docs bench chaos binary lock clean
+.PHONY: help setup demo up down test check docs bench chaos binary packages lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -55,6 +55,9 @@ chaos: $(READY) ## break everything at random, SEEDS times, beginning with SEED;
 
 binary: $(READY) ## build the agent as a binary that needs no Python: dist/edge-agent
 	@$(BIN)/python packaging/build.py --if-changed
+
+packages: binary ## make what sites install, in dist/packages: a single file, tar, deb, rpm, SBOM, sums
+	@$(BIN)/python packaging/make_packages.py
 
 lock: $(READY) ## resolve and lock the versions of everything again
 	$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --python-version 3.11 requirements/dev.in -o requirements/dev.txt
