@@ -63,9 +63,9 @@ def tar(folder: Path) -> bytes:
     return packed.getvalue()
 
 
-def gz(data: bytes) -> bytes:
+def gz(data: bytes, level: int) -> bytes:
     """Return data as gzip, which every system unpacks."""
-    return gzip.compress(data, compresslevel=9, mtime=0)
+    return gzip.compress(data, compresslevel=level, mtime=0)
 
 
 def xz(data: bytes) -> bytes:

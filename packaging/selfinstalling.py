@@ -10,10 +10,10 @@ from artefacts import ROOT, Tree, gz, tar
 _HEADER = ROOT / "packaging/single_file/header.sh"
 
 
-def write_single_file(tree: Path | Tree, folder: Path) -> Path:
+def write_single_file(tree: Path | Tree, folder: Path, *, level: int = 9) -> Path:
     """Write ``edge-agent-<version>-<architecture>`` into a folder, and return it."""
     tree = tree if isinstance(tree, Tree) else Tree.at(tree)
-    payload = gz(tar(tree.folder))
+    payload = gz(tar(tree.folder), level)
     header = _HEADER.read_text()
     facts = {
         "VERSION": tree.version,

@@ -18,7 +18,7 @@ mkdir -p "$work"
 if [ ! -e "$root/.made" ]; then
     rm -rf "$root"
     mmdebstrap --quiet --variant=apt --include="ca-certificates gcc make libc6-dev zlib1g-dev libffi-dev \
-libsqlite3-dev libbz2-dev liblzma-dev uuid-dev libncursesw5-dev perl binutils xz-utils" bullseye "$root" "$archive"
+libsqlite3-dev libbz2-dev liblzma-dev uuid-dev libncursesw5-dev perl binutils xz-utils dpkg-dev" bullseye "$root" "$archive"
     touch "$root/.made"
 fi
 cp /etc/resolv.conf "$root/etc/resolv.conf"
@@ -26,8 +26,11 @@ cp /etc/resolv.conf "$root/etc/resolv.conf"
 cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
 
 if [ ! -x "$root/opt/python/bin/python3.11" ]; then
-    echo "deb-src $archive bookworm main" >"$root/etc/apt/sources.list.d/bookworm-sources.list"
-    rm -rf "$root/src/python"
+    cat >"$root/etc/apt/sources.list.d/bookworm-sources.list" <<EOF
+deb-src $archive bookworm main
+deb-src ${DEBIAN_SECURITY:-http://deb.debian.org/debian-security} bookworm-security main
+EOF
+    rm -rf "$root/src/python" "$root/src/venv"
     mkdir -p "$root/src/python"
     cp "$here/packaging/baseline/python.sh" "$root/src/python/"
     chroot "$root" sh /src/python/python.sh
