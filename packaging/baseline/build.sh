@@ -3,8 +3,8 @@
 #
 #   sudo sh packaging/baseline/build.sh      (make binary-baseline)
 #
-# Needs root, mmdebstrap, and Debian's archive. Python and OpenSSL are built from Debian 12's sources, for Debian 11 has
-# neither of these versions; the root is kept in build/baseline and used again.
+# Needs root, mmdebstrap, and Debian's archive; DEBIAN_ARCHIVE and DEBIAN_SECURITY name mirrors. Python and OpenSSL are
+# built from Debian 12's sources, for Debian 11 has neither version; the root is kept in build/baseline and used again.
 set -eu
 here=$(cd "$(dirname "$0")/../.." && pwd)
 work=$here/build/baseline
@@ -26,10 +26,10 @@ cp /etc/resolv.conf "$root/etc/resolv.conf"
 cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
 
 if [ ! -x "$root/opt/python/bin/python3.11" ]; then
-    cat >"$root/etc/apt/sources.list.d/bookworm-sources.list" <<EOF
-deb-src $archive bookworm main
-deb-src ${DEBIAN_SECURITY:-http://deb.debian.org/debian-security} bookworm-security main
-EOF
+    sources=$root/etc/apt/sources.list.d/bookworm-sources.list
+    echo "deb-src $archive bookworm main" >"$sources"
+    # Fixes that came after the last point release.
+    [ -z "${DEBIAN_SECURITY-}" ] || echo "deb-src $DEBIAN_SECURITY bookworm-security main" >>"$sources"
     rm -rf "$root/src/python" "$root/src/venv"
     mkdir -p "$root/src/python"
     cp "$here/packaging/baseline/python.sh" "$root/src/python/"
