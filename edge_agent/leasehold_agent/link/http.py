@@ -77,7 +77,14 @@ class Http:
     """A connection pool to one API."""
 
     def __init__(
-        self, url: str, *, clock: ServerClock, version: str, ca_file: Path | None = None, keepalive_s: int = 20
+        self,
+        url: str,
+        *,
+        clock: ServerClock,
+        version: str,
+        ca_file: Path | None = None,
+        proxy: str | None = None,
+        keepalive_s: int = 20,
     ) -> None:
         self.url = url.rstrip("/")
         self.progressed_at = time.monotonic()
@@ -88,7 +95,7 @@ class Http:
             transport=httpx.AsyncHTTPTransport(
                 verify=tls_context(url, ca_file),
                 limits=httpx.Limits(max_connections=32, max_keepalive_connections=8, keepalive_expiry=90.0),
-                proxy=proxy_for(url),
+                proxy=proxy_for(url, proxy),
                 socket_options=keepalive(keepalive_s),
             ),
             follow_redirects=False,
