@@ -10,7 +10,7 @@ make -j"$(nproc)" >>/src/python/openssl.log 2>&1
 make install_sw >>/src/python/openssl.log 2>&1
 
 cd /src/python/python3.11-*/
-./configure -q --prefix=/opt/python --enable-shared --with-openssl=/opt/python \
+./configure -q --prefix=/opt/python --enable-shared --with-system-expat --with-openssl=/opt/python \
     LDFLAGS=-Wl,-rpath,/opt/python/lib >/src/python/python.log 2>&1
 make -j"$(nproc)" >>/src/python/python.log 2>&1
 make install >>/src/python/python.log 2>&1
