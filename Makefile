@@ -9,10 +9,10 @@ WORKERS ?= 3
 .DEFAULT_GOAL := help
 SEEDS ?= 20
 SEED ?= 1
-.PHONY: help setup demo up down test check docs bench chaos binary lock clean
+.PHONY: help setup demo up down test check docs bench bench-binary chaos binary binary-baseline packages lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
 
 setup: $(READY) ## make the virtual environment, with locked and hashed versions
 
@@ -50,11 +50,20 @@ docs: $(READY) ## make the documents that are made from the code
 bench: $(READY) ## measure, and print each figure beside the floor of the same run
 	@$(BIN)/python -m benchmarks
 
+bench-binary: $(READY) ## measure the binary and its packages, each figure beside its limit
+	@$(BIN)/python -m benchmarks.binary
+
 chaos: $(READY) ## break everything at random, SEEDS times, beginning with SEED; prove that nothing is lost or doubled
 	@$(BIN)/python -m tests.system.lab --seeds $(SEEDS) --seed $(SEED)
 
 binary: $(READY) ## build the agent as a binary that needs no Python: dist/edge-agent
 	@$(BIN)/python packaging/build.py --if-changed
+
+packages: binary ## make what sites install, in dist/packages: a single file, tar, deb, rpm, SBOM, sums
+	@$(BIN)/python packaging/make_packages.py
+
+binary-baseline: $(READY) ## build it in a Debian 11 root, for sites with an old glibc (as root; takes minutes)
+	@sh packaging/baseline/build.sh
 
 lock: $(READY) ## resolve and lock the versions of everything again
 	$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --python-version 3.11 requirements/dev.in -o requirements/dev.txt

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from about import write_about
 
 ROOT = Path(__file__).parents[1]
 SPEC = ROOT / "packaging/agent.spec"
@@ -36,7 +39,7 @@ def main() -> int:
         sys.stderr.write(f"The build needs {', '.join(missing)}: install binutils (and libc-bin).\n")
         return 2
     mark.unlink(missing_ok=True)
-    if code := _build(output):
+    if code := _build(output, digest):
         return code
     mark.write_text(digest)
     sys.stdout.write(f"{output / 'edge-agent'}: {_size_mb(output / 'edge-agent'):.1f} MB\n")
@@ -59,14 +62,18 @@ def _inputs() -> Iterator[Path]:
                 yield file
 
 
-def _build(output: Path) -> int:
+def _build(output: Path, digest: str) -> int:
     work = output.parent / "build" if output.name == "dist" else output / "build"
     # Its warnings are about modules that libraries import where they are installed, and that we leave out on purpose.
     command = [sys.executable, "-m", "PyInstaller", "--noconfirm", "--log-level", "ERROR"]
     command += ["--distpath", str(output), "--workpath", str(work), str(SPEC)]
     # With a random hash seed, sets of names come out in another order each time, and so does the byte code.
     environment = os.environ | {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run(command, env=environment, cwd=ROOT, check=False).returncode
+    code = subprocess.run(command, env=environment, cwd=ROOT, check=False).returncode
+    if code == 0:
+        sources = json.loads((work / "agent/sources.json").read_text())
+        write_about(output / "edge-agent", map(Path, sources), digest=digest)
+    return code
 
 
 def _size_mb(folder: Path) -> float:

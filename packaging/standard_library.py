@@ -22,6 +22,9 @@ LEFT_OUT = (
     "turtledemo",
     # Sun's yellow pages, gone from Python 3.13: they bring Kerberos.
     "nis",
+    # Bring GNU readline and gdbm, whose licence (GPL 3) would be that of the whole binary.
+    "readline",
+    "_gdbm",
     # Needs its grammar files, gone from Python 3.13; makes packages, gone from Python 3.12.
     "lib2to3",
     "distutils",

@@ -20,6 +20,7 @@ from leasehold_agent.identity.record import Identity
 from leasehold_agent.link.line_watch import LineWatch
 from leasehold_agent.local_servers import keep_serving
 from leasehold_agent.recovery import survey
+from leasehold_agent.service_manager import ServiceManager
 from leasehold_agent.settings_in_force import SettingsInForce
 from leasehold_agent.status import StatusSocket
 
@@ -44,7 +45,9 @@ class Agent:
         *,
         version: str,
         once: bool,
+        manager: ServiceManager,
     ) -> None:
+        self._manager = manager
         self._settings = in_force.now
         self._once = once
         self._group = asyncio.TaskGroup()
@@ -69,6 +72,8 @@ class Agent:
                 self._spawn(self._parts.desk.run())
                 self._spawn(LineWatch(self._parts.http, pauses).run())
                 self._spawn(self._parts.hosts.warm())
+                self._spawn(self._manager.keep_fed(lambda: self._parts.http.progressed_at))
+                self._manager.ready()
                 asking = [self._spawn(self._parts.link.run()), self._spawn(self._parts.listening.run())]
                 await self._until_told_to_stop()
                 for loop in asking:
@@ -122,6 +127,7 @@ class Agent:
     async def _drain(self) -> None:
         """Take no more leases, and wait until every attempt has ended and, for a while, until it is delivered."""
         self._parts.roster.pause(Name.DRAINING, "draining: the agent was told to stop")
+        self._manager.stopping()
         logger.info("draining", extra={"attempts": len(self._parts.roster.held)})
         if not self._once:
             await self._tell_the_api()

@@ -254,7 +254,12 @@ def assemble(
 def _lay_line(settings: Settings, identity: Identity, keys: KeyInUse, *, version: str) -> _Line:
     clock = ServerClock()
     http = Http(
-        identity.api_url, clock=clock, version=version, ca_file=settings.ca_file, keepalive_s=settings.keepalive_s
+        identity.api_url,
+        clock=clock,
+        version=version,
+        ca_file=settings.ca_file,
+        proxy=settings.proxy,
+        keepalive_s=settings.keepalive_s,
     )
     tokens = TokenRequests(
         http,

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from leasehold_agent.exits import Exit, OperatorError
+from leasehold_agent.installing_arguments import add_installing_commands
 from leasehold_agent.policy_arguments import add_policy_commands
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ then from LEASEHOLD_AGENT_* variables, then from flags; edge-agent config shows 
 
 exit codes: 0 ok, 1 a defect of the agent, 2 wrong arguments or settings, 3 not enrolled, 4 enrolment token refused,
 5 API unreachable, 6 identity in use, 7 locked, 8 key store unreachable, 9 enrolled already, 10 refused by the API,
-11 no such attempt, 12 no agent runs here, 13 the policy has mistakes or refuses, 143/130 ended at once by the third
-TERM/INT
+11 no such attempt, 12 no agent runs here, 13 the policy has mistakes or refuses, 14 nothing was
+installed or removed, 143/130 ended at once by the third TERM/INT
 """
 
 
@@ -83,10 +84,11 @@ def _print_version(*, as_json: bool) -> int:
         return int(Exit.OK)
     import platform
 
+    from leasehold_agent.about import build_facts
     from leasehold_protocol import PROTOCOL_VERSION
 
     facts = {"version": agent_version(), "protocol": PROTOCOL_VERSION, "python": platform.python_version()}
-    sys.stdout.write(json.dumps(facts) + "\n")
+    sys.stdout.write(json.dumps(facts | {"build": build_facts()}) + "\n")
     return int(Exit.OK)
 
 
@@ -116,7 +118,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_environments(commands)
     _add_identity(commands)
     add_policy_commands(commands, _add)
-    _add_json(_add(commands, "version", "version", "print the version"))
+    add_installing_commands(commands)
+    _add_json(_add(commands, "version", "version", "print the version, with --json what this build is made of"))
+    _add_licences(commands)
     commands.add_parser("task", help="what a running task may ask and tell, for shell scripts: edge-agent task --help")
     host = commands.add_parser("attempt-host", help="run one attempt's host in the foreground, for people")
     host.add_argument("directory", metavar="DIR")
@@ -194,6 +198,14 @@ def _add_attempts(commands: Commands) -> None:
     _add_json(_add(actions, "list", "attempts:list_all", "list them"))
     for name, text in (("show", "show what is on disk about one"), ("log", "print one's log")):
         _add(actions, name, f"attempts:{name}", text).add_argument("attempt", metavar="ATTEMPT")
+
+
+def _add_licences(commands: Commands) -> None:
+    licences = commands.add_parser("licences", help="list whose code is in this binary, or print a licence's text")
+    licences.set_defaults(runs="licences")
+    licences.epilog = "example: edge-agent licences httpx"
+    licences.add_argument("name", metavar="NAME", nargs="?", help="print the text of this one's licence")
+    _add_json(licences)
 
 
 def _add_environments(commands: Commands) -> None:

@@ -79,6 +79,15 @@ def _index(text: str) -> str:
     return text
 
 
+def _proxy(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https", "socks5", "socks5h") or not parts.hostname:
+        raise ValueError("write the address of a proxy, like http://proxy.example.com:3128")
+    if parts.username or parts.password:
+        raise ValueError("write it without name and password, and set HTTPS_PROXY with them for the agent's service")
+    return text
+
+
 class Settings(BaseModel):
     """Everything that can be set. Nothing here is a secret.
 
@@ -99,6 +108,8 @@ class Settings(BaseModel):
     """What this machine claims to be; the server decides which of them count."""
     ca_file: FilePath | None = None
     """A PEM file with the site's own certificate authorities, trusted besides the system's."""
+    proxy: Annotated[str, AfterValidator(_proxy)] | None = None
+    """The proxy to the API, instead of HTTPS_PROXY of the environment; what NO_PROXY names is reached without it."""
     allow_http: bool = False
     """Allow http:// to another machine: everything, secrets too, then crosses the network in the clear."""
     key_store: Literal["auto", "keyring", "file"] = "auto"

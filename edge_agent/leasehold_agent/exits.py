@@ -33,6 +33,8 @@ class Exit(IntEnum):
     """No agent runs on this state directory."""
     POLICY = 13
     """The site's policy has mistakes, or does not let the task run that was asked about."""
+    NOT_INSTALLED = 14
+    """Nothing was installed, or removed; what was there before is as it was."""
 
 
 class OperatorError(Exception):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,12 +34,17 @@ async def serve_privately(
 ) -> None:
     """Let ``answer`` have every connection to ``path``, until cancelled; the socket is this user's alone."""
     path.unlink(missing_ok=True)  # noqa: ASYNC240 - one quick call, in the state directory
-    old = os.umask(0o177)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # The umask is the whole process's: no await in between, or two of these restore it in the wrong order; and no mask
+    # that a thread, which makes a directory meanwhile, could not live with.
+    old = os.umask(0o077)
     try:
         with reachable(path) as name:
-            server = await asyncio.start_unix_server(answer, name)
+            listening.bind(name)
     finally:
         os.umask(old)
+    path.chmod(0o600)  # noqa: ASYNC240 - one quick call, in the state directory
+    server = await asyncio.start_unix_server(answer, sock=listening)
     try:
         await server.serve_forever()
     finally:

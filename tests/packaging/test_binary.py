@@ -12,15 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.packaging.paths import NO_PROGRAMS, ROOT
 from tests.system.place import Place, open_place
 from tests.system.programs import Program, until
 
 pytestmark = pytest.mark.timeout(300)
 
-ROOT = Path(__file__).parents[2]
-BUILD = (sys.executable, str(ROOT / "packaging/build.py"))
-NEEDS_BINUTILS = 2
-NO_PROGRAMS = {"PATH": "/nonexistent"}
 FOREIGN = ("httpx", "pydantic", "pydantic_core", "cryptography", "keyring", "apscheduler", "leasehold_agent")
 DAGS = '''\
 """What tasks find in a binary agent: the standard library, the SDK, and the site's own environment."""
@@ -87,19 +84,6 @@ def looking_around(names: list[str]):
 def waiting(gate: str):
     patient(gate)
 '''
-
-
-@pytest.fixture(scope="module")
-def binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the binaries: what ``make binary`` made if that is current, else made here."""
-    if subprocess.run([*BUILD, "--is-current"], capture_output=True, check=False).returncode == 0:
-        return ROOT / "dist/edge-agent"
-    output = tmp_path_factory.mktemp("dist")
-    built = subprocess.run([*BUILD, "--output", str(output)], capture_output=True, text=True, check=False, timeout=280)
-    if built.returncode == NEEDS_BINUTILS:
-        pytest.skip(built.stderr.strip())
-    assert built.returncode == 0, built.stdout + built.stderr
-    return output / "edge-agent"
 
 
 @pytest.fixture(scope="module")

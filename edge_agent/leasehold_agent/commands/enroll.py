@@ -119,7 +119,7 @@ async def _approved(
 async def _connected(
     pending: PendingIdentity, settings: Settings, clock: ServerClock, version: str
 ) -> AsyncGenerator[Http, None]:
-    http = Http(pending.api_url, clock=clock, version=version, ca_file=settings.ca_file)
+    http = Http(pending.api_url, clock=clock, version=version, ca_file=settings.ca_file, proxy=settings.proxy)
     try:
         yield http
     finally:

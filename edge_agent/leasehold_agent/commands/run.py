@@ -17,6 +17,7 @@ from leasehold_agent.identity.enrolment import load_keys
 from leasehold_agent.identity.key_in_use import KeyInUse
 from leasehold_agent.identity.key_store import KeyStore
 from leasehold_agent.identity.record import Identity, enrolled
+from leasehold_agent.service_manager import ServiceManager
 from leasehold_agent.settings_in_force import SettingsInForce
 from leasehold_agent.version import agent_version
 
@@ -25,6 +26,7 @@ def run(arguments: Namespace) -> Exit:
     """Run until drained."""
     settings = settings_from(arguments).settings
     logs.configure(settings.log_level)
+    manager = ServiceManager.take_from(os.environ)
     os.umask(0o077)
     linux.shut_memory()
     enrolled(settings.state_dir)
@@ -34,15 +36,23 @@ def run(arguments: Namespace) -> Exit:
         keys, store = load_keys(identity, settings.state_dir, os.environ)
         try:
             in_force = SettingsInForce(settings, lambda: settings_from(arguments).settings)
-            return asyncio.run(_run(in_force, identity, keys, store, once=arguments.once))
+            return asyncio.run(_run(in_force, identity, keys, store, manager, once=arguments.once))
         except BaseExceptionGroup as group:
             if (ours := group.subgroup(OperatorError)) is None:
                 raise
             raise _first(ours) from None
 
 
-async def _run(settings: SettingsInForce, identity: Identity, keys: KeyInUse, store: KeyStore, *, once: bool) -> Exit:
-    agent = Agent(settings, identity, keys, store, version=agent_version(), once=once)
+async def _run(
+    settings: SettingsInForce,
+    identity: Identity,
+    keys: KeyInUse,
+    store: KeyStore,
+    manager: ServiceManager,
+    *,
+    once: bool,
+) -> Exit:
+    agent = Agent(settings, identity, keys, store, version=agent_version(), once=once, manager=manager)
     # What was imported stays: out of the collector's way, it is neither walked again nor copied by forks.
     gc.collect()
     gc.freeze()

@@ -43,7 +43,7 @@ async def signed_in(settings: Settings, identity: Identity) -> AsyncGenerator[Si
     """
     keys, store = load_keys(identity, settings.state_dir, os.environ)
     clock = ServerClock()
-    http = Http(identity.api_url, clock=clock, version=agent_version(), ca_file=settings.ca_file)
+    http = Http(identity.api_url, clock=clock, version=agent_version(), ca_file=settings.ca_file, proxy=settings.proxy)
     tokens = TokenRequests(
         http,
         keys,

@@ -27,9 +27,9 @@ _SOON = timedelta(days=14)
 
 async def check_network(url: str, settings: Settings, *, version: str) -> AsyncIterator[Finding]:
     """Go the whole way, as far as it leads."""
-    for finding in check_proxy(url):
+    for finding in check_proxy(url, settings.proxy):
         yield finding
-    proxy = proxy_for(url)
+    proxy = proxy_for(url, settings.proxy)
     try:
         host, port = endpoint(proxy or url)
     except ValueError:
@@ -125,7 +125,7 @@ def _certificate_cure(text: str) -> str:
 
 async def _api(url: str, settings: Settings, *, version: str) -> AsyncIterator[Finding]:
     clock = ServerClock()
-    http = Http(url, clock=clock, version=version, ca_file=settings.ca_file)
+    http = Http(url, clock=clock, version=version, ca_file=settings.ca_file, proxy=settings.proxy)
     started = time.monotonic()
     try:
         async with asyncio.timeout(2 * _STEP_S):

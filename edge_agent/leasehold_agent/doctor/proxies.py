@@ -33,18 +33,20 @@ def endpoint(url: str) -> tuple[str, int]:
     return parts.hostname, parts.port or _PORTS.get(parts.scheme, 443)
 
 
-def check_proxy(url: str) -> Iterator[Finding]:
+def check_proxy(url: str, configured: str | None) -> Iterator[Finding]:
     """Say which proxy is used, and why."""
-    proxy = proxy_for(url)
+    proxy = proxy_for(url, configured)
     if proxy is None:
-        if any(name in ("http", "https", "all") for name in getproxies()):
-            yield fine("proxy", f"none for {url}: the environment has one, and NO_PROXY or the scheme excludes this")
+        if configured is not None or any(name in ("http", "https", "all") for name in getproxies()):
+            yield fine("proxy", f"none for {url}: there is one, and NO_PROXY or the scheme excludes this")
         else:
             yield fine("proxy", "none is set in the environment; the API is asked directly")
         return
     try:
         endpoint(proxy)
     except ValueError as error:
-        yield problem("proxy", f"{masked(proxy)} is no proxy's address: {error}", "Correct HTTPS_PROXY or ALL_PROXY.")
+        cure = "Correct proxy in the settings, HTTPS_PROXY or ALL_PROXY."
+        yield problem("proxy", f"{masked(proxy)} is no proxy's address: {error}", cure)
         return
-    yield fine("proxy", f"{masked(proxy)}, from the environment, is used for {url}")
+    origin = "the environment" if configured is None else "the settings"
+    yield fine("proxy", f"{masked(proxy)}, from {origin}, is used for {url}")

@@ -89,7 +89,7 @@ def _running(pid: str, status: Status | None) -> list[Finding]:
 
 async def _sign_in(settings: Settings, identity: Identity, keys: KeyInUse, *, version: str) -> Finding:
     clock = ServerClock()
-    http = Http(identity.api_url, clock=clock, version=version, ca_file=settings.ca_file)
+    http = Http(identity.api_url, clock=clock, version=version, ca_file=settings.ca_file, proxy=settings.proxy)
     tokens = TokenRequests(
         http,
         keys,

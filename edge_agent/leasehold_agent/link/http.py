@@ -77,16 +77,25 @@ class Http:
     """A connection pool to one API."""
 
     def __init__(
-        self, url: str, *, clock: ServerClock, version: str, ca_file: Path | None = None, keepalive_s: int = 20
+        self,
+        url: str,
+        *,
+        clock: ServerClock,
+        version: str,
+        ca_file: Path | None = None,
+        proxy: str | None = None,
+        keepalive_s: int = 20,
     ) -> None:
         self.url = url.rstrip("/")
+        self.progressed_at = time.monotonic()
+        """When a request was last begun, answered or given up: the watchdog looks at it."""
         self._clock = clock
         self._client = httpx.AsyncClient(
             headers={"user-agent": f"leasehold-agent/{version}"},
             transport=httpx.AsyncHTTPTransport(
                 verify=tls_context(url, ca_file),
                 limits=httpx.Limits(max_connections=32, max_keepalive_connections=8, keepalive_expiry=90.0),
-                proxy=proxy_for(url),
+                proxy=proxy_for(url, proxy),
                 socket_options=keepalive(keepalive_s),
             ),
             follow_redirects=False,
@@ -137,9 +146,10 @@ class Http:
             content=call.content() if call.content is not None else call.body or None,
             timeout=httpx.Timeout(call.timeout_s, connect=min(call.timeout_s, 15.0)),
         )
-        asked_at = time.monotonic()
+        asked_at = self.progressed_at = time.monotonic()
         try:
             response = await self._client.send(request, stream=True)
+            self.progressed_at = time.monotonic()
             try:
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 if time.monotonic() - asked_at < _PROMPT_S:
@@ -148,6 +158,7 @@ class Http:
             finally:
                 await response.aclose()
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            self.progressed_at = time.monotonic()
             raise _unavailable(error) from error
 
 

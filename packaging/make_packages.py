@@ -1,0 +1,67 @@
+"""Makes everything that a site can install: ``dist/packages``, from the binaries in ``dist/edge-agent``.
+
+    python packaging/make_packages.py [--tree DIR] [--output DIR] [--only KIND]
+
+The single file, a tar archive, .deb, .rpm, the bill of materials, and the sums of them all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from artefacts import ROOT, Tree, sums, tar, xz
+from selfinstalling import write_single_file
+from system_packages import write_deb, write_rpm
+
+_NEEDED = {"deb": ("dpkg-deb", "dpkg"), "rpm": ("rpmbuild", "rpm")}
+"""The program that makes a kind, and the Debian package it is from."""
+
+
+def main() -> int:
+    """Make what was asked for, and return the exit code."""
+    arguments = _arguments()
+    tree, output = Tree.at(arguments.tree), arguments.output.absolute()
+    output.mkdir(parents=True, exist_ok=True)
+    work = output.parent / "packages.build"
+    makers: dict[str, Callable[[], Path]] = {
+        "single": lambda: write_single_file(tree, output),
+        "tar": lambda: _write_tar(tree, output),
+        "sbom": lambda: Path(shutil.copyfile(tree.bill_of_materials, output / f"{tree.name}.cdx.json")),
+        "deb": lambda: write_deb(tree, output, work),
+        "rpm": lambda: write_rpm(tree, output, work),
+    }
+    missing = []
+    for kind in arguments.only or makers:
+        program, package = _NEEDED.get(kind, ("", ""))
+        if program and shutil.which(program) is None:
+            missing.append(f"No {kind}: {program} is missing; install the package {package}.\n")
+            continue
+        file = makers[kind]()
+        sys.stdout.write(f"{file.stat().st_size / 1e6:6.1f} MB  {file}\n")
+    shutil.rmtree(work, ignore_errors=True)
+    (output / "SHA256SUMS").write_text(sums(output))
+    sys.stderr.writelines(missing)
+    return 1 if missing else 0
+
+
+def _write_tar(tree: Tree, folder: Path) -> Path:
+    file = folder / f"{tree.name}.tar.xz"
+    file.write_bytes(xz(tar(tree.folder)))
+    return file
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Make the single file, the archive and the packages of the agent.")
+    parser.add_argument("--tree", type=Path, default=ROOT / "dist/edge-agent", help="what make binary made")
+    parser.add_argument("--output", type=Path, default=ROOT / "dist/packages", help="where they are made")
+    kinds = ["single", "tar", "sbom", "deb", "rpm"]
+    parser.add_argument("--only", action="append", choices=kinds, help="make only this; may be repeated")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
