@@ -69,6 +69,15 @@ def _index(text: str) -> str:
     return text
 
 
+def _repository(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("write the address of a repository, like https://updates.example.com/leasehold")
+    if parts.username or parts.password:
+        raise ValueError("write it without name and password: what is in it is signed, and no secret")
+    return text.rstrip("/")
+
+
 class Settings(BaseModel):
     """Everything that can be set. Nothing here is a secret.
 
@@ -128,6 +137,23 @@ class Settings(BaseModel):
     the file system when not set."""
     clock_limit_s: float = Field(default=30.0, gt=0)
     """How far this machine's clock may be off the API's before it is said."""
+    update: Literal["off", "notify", "install"] = "notify"
+    """Whether newer versions are looked for by itself, and installed: ``notify`` only says that there is one. Only
+    where ``edge-agent update`` works."""
+    update_channel: Name = "stable"
+    """Which of the repository's channels says what the newest version is."""
+    update_version: Annotated[str, Field(pattern="^[0-9][0-9A-Za-z.+~_-]{0,99}$")] | None = None
+    """The version to have, whatever the channel says."""
+    update_repository: Annotated[str, AfterValidator(_repository)] | None = None
+    """The address of the repository with new versions; else ``/updates`` of the API that the agent is enrolled at."""
+    update_root: Annotated[Path, AfterValidator(Path.absolute)] | None = None
+    """The file that says whose keys the repository is signed with; else ``root.json`` beside the installed versions."""
+    update_prefix: Annotated[Path, AfterValidator(Path.absolute)] | None = None
+    """The directory with ``versions`` and ``current``; a binary that lies in one finds it by itself."""
+    update_every_s: float = Field(default=86400.0, ge=60)
+    """How often the repository is looked at (s)."""
+    update_ready_s: float = Field(default=120.0, ge=1)
+    """A new version that has not reached the API so long (s) after its start is given up."""
     metrics_address: Annotated[str, AfterValidator(_loopback_address)] | None = None
     """A loopback address and port that answer /metrics and /healthz besides the socket, like 127.0.0.1:9464."""
 

@@ -33,6 +33,10 @@ class Exit(IntEnum):
     """No agent runs on this state directory."""
     POLICY = 13
     """The site's policy has mistakes, or does not let the task run that was asked about."""
+    UPDATE = 14
+    """An update did not work; the version that ran before still runs."""
+    UNTRUSTED = 15
+    """What the update repository says is not signed by whom this installation trusts, or is out of date."""
 
 
 class OperatorError(Exception):
