@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import os
+import re
 import socket
 import sys
 import tomllib
@@ -26,6 +27,8 @@ PREFIX = "LEASEHOLD_AGENT_"
 DEFAULT_FILE = Path("/etc/leasehold/agent.toml")
 NOT_SETTINGS = {"CONFIG", "ENROLMENT_TOKEN", "SEAL_KEY", "SEAL_KEY_FILE"}
 """Variables with the prefix that are read elsewhere."""
+_IN_AN_ADDRESS = re.compile("://[^/@]*@")
+"""A name and a password; an error repeats what was given, and these are not for everybody's eyes."""
 
 
 def default_state_dir(environ: Mapping[str, str], *, is_root: bool) -> Path:
@@ -235,7 +238,8 @@ def _explain(details: ErrorDetails, values: Mapping[str, object], origins: Mappi
         hint = f"did you mean {close[0]}?" if close else f"the settings are: {', '.join(Settings.model_fields)}"
         return f"{name} (from {where}): there is no such setting; {hint}"
     example = "; labels are written a=1,b=2, or [labels] in the file" if name == "labels" else ""
-    return f"{name} = {values.get(name)!r} (from {where}): {details['msg']}{example}"
+    given = _IN_AN_ADDRESS.sub("://…@", repr(values.get(name)))
+    return f"{name} = {given} (from {where}): {details['msg']}{example}"
 
 
 def check_url(url: str, *, allow_http: bool) -> str:

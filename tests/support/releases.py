@@ -16,9 +16,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from securesystemslib.signer import CryptoSigner
 
 from leasehold_agent.updating.place import platform_name
-
-sys.path.append(str(Path(__file__).parents[2] / "packaging"))
-
 from release import changes, publishing
 from release.changes import Holders
 from release.workspace import Workspace

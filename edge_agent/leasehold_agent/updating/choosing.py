@@ -10,7 +10,9 @@ from leasehold_agent.exits import Exit, OperatorError
 
 VERSION = re.compile(r"[0-9][0-9A-Za-z.+~_-]{0,99}")
 _PARTS = re.compile(r"[0-9]+|[a-z]+")
-_BEFORE_THE_RELEASE = ("a", "alpha", "b", "beta", "c", "rc", "dev", "pre", "preview")
+_RELEASE = re.compile(r"[0-9]+(?:\.[0-9]+)*")
+_STAGES = {"dev": 0, "a": 1, "alpha": 1, "b": 2, "beta": 2, "c": 3, "rc": 3, "pre": 3, "preview": 3}
+_THE_RELEASE, _AFTER_THE_RELEASE = 4, 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,16 +76,12 @@ def is_wanted(offer: Offer, running: str) -> bool:
     return offer.version != running and (offer.is_named or is_newer(offer.version, running))
 
 
-def _rank(version: str) -> tuple[tuple[int, int, str], ...]:
-    """Return what versions are compared by; a release's end lies between its candidates and its corrections."""
-    ranks: list[tuple[int, int, str]] = []
-    for part in _PARTS.findall(version.lower()):
-        if part.isdigit():
-            ranks.append((2, int(part), ""))
-        elif part in _BEFORE_THE_RELEASE:
-            ranks.append((0, 0, part))
-        else:
-            ranks.append((1, 1, part))
-    while ranks and ranks[-1] == (2, 0, ""):  # 1.0 and 1.0.0 are the same
-        ranks.pop()
-    return (*ranks, (1, 0, ""))
+def _rank(version: str) -> tuple[tuple[int, ...], int, tuple[tuple[int, str], ...]]:
+    """Return what versions are compared by: the release, what of it comes before or after it, and the rest."""
+    release = _RELEASE.match(version)
+    numbers = [int(part) for part in release.group().split(".")] if release else []
+    while numbers and not numbers[-1]:  # 1.0 and 1.0.0 are the same
+        numbers.pop()
+    rest = _PARTS.findall(version[release.end() if release else 0 :].lower())
+    stage = _STAGES.get(rest[0], _AFTER_THE_RELEASE) if rest else _THE_RELEASE
+    return tuple(numbers), stage, tuple((int(part), "") if part.isdigit() else (0, part) for part in rest)

@@ -162,3 +162,24 @@ async def test_a_version_that_does_not_work_gives_way_to_the_one_before(site: Si
         assert site.current == OLD
         assert [reason.name for reason in after.reasons] == ["update"]
         assert f"version {NEW} was tried" in after.reasons[0].text
+
+
+@pytest.mark.parametrize(
+    "point",
+    ["agent.update.recorded.before-exec", "agent.update.ready.before-flip", "agent.update.flipped.before-record"],
+)
+async def test_a_crash_at_any_point_of_a_trial_brings_back_the_version_before(
+    site: Site, tmp_path: Path, point: str
+) -> None:
+    site.publisher.release(NEW)
+
+    async with site.agent(LEASEHOLD_FAULT_POINT=f"{point}@{tmp_path / 'mark'}") as process:
+        done = await site.update()
+        await until(lambda: process.returncode is not None)
+        after = await site.connected(OLD)
+
+        assert (tmp_path / "mark").exists()
+        assert done.code == Exit.UPDATE
+        assert site.trial()["why"] == "it ended before it was ready"
+        assert site.current == OLD
+        assert "it ended before it was ready" in after.reasons[0].text
