@@ -67,7 +67,7 @@ def run(arguments: Namespace) -> Exit:
             repository.download(offer.version, platform_name(), None)
         if arguments.check or not wanted:
             return _say(arguments, facts | {"wanted": wanted, "state": "looked"}, _found(here, offer, wanted=wanted))
-        versions = _needed(here.versions)
+        versions = _ours_to_change(here.versions)
         keep = {versions.installed().current, here.running, offer.version}
         obtain(repository, versions, offer.version, folder=folder, keep=keep)
     if arguments.no_start:
@@ -128,12 +128,18 @@ def _found(here: _Here, offer: Offer, *, wanted: bool) -> str:
     )
 
 
-def _needed(versions: Versions | None) -> Versions:
+def _ours_to_change(versions: Versions | None) -> Versions:
     if versions is None:
         raise OperatorError(
             Exit.UPDATE,
             "This agent was not installed as versions side by side, so there is nowhere to put another.",
             "Update it the way it came (pip, apt, dnf), or name the directory: update_prefix.",
+        )
+    if not os.access(versions.prefix, os.W_OK):
+        raise OperatorError(
+            Exit.UPDATE,
+            f"{versions.prefix} belongs to somebody else, so no version can be put there.",
+            f"Run edge-agent update as the owner of {versions.prefix} (sudo, where it belongs to root).",
         )
     return versions
 
@@ -167,7 +173,6 @@ def _let_try(versions: Versions, here: _Here, offer: Offer) -> str:
         )
     if trial.why is not None:
         _flip(versions, offer.version)
-        TrialFile.of(state_dir).write(trial.proven(why_not_current=None))
     return f"Version {offer.version} runs; it took over from {trial.back_version}. What ran goes on."
 
 

@@ -9,7 +9,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,8 @@ class Known:
     newer: str | None = None
     """What the repository has, when it should replace what runs."""
     trouble: str | None = None
+    is_current: bool = True
+    """What starts the agent starts this version."""
 
     def told(self) -> str | None:
         """Return what the operator should know; none when all is as it should be. Pure."""
@@ -63,7 +65,7 @@ class Known:
                 f"update: version {trial.version} was tried on {when:%Y-%m-%d %H:%M} UTC and given up: {trial.why}; "
                 f"{self.running} goes on"
             )
-        if trial is not None and trial.state == "ready" and trial.version == self.running and trial.why:
+        if trial is not None and trial.version == self.running and trial.why and not self.is_current:
             return f"update: {self.running} runs, but {trial.prefix}/current does not lead to it: {trial.why}"
         if self.trouble is not None:
             return f"update: {self.trouble}"
@@ -139,9 +141,9 @@ class UpdateWatch:
         return trial is not None and trial.version == version and trial.state == "failed"
 
     def _tell(self) -> None:
-        now = self._known
-        known = Known(running=now.running, trial=self._succession.file.read(), newer=now.newer, trouble=now.trouble)
-        if (text := known.told()) is None:
+        trial = self._succession.file.read()
+        is_current = trial is None or Versions(Path(trial.prefix)).installed().current == self._known.running
+        if (text := replace(self._known, trial=trial, is_current=is_current).told()) is None:
             self._roster.resume(Name.UPDATE)
         else:
             self._roster.note(Name.UPDATE, text)

@@ -68,9 +68,12 @@ def test_what_failed_is_told_until_there_is_something_newer_to_try() -> None:
 
 
 def test_a_version_that_runs_and_is_not_current_is_told() -> None:
-    known = Known(running="1.1", trial=trial("ready", why="Permission denied"))
+    stuck = trial("ready", why="Permission denied")
 
-    assert known.told() == "update: 1.1 runs, but /opt/leasehold/current does not lead to it: Permission denied"
+    told = Known(running="1.1", trial=stuck, is_current=False).told()
+
+    assert told == "update: 1.1 runs, but /opt/leasehold/current does not lead to it: Permission denied"
+    assert Known(running="1.1", trial=stuck, is_current=True).told() is None
 
 
 def test_nothing_is_told_when_all_is_well_or_something_is_being_tried() -> None:
