@@ -31,12 +31,12 @@ pytestmark = pytest.mark.timeout(240)
 class Site:
     """An installation with versions side by side, and the repository it updates from."""
 
-    def __init__(self, folder: Path, state: Path, publisher: Publisher, web: Web) -> None:
+    def __init__(self, folder: Path, state: Path, publisher: Publisher, web: Web, *, body: str = "") -> None:
         self.state = state
         self.publisher = publisher
         self.web = web
         self.versions = Versions(folder / "prefix")
-        self.versions.put_version(make_tree(folder / "old", OLD), OLD)
+        self.versions.put_version(make_tree(folder / "old", OLD, body=body), OLD)
         self.versions.flip(OLD)
         (self.versions.prefix / "root.json").write_bytes(publisher.first_root)
         self.environ = {
@@ -178,3 +178,66 @@ async def test_a_crash_at_any_point_of_a_trial_brings_back_the_version_before(
         assert site.trial()["why"] == "it ended before it was ready"
         assert site.current == OLD
         assert "it ended before it was ready" in after.reasons[0].text
+
+
+IN_A_HURRY = """
+import leasehold_agent.chores
+import leasehold_agent.updating.watch
+
+leasehold_agent.chores.UPDATES_EVERY_S = 0.2
+leasehold_agent.updating.watch._FIRST_S = (0.0, 0.0)
+"""
+
+
+async def test_an_agent_that_is_set_to_installs_what_its_channel_has_by_itself(
+    api: ModelApi, state: Path, tmp_path: Path
+) -> None:
+    publisher = Publisher(tmp_path)
+    publisher.release(NEW)
+    with serving(publisher.public) as web:
+        site = Site(tmp_path, state, publisher, web, body=IN_A_HURRY)
+
+        async with site.agent(LEASEHOLD_AGENT_UPDATE="install") as process:
+            after = await site.connected(NEW)
+            await until(lambda: site.current == NEW)
+
+            assert after.pid == process.pid
+
+
+async def test_an_agent_only_says_what_there_is_where_nothing_else_was_set(
+    api: ModelApi, state: Path, tmp_path: Path
+) -> None:
+    publisher = Publisher(tmp_path)
+    publisher.release(NEW)
+    with serving(publisher.public) as web:
+        site = Site(tmp_path, state, publisher, web, body=IN_A_HURRY)
+
+        async with site.agent(LEASEHOLD_AGENT_UPDATE="notify"):
+            await until(lambda: any("update" in _told(renewal) for renewal in api.renewals))
+
+            assert site.now().reasons[0].text == f"update: version {NEW} is there (edge-agent update)"
+            assert site.now().paused_because == []
+            assert site.versions.installed().versions == (OLD,)
+
+
+def _told(renewal: dict[str, Any]) -> list[str]:
+    return [reason["name"] for reason in (renewal.get("health") or {}).get("reasons", [])]
+
+
+async def test_an_agent_that_is_told_to_end_in_the_middle_ends(site: Site) -> None:
+    site.publisher.release(
+        NEW, body="import leasehold_agent.standing\nleasehold_agent.standing.Standing.greeted = lambda *_: None"
+    )
+
+    async with site.agent() as process:
+        updating = asyncio.create_task(site.update())
+        await until(lambda: site.now().version == NEW)
+        process.terminate()
+        done = await updating
+        async with asyncio.timeout(30):
+            code = await process.wait()
+
+        assert code == Exit.OK
+        assert done.code == Exit.UPDATE
+        assert site.trial()["why"] == "it was told to stop before it was ready"
+        assert (site.now().running, site.current) == (False, OLD)

@@ -123,10 +123,12 @@ class TestGuard:
         assert self.watched(file, trial) is None
 
 
-def succession(file: TrialFile, versions: Versions | None, *, version: str = OLD) -> Succession:
+def succession(
+    file: TrialFile, versions: Versions | None, *, version: str = OLD, proving: Proving | None = None
+) -> Succession:
     async def leave() -> None: ...
 
-    return Succession(file.path.parent, versions, version=version, started_as=STARTED_AS, proving=None, leave=leave)
+    return Succession(file.path.parent, versions, version=version, started_as=STARTED_AS, proving=proving, leave=leave)
 
 
 def test_a_crash_in_the_middle_counts_against_the_version_that_was_tried(versions: Versions, file: TrialFile) -> None:
@@ -181,6 +183,28 @@ async def test_an_agent_that_was_installed_otherwise_has_nothing_to_try(file: Tr
         await succession(file, None).begin(NEW, ready_s=1.0, is_connected=True)
 
     assert caught.value.exit_code is Exit.UPDATE
+
+
+async def test_while_one_version_is_tried_no_other_is(versions: Versions, file: TrialFile) -> None:
+    proving = Proving(file, trial_of(versions, os.getpid()))
+
+    with pytest.raises(OperatorError) as caught:
+        await succession(file, versions, proving=proving).begin(NEW, ready_s=1.0, is_connected=True)
+
+    assert caught.value.exit_code is Exit.IN_USE
+
+
+def test_what_the_version_before_started_is_not_left_as_a_zombie(
+    versions: Versions, file: TrialFile, stays: subprocess.Popen[bytes]
+) -> None:
+    taken_over = succession(file, versions, proving=Proving(file, trial_of(versions, os.getpid())))
+    stays.kill()
+    os.waitid(os.P_PID, stays.pid, os.WEXITED | os.WNOWAIT)
+
+    taken_over.reap()
+
+    with pytest.raises(ChildProcessError):
+        os.waitpid(stays.pid, os.WNOHANG)
 
 
 def test_only_the_process_that_was_meant_takes_over(versions: Versions, file: TrialFile) -> None:
