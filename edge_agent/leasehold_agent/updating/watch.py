@@ -29,6 +29,8 @@ _FIRST_S = (60.0, 600.0)
 _CHECK_S, _INSTALL_S = 300.0, 3600.0
 _WORTH_TELLING = (Exit.UNTRUSTED, Exit.UPDATE, Exit.USAGE)
 """How the command ends when a person should know; a repository that is away or not there is nobody's worry."""
+_ENDING = (Name.DRAINING, Name.ONCE)
+"""The next version would not know that it was told to end."""
 logger = logging.getLogger(__name__)
 
 
@@ -104,6 +106,10 @@ class UpdateWatch:
         Raises:
             OperatorError: it can't be tried now.
         """
+        if any(reason.name in _ENDING for reason in self._roster.reasons):
+            raise OperatorError(
+                Exit.UPDATE, "This agent ends when its work is done.", "Start it again; then edge-agent update tries it."
+            )
         ready_s = self._settings.now.update_ready_s
         return await self._succession.begin(version, ready_s=ready_s, is_connected=self._is_connected())
 

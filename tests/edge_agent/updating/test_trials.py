@@ -17,6 +17,7 @@ import pytest
 from leasehold_agent.attempts.roster import Roster
 from leasehold_agent.config import Settings
 from leasehold_agent.exits import Exit, OperatorError
+from leasehold_agent.health.reasons import Name
 from leasehold_agent.installing.versions import Versions
 from leasehold_agent.settings_in_force import SettingsInForce
 from leasehold_agent.updating import guard
@@ -333,6 +334,18 @@ async def test_it_is_installed_only_where_that_was_set_and_each_version_is_tried
     assert asked.words == [["--check"], ["--no-start", "--to", NEW], ["--check"]]
     assert "The API can't be reached" in first[0]
     assert "it hangs" in roster.reasons[0].text
+
+
+async def test_an_agent_that_was_told_to_end_does_not_begin_anew_as_another_version(
+    tmp_path: Path, file: TrialFile, versions: Versions
+) -> None:
+    watching, roster = watch(tmp_path, file, versions, Asked())
+    roster.pause(Name.DRAINING, "draining: the agent was told to stop")
+
+    with pytest.raises(OperatorError, match="ends when its work is done"):
+        await watching.begin_trial(NEW)
+
+    assert file.read() is None
 
 
 async def test_nothing_is_asked_where_updates_are_off(tmp_path: Path, file: TrialFile, versions: Versions) -> None:
