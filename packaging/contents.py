@@ -53,9 +53,17 @@ EXCLUDED = (
     "setuptools",
     "sqlalchemy",
     "typer",
-    "urllib3",
     "uvloop",
     "yaml",
+    # Key stores in which publishers may keep their keys: an agent only checks signatures.
+    "azure",
+    "boto3",
+    "botocore",
+    "google",
+    "hvac",
+    "keylet",
+    "pkcs11",
+    "sigstore",
 )
 
 _NEEDED_HOOKS = ("pyi_rth_cryptography_openssl",)

@@ -35,6 +35,7 @@ from leasehold_api.http import (
     task_xcoms,
     teams,
     tokens,
+    updates,
     variables,
     webhooks,
 )
@@ -51,6 +52,7 @@ from leasehold_api.http.people_routers import PEOPLE
 
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,
+    updates.router,
     oauth_server.router,
     oauth_tokens.router,
     authorize.router,

@@ -53,6 +53,9 @@ def serve(
     local_slots: Annotated[
         int | None, typer.Option(help="Slots of an agent beside the service, for work on this machine. [default: 0]")
     ] = None,
+    updates: Annotated[
+        Path | None, typer.Option(help="The folder with a repository of agent versions, served at /updates.")
+    ] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
 ) -> None:
     """Run the service in the foreground until SIGTERM or Ctrl-C.
@@ -66,6 +69,7 @@ def serve(
         port=port,
         public_url=public_url,
         local_slots=local_slots,
+        updates_dir=updates,
         log_level=log_level,
     )
     _serve(settings)

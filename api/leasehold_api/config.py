@@ -157,6 +157,11 @@ class Settings(BaseSettings):
         description="Slots of an agent that the service starts beside itself, at the trusted site `local`; 0: none. "
         "Needs the command edge-agent.",
     )
+    updates_dir: Path | None = Field(
+        default=None,
+        description="The folder with a repository of agent versions (`public`, as packaging/release.py makes it); "
+        "served to everybody at `/updates`, where agents look for newer versions.",
+    )
     dags_start_paused: bool = Field(
         default=False,
         description="DAGs with a schedule begin paused when they are first deployed: `leasehold dags unpause DAG`.",

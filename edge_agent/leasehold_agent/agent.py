@@ -23,6 +23,8 @@ from leasehold_agent.recovery import survey
 from leasehold_agent.service_manager import ServiceManager
 from leasehold_agent.settings_in_force import SettingsInForce
 from leasehold_agent.status import StatusSocket
+from leasehold_agent.updating.place import StartedAs
+from leasehold_agent.updating.proving import Proving
 
 DELIVERY_PATIENCE_S = 15.0
 """How long a drained agent tries to deliver what is left; it stays on disk, and the next start goes on with it."""
@@ -46,12 +48,25 @@ class Agent:
         version: str,
         once: bool,
         manager: ServiceManager,
+        started_as: StartedAs,
+        proving: Proving | None,
     ) -> None:
         self._manager = manager
         self._settings = in_force.now
         self._once = once
+        self._proving = proving
         self._group = asyncio.TaskGroup()
-        self._parts = assemble(in_force, identity, keys, store, version=version, once=once, spawn=self._spawn)
+        self._parts = assemble(
+            in_force,
+            identity,
+            keys,
+            store,
+            version=version,
+            once=once,
+            spawn=self._spawn,
+            started_as=started_as,
+            proving=proving,
+        )
 
     async def run(self) -> Exit:
         """Run until drained, and return how it went.
@@ -74,6 +89,8 @@ class Agent:
                 self._spawn(self._parts.hosts.warm())
                 self._spawn(self._manager.keep_fed(lambda: self._parts.http.progressed_at))
                 self._manager.ready()
+                if self._proving is not None:
+                    self._spawn(self._proving.prove(self._parts.standing.was_greeted, self._parts.shutdown.asked))
                 asking = [self._spawn(self._parts.link.run()), self._spawn(self._parts.listening.run())]
                 await self._until_told_to_stop()
                 for loop in asking:

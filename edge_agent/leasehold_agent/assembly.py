@@ -52,6 +52,10 @@ from leasehold_agent.policy.file import PolicyFile
 from leasehold_agent.settings_in_force import SettingsInForce
 from leasehold_agent.shutdown import Shutdown
 from leasehold_agent.standing import Standing
+from leasehold_agent.updating.place import StartedAs, find_versions
+from leasehold_agent.updating.proving import Proving
+from leasehold_agent.updating.succession import Succession
+from leasehold_agent.updating.watch import UpdateWatch, asking
 from leasehold_protocol.v1.leases import OutcomeAnswer, OutcomeBatch
 
 Spawn = Callable[[Coroutine[object, object, None]], object]
@@ -112,6 +116,8 @@ def assemble(
     version: str,
     once: bool,
     spawn: Spawn,
+    started_as: StartedAs,
+    proving: Proving | None,
 ) -> Parts:
     """Build every part, inside the running event loop; nothing is begun."""
     settings = in_force.now
@@ -194,6 +200,18 @@ def assemble(
         vitals=lambda: watch.vitals,
     )
     pause = LocalPause(settings.state_dir, roster)
+    versions = find_versions(settings)
+    succession = Succession(
+        settings.state_dir, versions, version=version, started_as=started_as, proving=proving, leave=hosts.close
+    )
+    updates = UpdateWatch(
+        in_force,
+        roster,
+        succession,
+        version=version,
+        ask=asking(in_force, versions, version=version, started_as=started_as),
+        is_connected=lambda: standing.is_connected,
+    )
 
     def apply_what_time_changes() -> None:
         """Pauses end, and links calm down, without anybody saying so."""
@@ -213,6 +231,7 @@ def assemble(
         each_second=apply_what_time_changes,
         grant=lambda: choice.in_use.grant(),
         clock=line.clock,
+        updates=updates,
     )
     shutdown = Shutdown(partial(standing.stop_everything, "the site's operator stopped the agent"))
     return Parts(
@@ -239,6 +258,7 @@ def assemble(
             chores=chores,
             greet_soon=link.greet_soon,
             rotate=rotation.rotate,
+            updates=updates,
         ),
         monitoring=Monitoring(
             settings.state_dir,

@@ -21,6 +21,7 @@ from leasehold_agent.link.renewal import RenewalApi, renew, renewal_every
 from leasehold_agent.offered import Offered
 from leasehold_agent.rounds import Rounds
 from leasehold_agent.standing import Standing
+from leasehold_agent.updating.watch import UpdateWatch
 from leasehold_protocol.v1.grants import StreamGrant
 
 LOOK_EVERY_S = 5
@@ -29,6 +30,7 @@ COLLECT_EVERY_S = 300
 ROTATION_EVERY_S = 300
 KEY_STORE_EVERY_S = 60
 OFFERED_EVERY_S = 600
+UPDATES_EVERY_S = 60
 HEALTH_EVERY_S = 565.0
 """How often an agent that holds nothing, and has nothing new to say, tells how it is. A little less than an access
 token lasts: a stream goes on for as long as the token of the last renewal."""
@@ -53,6 +55,7 @@ class Chores:
         each_second: Callable[[], None],
         grant: Callable[[], StreamGrant | None],
         clock: ServerClock,
+        updates: UpdateWatch,
     ) -> None:
         self._api = api
         self._roster = roster
@@ -65,6 +68,7 @@ class Chores:
         self._each_second = each_second
         self._grant = grant
         self._clock = clock
+        self._updates = updates
         self._renewed_at = time.monotonic()
         self._told: set[tuple[str, bool]] = set()
         self._rounds = Rounds(
@@ -76,12 +80,14 @@ class Chores:
                 (self.rotate_key_when_due, ROTATION_EVERY_S),
                 (self._watch.look_at_key_store, KEY_STORE_EVERY_S),
                 (self.look_what_is_offered, OFFERED_EVERY_S),
+                (self._updates.look, UPDATES_EVERY_S),
             )
         )
 
     def start(self) -> None:
         """Begin the rounds, in the running event loop."""
         self._obey_policy()
+        self._updates.begin()
         self._rounds.start()
 
     def look_soon(self) -> None:

@@ -28,14 +28,16 @@ examples:
   edge-agent attempts log ATTEMPT
   edge-agent identity show
   edge-agent policy check
+  edge-agent update --check
 
 settings come from /etc/leasehold/agent.toml (or the file that LEASEHOLD_AGENT_CONFIG names),
 then from LEASEHOLD_AGENT_* variables, then from flags; edge-agent config shows what is in effect.
 
 exit codes: 0 ok, 1 a defect of the agent, 2 wrong arguments or settings, 3 not enrolled, 4 enrolment token refused,
 5 API unreachable, 6 identity in use, 7 locked, 8 key store unreachable, 9 enrolled already, 10 refused by the API,
-11 no such attempt, 12 no agent runs here, 13 the policy has mistakes or refuses, 14 nothing was
-installed or removed, 143/130 ended at once by the third TERM/INT
+11 no such attempt (or version), 12 no agent runs here, 13 the policy has mistakes or refuses, 14 nothing was
+installed or removed, 15 an update did not work, 16 the update repository is not to be trusted, 143/130 ended at once by
+the third TERM/INT
 """
 
 
@@ -49,6 +51,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             from leasehold_agent.task_commands.main import main as task
 
             return task(of_a_task)
+        case ["update-guard", *trial]:
+            from leasehold_agent.updating.guard import main as guard
+
+            return guard(trial)
         case ["host-zygote", *settings]:
             from leasehold_agent.host.zygote import main as zygote
 
@@ -119,6 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_identity(commands)
     add_policy_commands(commands, _add)
     add_installing_commands(commands)
+    _add_update(commands)
     _add_json(_add(commands, "version", "version", "print the version, with --json what this build is made of"))
     _add_licences(commands)
     commands.add_parser("task", help="what a running task may ask and tell, for shell scripts: edge-agent task --help")
@@ -238,6 +245,19 @@ def _add_identity(commands: Commands) -> None:
     receive.add_argument("url", metavar="URL", help="the API's address")
     _add_new_key(receive)
     _add_json(receive)
+
+
+def _add_update(commands: Commands) -> None:
+    update = _add(commands, "update", "update", "install a newer version, and keep it only if it works")
+    update.epilog = "example: edge-agent update --check"
+    what = update.add_mutually_exclusive_group()
+    what.add_argument("--check", action="store_true", help="only say whether there is a newer version")
+    what.add_argument("--no-start", action="store_true", help="install it beside the others, and go on as before")
+    update.add_argument("--to", metavar="VERSION", help="this version, and not the channel's newest; older ones too")
+    update.add_argument("--channel", dest="update_channel", metavar="NAME", help="the channel to follow, like stable")
+    update.add_argument("--repository", dest="update_repository", metavar="URL", help="where the versions are")
+    update.add_argument("--ca-file", metavar="FILE", help="PEM file of your own certificate authorities")
+    _add_json(update)
 
 
 def _add_json(parser: argparse.ArgumentParser) -> None:

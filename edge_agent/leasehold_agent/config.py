@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import os
+import re
 import socket
 import sys
 import tomllib
@@ -26,6 +27,8 @@ PREFIX = "LEASEHOLD_AGENT_"
 DEFAULT_FILE = Path("/etc/leasehold/agent.toml")
 NOT_SETTINGS = {"CONFIG", "ENROLMENT_TOKEN", "SEAL_KEY", "SEAL_KEY_FILE"}
 """Variables with the prefix that are read elsewhere."""
+_IN_AN_ADDRESS = re.compile("://[^/@]*@")
+"""A name and a password; an error repeats what was given, and these are not for everybody's eyes."""
 
 
 def default_state_dir(environ: Mapping[str, str], *, is_root: bool) -> Path:
@@ -86,6 +89,15 @@ def _proxy(text: str) -> str:
     if parts.username or parts.password:
         raise ValueError("write it without name and password, and set HTTPS_PROXY with them for the agent's service")
     return text
+
+
+def _repository(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("write the address of a repository, like https://updates.example.com/leasehold")
+    if parts.username or parts.password:
+        raise ValueError("write it without name and password: what is in it is signed, and no secret")
+    return text.rstrip("/")
 
 
 class Settings(BaseModel):
@@ -156,6 +168,23 @@ class Settings(BaseModel):
     the file system when not set."""
     clock_limit_s: float = Field(default=30.0, gt=0)
     """How far this machine's clock may be off the API's before it is said."""
+    update: Literal["off", "notify", "install"] = "notify"
+    """Whether newer versions are looked for by itself, and installed: ``notify`` only says that there is one. Only
+    where ``edge-agent update`` works."""
+    update_channel: Name = "stable"
+    """Which of the repository's channels says what the newest version is."""
+    update_version: Annotated[str, Field(pattern="^[0-9][0-9A-Za-z.+~_-]{0,99}$")] | None = None
+    """The version to have, whatever the channel says."""
+    update_repository: Annotated[str, AfterValidator(_repository)] | None = None
+    """The address of the repository with new versions; else ``/updates`` of the API that the agent is enrolled at."""
+    update_root: Annotated[Path, AfterValidator(Path.absolute)] | None = None
+    """The file that says whose keys the repository is signed with; else ``root.json`` beside the installed versions."""
+    update_prefix: Annotated[Path, AfterValidator(Path.absolute)] | None = None
+    """The directory with ``versions`` and ``current``; a binary that lies in one finds it by itself."""
+    update_every_s: float = Field(default=86400.0, ge=60)
+    """How often the repository is looked at (s)."""
+    update_ready_s: float = Field(default=120.0, ge=1)
+    """A new version that has not reached the API so long (s) after its start is given up."""
     metrics_address: Annotated[str, AfterValidator(_loopback_address)] | None = None
     """A loopback address and port that answer /metrics and /healthz besides the socket, like 127.0.0.1:9464."""
 
@@ -237,7 +266,8 @@ def _explain(details: ErrorDetails, values: Mapping[str, object], origins: Mappi
         hint = f"did you mean {close[0]}?" if close else f"the settings are: {', '.join(Settings.model_fields)}"
         return f"{name} (from {where}): there is no such setting; {hint}"
     example = "; labels are written a=1,b=2, or [labels] in the file" if name == "labels" else ""
-    return f"{name} = {values.get(name)!r} (from {where}): {details['msg']}{example}"
+    given = _IN_AN_ADDRESS.sub("://…@", repr(values.get(name)))
+    return f"{name} = {given} (from {where}): {details['msg']}{example}"
 
 
 def check_url(url: str, *, allow_http: bool) -> str:

@@ -35,6 +35,10 @@ class Exit(IntEnum):
     """The site's policy has mistakes, or does not let the task run that was asked about."""
     NOT_INSTALLED = 14
     """Nothing was installed, or removed; what was there before is as it was."""
+    UPDATE = 15
+    """An update did not work; the version that ran before still runs."""
+    UNTRUSTED = 16
+    """What the update repository says is not signed by whom this installation trusts, or is out of date."""
 
 
 class OperatorError(Exception):

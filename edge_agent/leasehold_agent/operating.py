@@ -15,6 +15,7 @@ from leasehold_agent.exits import OperatorError
 from leasehold_agent.pausing import LocalPause
 from leasehold_agent.settings_in_force import SettingsInForce
 from leasehold_agent.shutdown import Shutdown
+from leasehold_agent.updating.watch import UpdateWatch
 
 _LAST_WORD_S = 0.2
 """How long a forced stop waits, so that its answer reaches the command."""
@@ -34,6 +35,7 @@ class Operating:
         chores: Chores,
         greet_soon: Callable[[], None],
         rotate: Callable[[], Awaitable[str]],
+        updates: UpdateWatch,
     ) -> None:
         self._roster = roster
         self._pause = pause
@@ -42,6 +44,7 @@ class Operating:
         self._chores = chores
         self._greet_soon = greet_soon
         self._rotate = rotate
+        self._updates = updates
 
     @property
     def orders(self) -> dict[str, Callable[[dict[str, Any]], Awaitable[Answer]]]:
@@ -53,6 +56,7 @@ class Operating:
             "stop": self._order_stop,
             "reload": self._order_reload,
             "rotate-key": self._order_rotation,
+            "update": self._order_update,
         }
 
     def reload(self) -> Answer:
@@ -104,6 +108,7 @@ class Operating:
             self._shutdown.stop()
             return self._left()
         logger.warning("ends at once: attempts are left to their hosts")
+        self._updates.told_to_stop()
         asyncio.get_running_loop().call_later(_LAST_WORD_S, os._exit, 0)
         return self._left()
 
@@ -114,6 +119,10 @@ class Operating:
     async def _order_rotation(self, order: dict[str, Any]) -> Answer:
         del order
         return {"thumbprint": await self._rotate()}
+
+    async def _order_update(self, order: dict[str, Any]) -> Answer:
+        trial = await self._updates.begin_trial(str(order["version"]))
+        return {"version": trial.version, "pid": trial.pid, "ready_s": trial.ready_s}
 
     def _left(self) -> Answer:
         held = self._roster.held

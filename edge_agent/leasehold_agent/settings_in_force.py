@@ -9,7 +9,8 @@ from leasehold_agent.config import Settings
 
 RELOADABLE = frozenset(
     {"slots", "labels", "log_level", "keep_attempts", "disk_low_water_mb", "disk_budget_mb", "clock_limit_s"}
-    | {"environments_mb"}
+    | {"environments_mb", "update", "update_channel", "update_version", "update_repository"}
+    | {"update_every_s", "update_ready_s"}
 )
 """What changes at once; everything else takes a restart."""
 

@@ -32,8 +32,8 @@ def groups(points: list[str]) -> list[list[str]]:
 
 GROUP = 3
 SITE_POINTS, API_POINTS = points("edge_agent"), points("api")
-SITE_POINTS = [point for point in SITE_POINTS if not point.startswith("install.")]
-"""Without those of the installation, which no run passes: tests/edge_agent/installing crashes there."""
+SITE_POINTS = [point for point in SITE_POINTS if not point.startswith(("install.", "agent.update."))]
+"""Without those of installing and updating, which no run passes: tests/edge_agent/{installing,updating} crash there."""
 COSTLY = {"agent.renewal.answered.before-telling": 2}
 """Points that are passed on the way to what they are for: only the nth time is in the middle of an attempt."""
 BY_BUNDLES = "api.blob."

@@ -41,6 +41,7 @@ _T = "/v1/teams/{team}"
 ACCESS: dict[tuple[str, str], Requirement] = {
     ("GET", "/healthz"): _OPEN,
     ("GET", "/v1/openapi.json"): _OPEN,
+    ("GET", "/updates/{path:path}"): _OPEN,
     ("GET", "/.well-known/oauth-authorization-server"): _OPEN,
     ("GET", "/.well-known/openid-configuration"): _OPEN,
     ("GET", "/oauth/jwks.json"): _OPEN,

@@ -81,5 +81,7 @@ def _complete(operation: dict[str, Any], path: str, requirement: Requirement) ->
         operation["responses"]["default"] = _PROBLEM
     elif path.startswith("/oauth"):
         operation["responses"]["default"] = _OAUTH_ERROR
+    elif path.startswith("/updates"):
+        operation["responses"]["default"] = _PROBLEM
     if requirement.role is not None:
         operation["description"] = f"{operation.get('description', '')}\n\nTakes the role {requirement.role}.".strip()

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 from argparse import Namespace
+from contextlib import nullcontext
 
 from leasehold_agent import logs
 from leasehold_agent.agent import Agent
@@ -19,11 +20,20 @@ from leasehold_agent.identity.key_store import KeyStore
 from leasehold_agent.identity.record import Identity, enrolled
 from leasehold_agent.service_manager import ServiceManager
 from leasehold_agent.settings_in_force import SettingsInForce
+from leasehold_agent.updating.place import StartedAs
+from leasehold_agent.updating.proving import Proving
 from leasehold_agent.version import agent_version
 
 
 def run(arguments: Namespace) -> Exit:
-    """Run until drained."""
+    """Run until drained; a version that takes over gives back what it can't hold."""
+    proving = Proving.take_from(os.environ)
+    started_as = StartedAs.this_process()
+    with nullcontext() if proving is None else proving.handing_back(started_as):
+        return _until_drained(arguments, started_as, proving)
+
+
+def _until_drained(arguments: Namespace, started_as: StartedAs, proving: Proving | None) -> Exit:
     settings = settings_from(arguments).settings
     logs.configure(settings.log_level)
     manager = ServiceManager.take_from(os.environ)
@@ -36,7 +46,9 @@ def run(arguments: Namespace) -> Exit:
         keys, store = load_keys(identity, settings.state_dir, os.environ)
         try:
             in_force = SettingsInForce(settings, lambda: settings_from(arguments).settings)
-            return asyncio.run(_run(in_force, identity, keys, store, manager, once=arguments.once))
+            return asyncio.run(
+                _run(in_force, identity, keys, store, manager, once=arguments.once, started_as=started_as, proving=proving)
+            )
         except BaseExceptionGroup as group:
             if (ours := group.subgroup(OperatorError)) is None:
                 raise
@@ -51,8 +63,20 @@ async def _run(
     manager: ServiceManager,
     *,
     once: bool,
+    started_as: StartedAs,
+    proving: Proving | None,
 ) -> Exit:
-    agent = Agent(settings, identity, keys, store, version=agent_version(), once=once, manager=manager)
+    agent = Agent(
+        settings,
+        identity,
+        keys,
+        store,
+        version=agent_version(),
+        once=once,
+        manager=manager,
+        started_as=started_as,
+        proving=proving,
+    )
     # What was imported stays: out of the collector's way, it is neither walked again nor copied by forks.
     gc.collect()
     gc.freeze()

@@ -29,6 +29,7 @@ class Name(StrEnum):
     POLICY_NEWS = "policy_news"
     HOURS = "hours"
     SPOOL = "spool"
+    UPDATE = "update"
 
 
 ORDERED = frozenset(

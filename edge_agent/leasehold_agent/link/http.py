@@ -1,4 +1,4 @@
-"""The only module that knows the HTTP client: sends one request, and says what went wrong in our own words."""
+"""Sends one request, and says what went wrong in our own words. With ``downloads`` alone it knows the HTTP client."""
 
 from __future__ import annotations
 
@@ -159,10 +159,10 @@ class Http:
                 await response.aclose()
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             self.progressed_at = time.monotonic()
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
 
-def _unavailable(error: Exception) -> UnavailableError:
+def unavailable(error: Exception) -> UnavailableError:
     """Return our word for what httpx met; the reason sits somewhere in the chain of causes."""
     reasons = list(_chain(error))
     for reason in reasons:
