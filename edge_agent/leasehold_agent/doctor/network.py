@@ -12,13 +12,13 @@ from pathlib import Path
 
 from leasehold_agent.clock import ServerClock
 from leasehold_agent.config import Settings
-from leasehold_agent.doctor.findings import Finding, fine, problem, warning
 from leasehold_agent.doctor.proxies import check_proxy, endpoint, masked
 from leasehold_agent.errors import LinkError, Trouble, UnavailableError
 from leasehold_agent.health.clock import clock_trouble
 from leasehold_agent.identity.oauth import discover
 from leasehold_agent.link.http import Http, tls_context
 from leasehold_agent.link.proxy import proxy_for
+from leasehold_protocol.findings import Finding, fine, problem, warning
 
 _STEP_S = 10.0
 _SLOW_MS = 1000.0
