@@ -21,6 +21,7 @@ from leasehold_api.http import (
     health,
     inputs,
     pools,
+    probe,
     problems,
     retention,
     run_operations,
@@ -51,6 +52,7 @@ from leasehold_api.http.people_routers import PEOPLE
 
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,
+    probe.router,
     oauth_server.router,
     oauth_tokens.router,
     authorize.router,

@@ -23,6 +23,7 @@ from leasehold_api.fleet.bootstrap import ensure_bootstrap
 from leasehold_api.fleet.registry import Registry
 from leasehold_api.http.authentication import Authentication
 from leasehold_api.http.house import House
+from leasehold_api.http.probe import PURPOSE as PROBE_PURPOSE
 from leasehold_api.http.refusals import Refusals
 from leasehold_api.http.sign_in_rates import SignInRates
 from leasehold_api.leases.dispatch import Dispatch
@@ -120,6 +121,7 @@ class _Foundations:
     database: Database
     sealer: Seals
     nonces: Nonces
+    probes: Nonces
     references: References
     issuer: str
 
@@ -183,6 +185,7 @@ def _lay_foundations(settings: Settings, stack: AsyncExitStack) -> _Foundations:
         database=database,
         sealer=sealer,
         nonces=Nonces(partial(sealer.derived, PURPOSE)),
+        probes=Nonces(partial(sealer.derived, PROBE_PURPOSE)),
         references=references,
         issuer=settings.issuer(),
     )
@@ -241,6 +244,7 @@ def _furnish(foundations: _Foundations, keys: SigningKeys, scheduler: AsyncIOSch
         people=people_on(database, settings),
         sign_in_rates=SignInRates(),
         nonces=foundations.nonces,
+        probes=foundations.probes,
         registry=Registry(
             teams=SqlTeams(database),
             sites=SqlSites(database, plans, disconnected_after_s=settings.disconnected_after_s),

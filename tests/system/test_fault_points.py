@@ -31,7 +31,9 @@ def groups(points: list[str]) -> list[list[str]]:
 
 
 GROUP = 3
-SITE_POINTS, API_POINTS = points("edge_agent"), points("api")
+SITE_POINTS = points("edge_agent")
+API_POINTS = [point for point in points("api") if point.startswith("api.")]
+"""Those of `backup` and `restore` are in tests/system/test_backups.py."""
 COSTLY = {"agent.renewal.answered.before-telling": 2}
 """Points that are passed on the way to what they are for: only the nth time is in the middle of an attempt."""
 BY_BUNDLES = "api.blob."
