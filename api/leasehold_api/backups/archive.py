@@ -123,6 +123,20 @@ class _Counted(io.RawIOBase):
         return chunk
 
 
+class _Checked(_Counted):
+    """Reads a member of an archive that may be cut off in its middle."""
+
+    def __init__(self, source: IO[bytes], shown: Callable[[bytes], None], cut: BackupError) -> None:
+        super().__init__(source, shown)
+        self._cut = cut
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            return super().read(size)
+        except (tarfile.TarError, EOFError):
+            raise self._cut from None
+
+
 @contextmanager
 def new_archive(path: Path) -> Generator[Writing]:
     """Give an archive to write; it gets its name when the block has ended well, and is gone otherwise.
@@ -211,10 +225,10 @@ def _members(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
                 if not member.isfile() or source is None or expected is not None:
                     raise cut
                 if member.name == WHOLE:
-                    expected = _read(_Whole, source, path)
+                    expected = _read(_Whole, _Checked(source, _unseen, cut), path)
                     continue
                 found.begin(member.name, member.size)
-                counted = _Counted(source, found.take)
+                counted = _Checked(source, found.take, cut)
                 yield member.name, counted  # type: ignore[misc]  # read() is all that is used of it
                 while counted.read(_CHUNK):
                     pass
@@ -224,6 +238,10 @@ def _members(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
         raise BackupError(f"{path} can't be read: {error.strerror or error}") from None
     if expected != found.told():
         raise cut
+
+
+def _unseen(_chunk: bytes) -> None:
+    """Count nothing."""
 
 
 def _read(kind: type[T], source: IO[bytes], path: Path) -> T:

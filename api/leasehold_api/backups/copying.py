@@ -149,7 +149,7 @@ class PostgresqlCopy:
                 "docs/howto/back-up.md has the commands for another machine"
             )
         # Others can see a command's arguments, so the password goes by the environment.
-        where = self._url.set(password=None).render_as_string(hide_password=False)
+        where = _without_password(self._url).render_as_string(hide_password=False)
         secret = {} if self._url.password is None else {"PGPASSWORD": str(self._url.password)}
         done = subprocess.run(
             [found, *options, f"--dbname={where}", "--no-password", *(beside or [])],
@@ -163,3 +163,9 @@ class PostgresqlCopy:
             said = " ".join(done.stderr.strip().splitlines()[-2:]) or f"exit status {done.returncode}"
             cure = "Take the client programs of the server's version." if "version mismatch" in done.stderr else ""
             raise BackupError(f"{program} failed: {said}. {cure}".rstrip())
+
+
+def _without_password(url: URL) -> URL:
+    return URL.create(
+        url.drivername, username=url.username, host=url.host, port=url.port, database=url.database, query=url.query
+    )
