@@ -281,12 +281,19 @@ def load(flags: dict[str, Any]) -> Settings:
     """
     file = os.environ.get(CONFIG_FILE_ENV)
     if file is not None and not Path(file).is_file():
-        raise SettingsError(f"{CONFIG_FILE_ENV} names {file}, which is not a file")
+        raise SettingsError(f"{CONFIG_FILE_ENV} names {file}, which is not a file: correct the variable, or unset it")
     try:
         return Settings(**{name: value for name, value in flags.items() if value is not None})
-    except ValidationError as error:
+    except (OSError, ValueError) as error:
+        if not isinstance(error, ValidationError):
+            raise _unreadable(Path(file) if file else DEFAULT_CONFIG_FILE, error) from None
         lines = [_line(problem) for problem in error.errors(include_url=False)]
         raise SettingsError("these settings can't be used:\n" + "\n".join(lines)) from None
+
+
+def _unreadable(file: Path, error: Exception) -> SettingsError:
+    why = error.strerror if isinstance(error, OSError) and error.strerror else f"it is not TOML: {error}"
+    return SettingsError(f"the configuration file {file} can't be used: {why}. Correct it, or set {CONFIG_FILE_ENV}")
 
 
 def _line(problem: Any) -> str:

@@ -31,9 +31,9 @@ def groups(points: list[str]) -> list[list[str]]:
 
 
 GROUP = 3
-SITE_POINTS = points("edge_agent")
+SITE_POINTS = [point for point in points("edge_agent") if not point.startswith("enrol.")]
 API_POINTS = [point for point in points("api") if point.startswith("api.")]
-"""Those of `backup` and `restore` are in tests/system/test_backups.py."""
+"""Those of commands are in tests/api/test_backups.py and tests/system/test_enrolling_badly.py."""
 COSTLY = {"agent.renewal.answered.before-telling": 2}
 """Points that are passed on the way to what they are for: only the nth time is in the middle of an attempt."""
 BY_BUNDLES = "api.blob."

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -27,6 +27,14 @@ _CHUNK = 1024 * 1024
 _FORMAT = 1
 _LONGEST_NOTE = 65536
 T = TypeVar("T", bound=BaseModel)
+
+
+class Readable(Protocol):
+    """Bytes to be read one after the other."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return the next bytes; none at the end."""
+        ...
 
 
 class BackupError(Exception):
@@ -104,20 +112,21 @@ class Writing:
         self._tar.addfile(member, io.BytesIO(data))
         self._tar.close()
 
-    def _add(self, name: str, source: IO[bytes], size: int) -> None:
+    def _add(self, name: str, source: Readable, size: int) -> None:
         member = tarfile.TarInfo(name)
         member.size, member.mode, member.mtime = size, 0o600, self._mtime
         self._sum.begin(name, size)
         self._tar.addfile(member, _Counted(source, self._sum.take))
 
 
-class _Counted(io.RawIOBase):
+class _Counted:
     """Reads from a file and shows each chunk to somebody else."""
 
-    def __init__(self, source: IO[bytes], shown: Callable[[bytes], None]) -> None:
+    def __init__(self, source: Readable, shown: Callable[[bytes], None]) -> None:
         self._source, self._shown = source, shown
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int = -1, /) -> bytes:
+        """Return the next bytes; none at the end."""
         chunk = self._source.read(size)
         self._shown(chunk)
         return chunk
@@ -126,11 +135,12 @@ class _Counted(io.RawIOBase):
 class _Checked(_Counted):
     """Reads a member of an archive that may be cut off in its middle."""
 
-    def __init__(self, source: IO[bytes], shown: Callable[[bytes], None], cut: BackupError) -> None:
+    def __init__(self, source: Readable, shown: Callable[[bytes], None], cut: BackupError) -> None:
         super().__init__(source, shown)
         self._cut = cut
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int = -1, /) -> bytes:
+        """Return the next bytes; see above."""
         try:
             return super().read(size)
         except (tarfile.TarError, EOFError):
@@ -204,7 +214,7 @@ def check(path: Path) -> About:
     return about
 
 
-def members(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
+def members(path: Path) -> Iterator[tuple[str, Readable]]:
     """Yield names and bytes of an archive that was checked; notes are left out.
 
     Raises:
@@ -215,7 +225,7 @@ def members(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
             yield name, source
 
 
-def _members(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
+def _members(path: Path) -> Iterator[tuple[str, Readable]]:
     cut = BackupError(f"{path} is not whole: it was cut off, or changed. Copy it again, or take another backup")
     expected, found = None, _Sum()
     try:
@@ -229,7 +239,7 @@ def _members(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
                     continue
                 found.begin(member.name, member.size)
                 counted = _Checked(source, found.take, cut)
-                yield member.name, counted  # type: ignore[misc]  # read() is all that is used of it
+                yield member.name, counted
                 while counted.read(_CHUNK):
                     pass
     except (tarfile.TarError, EOFError):
@@ -244,7 +254,7 @@ def _unseen(_chunk: bytes) -> None:
     """Count nothing."""
 
 
-def _read(kind: type[T], source: IO[bytes], path: Path) -> T:
+def _read(kind: type[T], source: Readable, path: Path) -> T:
     try:
         return kind.model_validate_json(source.read(_LONGEST_NOTE))
     except ValidationError:

@@ -7,9 +7,8 @@ import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import IO
 
-from leasehold_api.backups.archive import About, BackupError, check, members
+from leasehold_api.backups.archive import About, BackupError, Readable, check, members
 from leasehold_api.backups.copying import DatabaseCopy, copy_of
 from leasehold_api.backups.making import FILES
 from leasehold_api.clock import instant
@@ -122,7 +121,7 @@ def _place_of(state_dir: Path, name: str) -> Path:
     return state_dir.joinpath(*parts)
 
 
-def _write(path: Path, source: IO[bytes]) -> None:
+def _write(path: Path, source: Readable) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:

@@ -151,8 +151,13 @@ def _api_cure(error: LinkError) -> str:
         match error.trouble:
             case Trouble.NOT_THE_API:
                 return "Check the address: it is the API's own, without a path. A proxy's sign-in page may answer, too."
-            case Trouble.TLS:
+            case Trouble.TLS | Trouble.TLS_TIME:
                 return _certificate_cure(str(error))
+            case Trouble.PROXY:
+                return (
+                    "If the proxy asks for a password: HTTPS_PROXY=http://NAME:PASSWORD@host:port, in the environment "
+                    "of the agent's service, too. To ask the API directly, add its name to NO_PROXY."
+                )
             case Trouble.SERVER_ERROR | Trouble.BUSY:
                 return "Look at the API's log; nothing is wrong here."
             case _:
