@@ -21,6 +21,7 @@ from leasehold_api.http import (
     health,
     inputs,
     pools,
+    probe,
     problems,
     retention,
     run_operations,
@@ -53,6 +54,7 @@ from leasehold_api.http.people_routers import PEOPLE
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,
     updates.router,
+    probe.router,
     oauth_server.router,
     oauth_tokens.router,
     authorize.router,

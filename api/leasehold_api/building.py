@@ -179,6 +179,7 @@ def _furnish(foundations: Foundations, keys: SigningKeys, scheduler: AsyncIOSche
         people=people_on(database, settings),
         sign_in_rates=SignInRates(),
         nonces=foundations.nonces,
+        probes=foundations.probes,
         registry=Registry(
             teams=SqlTeams(database),
             sites=SqlSites(database, plans, disconnected_after_s=settings.disconnected_after_s),

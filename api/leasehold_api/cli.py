@@ -13,7 +13,9 @@ from typing import Annotated
 import typer
 
 from leasehold_api import __version__
+from leasehold_api.backups.commands import backup, restore
 from leasehold_api.config import Settings, SettingsError
+from leasehold_api.doctor.command import doctor
 from leasehold_api.key_commands import app as keys_app
 from leasehold_api.people_commands import check_oidc
 from leasehold_api.people_commands import users as users_app
@@ -41,6 +43,9 @@ app.add_typer(audit, name="audit")
 app.add_typer(keys_app, name="keys")
 app.add_typer(users_app, name="users")
 app.command("check-oidc")(check_oidc)
+app.command("doctor")(doctor)
+app.command("backup")(backup)
+app.command("restore")(restore)
 
 
 @app.command()
@@ -50,6 +55,10 @@ def serve(
     host: Annotated[str | None, typer.Option(help="The address to listen on. [default: 127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(help="The port; 0 takes a free one. [default: 8420]")] = None,
     public_url: Annotated[str | None, typer.Option(help="The address that agents and people use.")] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(help="Speak TLS with this certificate (PEM), without a proxy in front.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its key (PEM), when it is not in the same file.")] = None,
     local_slots: Annotated[
         int | None, typer.Option(help="Slots of an agent beside the service, for work on this machine. [default: 0]")
     ] = None,
@@ -68,6 +77,8 @@ def serve(
         host=host,
         port=port,
         public_url=public_url,
+        tls_cert_file=tls_cert,
+        tls_key_file=tls_key,
         local_slots=local_slots,
         updates_dir=updates,
         log_level=log_level,

@@ -39,6 +39,19 @@ class Settings(BaseSettings):
         default=None,
         description="The address that agents and people use, and the OAuth issuer. `https://` unless it is loopback.",
     )
+    tls_cert_file: Path | None = Field(
+        default=None,
+        description="A PEM file with the certificate, then those between it and the authority: the service speaks TLS "
+        "itself. Read again at SIGHUP. Without it a proxy in front has to.",
+    )
+    tls_key_file: Path | None = Field(
+        default=None, description="The PEM file with the certificate's key, when it is not in `tls_cert_file`."
+    )
+    trusted_proxies: list[str] = Field(
+        default=["127.0.0.1", "::1"],
+        description="Addresses and networks of the proxies in front, whose `X-Forwarded-For` is believed: the callers' "
+        "addresses in the audit trail and in rates come from it.",
+    )
     key_encryption_key_file: Path | None = Field(
         default=None,
         description="32 bytes in base64url that seal all stored secrets; made in the state directory when not set. "
@@ -233,6 +246,14 @@ class Settings(BaseSettings):
             raise ValueError("vault_url and vault_token_file go together: set both or none")
         return self
 
+    @model_validator(mode="after")
+    def _has_a_certificate_for_its_key(self) -> Settings:
+        if self.tls_key_file is not None and self.tls_cert_file is None:
+            raise ValueError("tls_key_file is the key of tls_cert_file: set both, or none")
+        if self.tls_cert_file is not None and self.public_url is not None and self.public_url.startswith("http://"):
+            raise ValueError("tls_cert_file is set, and public_url begins with http://: it has to be https://")
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -249,7 +270,8 @@ class Settings(BaseSettings):
     def issuer(self) -> str:
         """Return the address that the service is known by: the OAuth issuer, and what proofs of possession name."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return self.public_url or f"http://{host}:{self.port}"
+        scheme = "http" if self.tls_cert_file is None else "https"
+        return self.public_url or f"{scheme}://{host}:{self.port}"
 
     def database(self) -> str:
         """Return the database URL in force."""
@@ -264,12 +286,19 @@ def load(flags: dict[str, Any]) -> Settings:
     """
     file = os.environ.get(CONFIG_FILE_ENV)
     if file is not None and not Path(file).is_file():
-        raise SettingsError(f"{CONFIG_FILE_ENV} names {file}, which is not a file")
+        raise SettingsError(f"{CONFIG_FILE_ENV} names {file}, which is not a file: correct the variable, or unset it")
     try:
         return Settings(**{name: value for name, value in flags.items() if value is not None})
-    except ValidationError as error:
+    except (OSError, ValueError) as error:
+        if not isinstance(error, ValidationError):
+            raise _unreadable(Path(file) if file else DEFAULT_CONFIG_FILE, error) from None
         lines = [_line(problem) for problem in error.errors(include_url=False)]
         raise SettingsError("these settings can't be used:\n" + "\n".join(lines)) from None
+
+
+def _unreadable(file: Path, error: Exception) -> SettingsError:
+    why = error.strerror if isinstance(error, OSError) and error.strerror else f"it is not TOML: {error}"
+    return SettingsError(f"the configuration file {file} can't be used: {why}. Correct it, or set {CONFIG_FILE_ENV}")
 
 
 def _line(problem: Any) -> str:

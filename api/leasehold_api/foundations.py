@@ -11,6 +11,7 @@ from leasehold_api.config import Settings
 from leasehold_api.context.key_files import FileSealer, KeyFiles
 from leasehold_api.context.resolving import References
 from leasehold_api.context.sealing import Seals
+from leasehold_api.http.probe import PURPOSE as PROBE_PURPOSE
 from leasehold_api.oauth.possession.nonces import PURPOSE, Nonces
 from leasehold_api.secret_sources.choice import allowed_sources
 from leasehold_api.signals import Signal, Signals, Topic
@@ -29,6 +30,7 @@ class Foundations:
     database: Database
     sealer: Seals
     nonces: Nonces
+    probes: Nonces
     references: References
     issuer: str
 
@@ -67,6 +69,7 @@ def lay_foundations(settings: Settings, stack: AsyncExitStack) -> Foundations:
         database=database,
         sealer=sealer,
         nonces=Nonces(partial(sealer.derived, PURPOSE)),
+        probes=Nonces(partial(sealer.derived, PROBE_PURPOSE)),
         references=references,
         issuer=settings.issuer(),
     )

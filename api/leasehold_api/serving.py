@@ -6,6 +6,7 @@ import asyncio
 import errno
 import gc
 import logging
+import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,9 @@ from leasehold_api.config import Settings
 from leasehold_api.http.house import House
 from leasehold_api.local_agent import LocalAgent
 from leasehold_api.noted_address import note_address
+from leasehold_api.own_tls import OwnTls, own_tls
+from leasehold_api.service_manager import say_ready, say_reloading, say_stopping
+from leasehold_api.unfinished_restore import refuse_half
 
 _GUESTS_CHANCES = 2
 GRACE_S = 15
@@ -79,12 +83,17 @@ async def serve(
     ``local_agent`` is the agent's command, where one is to run beside the service.
 
     Raises:
+        SettingsError: if the certificate can't be used, or half of a backup lies there.
         What ``open_house`` raises.
     """
+    refuse_half(settings.state_dir)
+    tls = own_tls(settings)
     async with open_house(settings) as house:
         note_address(settings.state_dir, house.authority.issuer)
         guest = None if local_agent is None else LocalAgent(house, local_agent)
-        server = _Server(make_app(house), house, guest, ready=lambda: ready(house.authority.issuer))
+        server = _Server(make_app(house), house, guest, tls, ready=lambda: ready(house.authority.issuer))
+        if hasattr(signal, "SIGHUP"):
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reload, tls, house.authority.issuer)
         _settle_memory()
         await server.serve(sockets=[listener])
 
@@ -92,7 +101,9 @@ async def serve(
 class _Server(uvicorn.Server):
     """Uvicorn, but requests that wait for work are answered before it stops; else they would end with an error."""
 
-    def __init__(self, app: FastAPI, house: House, guest: LocalAgent | None, *, ready: Callable[[], None]) -> None:
+    def __init__(
+        self, app: FastAPI, house: House, guest: LocalAgent | None, tls: OwnTls | None, *, ready: Callable[[], None]
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -103,6 +114,8 @@ class _Server(uvicorn.Server):
                 # Longer than an agent's pause between two requests, so that its connection is still there.
                 timeout_keep_alive=75,
                 server_header=False,
+                forwarded_allow_ips=house.settings.trusted_proxies,
+                ssl_context_factory=None if tls is None else lambda _config, _default: tls.context,
             )
         )
         self._house = house
@@ -115,6 +128,7 @@ class _Server(uvicorn.Server):
         """Begin to take requests."""
         await super().startup(sockets)
         self._ready()
+        say_ready(self._house.authority.issuer)
         if self._guest is not None:
             self._guest_stays = asyncio.create_task(self._guest.run())
             self._guest_stays.add_done_callback(self._guest_left)
@@ -125,6 +139,7 @@ class _Server(uvicorn.Server):
         A local agent goes first: what it still has is delivered to this service. The second time it cancels its work.
         """
         self._asked += 1
+        say_stopping()
         stays = self._guest_stays is not None and not self._guest_stays.done()
         if self._guest is not None and stays and self._asked <= _GUESTS_CHANCES:
             self._guest.stop()
@@ -142,6 +157,16 @@ class _Server(uvicorn.Server):
         # Not uvicorn's own: that would raise the signal again at the end, and an orderly stop would not exit with 0.
         self.force_exit = self.should_exit
         self.should_exit = True
+
+
+def _reload(tls: OwnTls | None, issuer: str) -> None:
+    """SIGHUP: take a renewed certificate. Connections that are open keep theirs."""
+    say_reloading()
+    if tls is None:
+        log.info("nothing to read again: the service does not speak TLS itself")
+    else:
+        tls.read_again()
+    say_ready(issuer)
 
 
 def _settle_memory() -> None:

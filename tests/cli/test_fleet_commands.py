@@ -131,7 +131,27 @@ def test_an_issued_token_comes_with_what_to_type_at_the_site(author: Leasehold, 
     ended = author("tokens", "issue", "plant", "--expires", "30m")
 
     assert json.loads(issue.calls.last.request.content)["expires_in_s"] == 1800
-    assert f"printf '%s' '{ENROLMENT}' | edge-agent enroll {URL} --token-file -" in ended.out
+    lines = [line.strip() for line in ended.out.splitlines()]
+    given = f"printf '%s' {ENROLMENT} | "
+    assert f"{given}edge-agent enroll {URL} --token-file -" in lines
+    as_service = f"sudo -u leasehold-agent edge-agent enroll {URL} --token-file - --state-dir /var/lib/leasehold-agent"
+    assert f"{given}{as_service}" in lines
+    assert "sudo systemctl enable --now edge-agent" in lines
+    (contained,) = [line for line in lines if "podman run --rm" in line]
+    assert contained.startswith(f"{given}podman run --rm --interactive ")
+    assert contained.endswith(f"leasehold-agent enroll {URL} --token-file - --name plant-1")
+
+
+def test_with_a_token_in_a_file_the_shell_opens_it_for_the_agents_user(
+    author: Leasehold, api: respx.Router, tmp_path: Path
+) -> None:
+    api.post("/v1/teams/default/sites/plant/enrolment-tokens").mock(return_value=said(an_issued_token(), 201))
+
+    ended = author("tokens", "issue", "plant", "--output", str(tmp_path / "plant.token"))
+
+    assert ENROLMENT not in ended.err + ended.out
+    assert f"edge-agent enroll {URL} --token-file - < plant.token" in ended.err
+    assert "--state-dir /var/lib/leasehold-agent < plant.token" in ended.err
 
 
 def test_quiet_prints_the_token_and_nothing_else(author: Leasehold, api: respx.Router) -> None:

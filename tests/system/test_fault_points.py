@@ -31,9 +31,10 @@ def groups(points: list[str]) -> list[list[str]]:
 
 
 GROUP = 3
-SITE_POINTS, API_POINTS = points("edge_agent"), points("api")
-SITE_POINTS = [point for point in SITE_POINTS if not point.startswith(("install.", "agent.update."))]
-"""Without those of installing and updating, which no run passes: tests/edge_agent/{installing,updating} crash there."""
+SITE_POINTS = [point for point in points("edge_agent") if not point.startswith(("install.", "agent.update.", "enrol."))]
+API_POINTS = [point for point in points("api") if point.startswith("api.")]
+"""Those of commands, of installing and of updating no run passes: they are in tests/api/test_backups.py,
+tests/system/test_enrolling_badly.py and tests/edge_agent/{installing,updating}."""
 COSTLY = {"agent.renewal.answered.before-telling": 2}
 """Points that are passed on the way to what they are for: only the nth time is in the middle of an attempt."""
 BY_BUNDLES = "api.blob."

@@ -36,9 +36,9 @@ class KeyFiles:
         Raises:
             SettingsError: if it can't be made.
         """
+        files = cls.named(settings)
         if settings.key_encryption_key_file is not None:
-            return cls(settings.key_encryption_key_file)
-        files = cls(settings.state_dir / "keys" / "key-encryption-key")
+            return files
         try:
             files._first.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             if not files.ids():
@@ -48,6 +48,11 @@ class KeyFiles:
         except OSError as error:
             raise SettingsError(f"no key-encryption key can be made at {files._first}: {error}") from None
         return files
+
+    @classmethod
+    def named(cls, settings: Settings) -> KeyFiles:
+        """Return the key files that the settings name, whether they are there or not."""
+        return cls(settings.key_encryption_key_file or settings.state_dir / "keys" / "key-encryption-key")
 
     def ids(self) -> list[str]:
         """Return the ids of the keys, oldest first: the last one is active.
@@ -115,6 +120,14 @@ class KeyFiles:
     def made_at(self, kek_id: str) -> float:
         """Return when a key's file was written."""
         return self.path(kek_id).stat().st_mtime
+
+    def variety(self, kek_id: str) -> int:
+        """Return how many different bytes a key has: few, and nobody drew it at random.
+
+        Raises:
+            SettingsError: as ``sealer`` does.
+        """
+        return len(set(self._read(kek_id)))
 
     def _read(self, kek_id: str) -> bytes:
         path = self.path(kek_id)

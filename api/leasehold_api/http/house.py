@@ -74,6 +74,8 @@ class House:
     user_code_rates: Rates
     people: People
     nonces: Nonces
+    probes: Nonces
+    """Lets this service's own doctor ask for ``/healthz/way``."""
     sign_in_rates: SignInRates
     # who and where
     registry: Registry

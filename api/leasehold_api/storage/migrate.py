@@ -44,6 +44,13 @@ def migrate(engine: Engine) -> tuple[str | None, str]:
     return before, head
 
 
+def revisions(connection: Connection) -> tuple[str | None, str | None, set[str]]:
+    """Return the database's revision, this version's, and all that this version knows. Nothing is changed."""
+    scripts = ScriptDirectory.from_config(alembic_config())
+    known = {script.revision for script in scripts.walk_revisions()}
+    return MigrationContext.configure(connection).get_current_revision(), scripts.get_current_head(), known
+
+
 def alembic_config() -> Config:
     """Return Alembic's configuration: migrations are in the package, there is no ini file."""
     config = Config()

@@ -15,6 +15,7 @@ from leasehold_api.clock import instant, instant_or_none
 from leasehold_api.fault_points import reach
 from leasehold_api.fleet.orders import most_slots
 from leasehold_api.leases.claimed import Claimed
+from leasehold_api.leases.restored import epoch_floor, first_new_run, may_lease
 from leasehold_api.signals import Signal, Topic
 from leasehold_api.storage.plans import Plans
 from leasehold_api.storage.sql_asset_arrivals import events_of
@@ -36,8 +37,9 @@ TRUSTED_INPUT_BYTES = 1024 * 1024
 
 _TAKE = """
     UPDATE task_instances
-       SET state = 'running', epoch = epoch + 1, agent_id = :agent, site_id = :site, reason = NULL, due_at = NULL,
+       SET state = 'running', agent_id = :agent, site_id = :site, reason = NULL, due_at = NULL,
            placement_id = COALESCE(usual_placement_id, placement_id), usual_placement_id = NULL, spread_at = NULL,
+           epoch = CASE WHEN run_id < :first_new_run AND epoch < :epoch_floor THEN :epoch_floor + 1 ELSE epoch + 1 END,
            expires_at = :now + lease_length_s, started_at = COALESCE(started_at, :now)
      WHERE state = 'queued' AND id IN ({picked})
     RETURNING id, run_id, task, map_index, epoch, tries, dag_version_id, lease_length_s, priority, queued_at,
@@ -63,7 +65,7 @@ _HELD = text("SELECT count(*) FROM task_instances WHERE agent_id = :agent AND st
 # An agent that was locked after it asked gets nothing. FOR SHARE: a lock and a claim that meet wait for each other.
 _MOST_SLOTS = """
     SELECT s.max_slots, s.trusted, a.orders, a.policy_fingerprint,
-           s.max_running AS site_most, t.max_running AS team_most
+           s.max_running AS site_most, t.max_running AS team_most, t.restored_at, t.leases_from
       FROM agents a JOIN sites s ON s.id = a.site_id JOIN teams t ON t.id = a.team_id
      WHERE a.id = :agent AND a.locked_at IS NULL AND s.locked_at IS NULL {lock}
 """
@@ -91,12 +93,12 @@ def claim(tx: Transaction, plans: Plans, holder: AgentCaller, *, most: int, now:
     """Lease up to ``most`` task instances to ``holder``, no more than its site's ceiling in all."""
     held = tx.run(_HELD, {"agent": holder.agent_id}).scalar_one()
     terms = tx.run(_terms(tx.dialect), {"agent": holder.agent_id}).first()
-    if terms is None:
+    if terms is None or not may_lease(terms.leases_from, now=now):
         return []
     # What is ordered of the agent counts here too: it may not have heard of it yet.
     most = min(most, most_slots(terms.max_slots, orders_at(terms.orders, now=now)) - held)
     most = min(most, room_at(tx, holder, site_most=terms.site_most, team_most=terms.team_most))
-    rows = _take(tx, holder, terms.policy_fingerprint, most=most, now=now) if most > 0 else []
+    rows = _take(tx, holder, terms, most=most, now=now) if most > 0 else []
     if not rows:
         return []
     tx.run(
@@ -117,9 +119,13 @@ def claim(tx: Transaction, plans: Plans, holder: AgentCaller, *, most: int, now:
     return _describe(tx, plans, holder, rows, is_trusted=bool(terms.trusted), now=now)
 
 
-def _take(tx: Transaction, holder: AgentCaller, policy: str | None, *, most: int, now: float) -> list[Row[Any]]:
+def _take(tx: Transaction, holder: AgentCaller, terms: Row[Any], *, most: int, now: float) -> list[Row[Any]]:
     parameters: dict[str, Any] = {"agent": holder.agent_id, "site": holder.site_id, "now": now}
-    also = ""
+    parameters |= {
+        "first_new_run": first_new_run(terms.restored_at),
+        "epoch_floor": epoch_floor(terms.restored_at),
+    }
+    policy, also = terms.policy_fingerprint, ""
     if refuses_something(tx, holder.site_id, policy, now=now):
         also = f" AND {NOT_REFUSED}"
         parameters["policy"] = policy

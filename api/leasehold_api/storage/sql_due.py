@@ -8,6 +8,7 @@ from leasehold_api.fault_points import reach
 from leasehold_api.signals import Signal, Topic
 from leasehold_api.storage.sql_flow import queue
 from leasehold_api.storage.sql_nearness import spread
+from leasehold_api.storage.sql_restored import let_go
 from leasehold_api.storage.sql_waits import settle_by_time
 from leasehold_api.storage.writer import Transaction
 from leasehold_protocol.v1.runs import TaskState
@@ -24,7 +25,8 @@ NEXT_DEADLINE = text(f"""
         SELECT min(expires_at) AS at FROM task_instances WHERE state = 'running'
         UNION ALL SELECT min(due_at) FROM task_instances WHERE {_WAITING}
         UNION ALL SELECT min(spread_at) FROM task_instances WHERE state = 'queued' AND spread_at IS NOT NULL
-        UNION ALL SELECT min(due_at) FROM task_instances WHERE state = 'queued' AND due_at IS NOT NULL) AS deadlines
+        UNION ALL SELECT min(due_at) FROM task_instances WHERE state = 'queued' AND due_at IS NOT NULL
+        UNION ALL SELECT min(leases_from) FROM teams) AS deadlines
 """)
 
 
@@ -40,4 +42,4 @@ def queue_due(tx: Transaction, now: float) -> int:
             tx.signal(Signal(Topic.RUN, row.run_id))
     if due:
         reach("api.due.applied.before-commit")
-    return len(due) + spread(tx, now=now)
+    return len(due) + spread(tx, now=now) + let_go(tx, now=now)

@@ -11,7 +11,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 
 from leasehold_api.acting import Team
+from leasehold_api.clock import instant
 from leasehold_api.errors import NotFoundError
+from leasehold_api.leases.restored import may_lease
 from leasehold_api.runs.blocking import FullLimit, in_words
 from leasehold_api.runs.why import TaskFacts, UpstreamFacts, why
 from leasehold_api.storage.database import Database
@@ -93,7 +95,7 @@ class SqlWhy:
         now: float,
     ) -> list[Why]:
         waits = {row.task_instance_id: row for row in connection.execute(_WAITS, {"run": run.id})}
-        sites, limits = None, _Limits(connection, team)
+        sites, limits = None, _Limits(connection, team, now=now)
         if any(row.state == TaskState.QUEUED for row in wanted):
             sites = SitesOfTeam(connection, team, run.id, disconnected_after_s=self._disconnected_after_s, now=now)
         upstream = self._plans.get(connection, run.dag_version_id).entries
@@ -111,12 +113,16 @@ class SqlWhy:
         return answers
 
 
+_LEASES_FROM = text("SELECT leases_from FROM teams WHERE id = :team")
+
+
 class _Limits:
     """What is full, asked once for each line."""
 
-    def __init__(self, connection: Connection, team: Team) -> None:
+    def __init__(self, connection: Connection, team: Team, *, now: float) -> None:
         self._connection = connection
         self._team = team
+        self._held = _held(connection, team, now=now)
         self._known: dict[str | None, list[WhyReason]] = {}
 
     def of(self, line: str | None) -> list[WhyReason]:
@@ -124,7 +130,7 @@ class _Limits:
         if line not in self._known:
             full = [] if line is None else full_limits(self._connection, line)
             self._known[line] = [_limited(limit) for limit in full] or self._of_team()
-        return self._known[line]
+        return [*self._held, *self._known[line]]
 
     def _of_team(self) -> list[WhyReason]:
         row = self._connection.execute(_TEAM, {"team": self._team.id}).one()
@@ -132,6 +138,18 @@ class _Limits:
             return []
         message = f"team {self._team.name} may run {row.max_running} task instances at once, and does"
         return [WhyReason(kind=WhyKind.LIMITED, message=message, details={"most": row.max_running})]
+
+
+def _held(connection: Connection, team: Team, *, now: float) -> list[WhyReason]:
+    """Return why the team leases nothing at the moment, after a restore."""
+    until: float | None = connection.execute(_LEASES_FROM, {"team": team.id}).scalar()
+    if until is None or may_lease(until, now=now):
+        return []
+    message = (
+        f"nothing is leased until {instant(until):%Y-%m-%d %H:%M:%S} UTC: the service was restored from a backup, and "
+        "agents may still run what the backup does not know of"
+    )
+    return [WhyReason(kind=WhyKind.PAUSED, message=message, until=instant(until))]
 
 
 def _limited(limit: FullLimit) -> WhyReason:

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 
 from leasehold_agent.agent_lock import exclusive
 from leasehold_agent.clock import ServerClock
+from leasehold_agent.commands.next_steps import told_after_enrolment
 from leasehold_agent.commands.settings import settings_from
 from leasehold_agent.commands.waiting import spinning
 from leasehold_agent.config import Settings, check_url
@@ -31,7 +32,8 @@ from leasehold_protocol.fingerprint import fingerprint
 
 def run(arguments: Namespace) -> Exit:
     """Enrol, and say as whom; or prepare that."""
-    settings = settings_from(arguments).settings
+    loaded = settings_from(arguments)
+    settings = loaded.settings
     url = check_url(arguments.url, allow_http=settings.allow_http)
     if arguments.prepare:
         return _prepare(settings, url, as_json=arguments.json)
@@ -46,7 +48,7 @@ def run(arguments: Namespace) -> Exit:
     sys.stdout.write(
         f"Enrolled as {identity.name} of site {identity.site} (team {identity.team}).\n"
         f"Its key {key.thumbprint} is in {kept_in}.\n"
-        f"Start it: edge-agent run --state-dir {settings.state_dir}\n"
+        f"{told_after_enrolment(settings, loaded.origins, name=identity.name)}"
     )
     return Exit.OK
 

@@ -47,7 +47,16 @@ def _until_drained(arguments: Namespace, started_as: StartedAs, proving: Proving
         try:
             in_force = SettingsInForce(settings, lambda: settings_from(arguments).settings)
             return asyncio.run(
-                _run(in_force, identity, keys, store, manager, once=arguments.once, started_as=started_as, proving=proving)
+                _run(
+                    in_force,
+                    identity,
+                    keys,
+                    store,
+                    manager,
+                    once=arguments.once,
+                    started_as=started_as,
+                    proving=proving,
+                )
             )
         except BaseExceptionGroup as group:
             if (ours := group.subgroup(OperatorError)) is None:

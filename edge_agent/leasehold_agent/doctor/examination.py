@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator
 from itertools import chain
 
 from leasehold_agent.config import Settings, check_url
-from leasehold_agent.doctor.findings import Finding, Verdict, problem, warning
 from leasehold_agent.doctor.machine import check_containers, check_disk, check_limits, check_runtimes
 from leasehold_agent.doctor.network import check_network
 from leasehold_agent.doctor.packages import check_packages
 from leasehold_agent.doctor.who import check_identity
 from leasehold_agent.exits import OperatorError
 from leasehold_agent.identity.record import Record, read_record
+from leasehold_protocol.findings import Finding, Verdict, problem, warning
 
 
 async def examine(settings: Settings, url: str | None, *, version: str) -> AsyncIterator[Finding]:

@@ -12,11 +12,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from leasehold_agent.config import Settings
-from leasehold_agent.doctor.findings import Finding, fine, problem, warning
 from leasehold_agent.durable import write_durably
 from leasehold_agent.health.disk import MIB, budget_bytes, low_disk
 from leasehold_agent.host.spawn import HostNotStartedError, HostZygote
 from leasehold_agent.runtimes.engines import NONE, find_engine
+from leasehold_protocol.findings import Finding, fine, problem, warning
 
 _SLOW_FSYNC_MS = 100.0
 _FEWEST_FILES = 1024

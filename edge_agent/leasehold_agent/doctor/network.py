@@ -12,13 +12,13 @@ from pathlib import Path
 
 from leasehold_agent.clock import ServerClock
 from leasehold_agent.config import Settings
-from leasehold_agent.doctor.findings import Finding, fine, problem, warning
 from leasehold_agent.doctor.proxies import check_proxy, endpoint, masked
 from leasehold_agent.errors import LinkError, Trouble, UnavailableError
 from leasehold_agent.health.clock import clock_trouble
 from leasehold_agent.identity.oauth import discover
 from leasehold_agent.link.http import Http, tls_context
 from leasehold_agent.link.proxy import proxy_for
+from leasehold_protocol.findings import Finding, fine, problem, warning
 
 _STEP_S = 10.0
 _SLOW_MS = 1000.0
@@ -151,8 +151,13 @@ def _api_cure(error: LinkError) -> str:
         match error.trouble:
             case Trouble.NOT_THE_API:
                 return "Check the address: it is the API's own, without a path. A proxy's sign-in page may answer, too."
-            case Trouble.TLS:
+            case Trouble.TLS | Trouble.TLS_TIME:
                 return _certificate_cure(str(error))
+            case Trouble.PROXY:
+                return (
+                    "If the proxy asks for a password: HTTPS_PROXY=http://NAME:PASSWORD@host:port, in the environment "
+                    "of the agent's service, too. To ask the API directly, add its name to NO_PROXY."
+                )
             case Trouble.SERVER_ERROR | Trouble.BUSY:
                 return "Look at the API's log; nothing is wrong here."
             case _:

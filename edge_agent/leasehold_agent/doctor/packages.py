@@ -9,11 +9,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from leasehold_agent.config import Settings
-from leasehold_agent.doctor.findings import Finding, fine, warning
 from leasehold_agent.environments.cache import EnvironmentCache
 from leasehold_agent.environments.pythons import interpreters
 from leasehold_agent.environments.tools import find_uv
 from leasehold_agent.health.disk import MIB
+from leasehold_protocol.findings import Finding, fine, warning
 
 _CONNECT_S = 5.0
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from leasehold_agent.doctor.findings import Finding, fine, problem
 from leasehold_agent.link.proxy import proxy_for
+from leasehold_protocol.findings import Finding, fine, problem
 
 _PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from leasehold_agent.agent_lock import exclusive
 from leasehold_agent.clock import ServerClock
 from leasehold_agent.config import Settings
-from leasehold_agent.doctor.findings import Finding, fine, problem, warning
 from leasehold_agent.errors import LinkError, LockedError, RefusedError
 from leasehold_agent.exits import OperatorError
 from leasehold_agent.identity.enrolment import load_keys
@@ -21,6 +20,7 @@ from leasehold_agent.identity.oauth import TokenRequests
 from leasehold_agent.identity.record import Identity, MovedIdentity, Record
 from leasehold_agent.link.http import Http
 from leasehold_agent.status import Status, ask_running_agent
+from leasehold_protocol.findings import Finding, fine, problem, warning
 
 
 async def check_identity(

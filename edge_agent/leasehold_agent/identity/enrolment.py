@@ -12,6 +12,7 @@ from typing import Literal
 from leasehold_agent.clock import ServerClock
 from leasehold_agent.errors import LinkError, LockedError, RefusedError, Trouble, UnavailableError
 from leasehold_agent.exits import Exit, OperatorError
+from leasehold_agent.fault_points import reach
 from leasehold_agent.identity.enrolment_token import EnrolmentToken
 from leasehold_agent.identity.key import AgentKey
 from leasehold_agent.identity.key_in_use import KeyInUse
@@ -117,6 +118,7 @@ def begin(
         ) from error
     pending = PendingIdentity(api_url=api_url, key_name=name, key_store=store.kind, keyring_backend=_backend(store))
     write_record(state_dir, pending)
+    reach("enrol.key-kept")
     return pending, key, store.description
 
 
@@ -154,6 +156,7 @@ async def finish(
         keyring_backend=pending.keyring_backend,
         key_since=time.time(),
     )
+    reach("enrol.registered")
     write_record(state_dir, identity)
     return identity
 
@@ -194,6 +197,11 @@ _CURES = {
     Trouble.REFUSED_CONNECTION: "Nothing listens there: check host and port, and that leasehold-api runs.",
     Trouble.DNS: "Check the host name, and this machine's DNS.",
     Trouble.TLS: "If the API's certificate is from an authority of your own, name its PEM file with --ca-file.",
+    Trouble.TLS_TIME: "Correct this machine's clock: chrony, or timedatectl set-ntp true. If it is right, the API's "
+    "certificate has to be renewed.",
+    Trouble.PROXY: "If it asks for a password: HTTPS_PROXY=http://NAME:PASSWORD@host:port. To ask the API directly, "
+    "add its name to NO_PROXY.",
+    Trouble.OWN_DISK: "Make room on it, or name another --state-dir.",
     Trouble.TIMEOUT: "Check that a firewall or proxy lets this machine reach it.",
     Trouble.BROKEN: "Check that this address speaks HTTP, or HTTPS as given, and try again.",
     Trouble.BUSY: "Try again in a while.",

@@ -29,6 +29,8 @@ _PROMPT_S = 2.0
 
 No longer than what counts as a difference of clocks: a poll of four seconds once set this clock back by as much, and
 the greeting after it freed no lease, because it seemed to be older than it was."""
+_BY_THE_CLOCK = {9, 10}
+"""OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID and …_HAS_EXPIRED."""
 ANSWER_LIMIT = 64 * 1024 * 1024
 """The most bytes of one answer that are read into memory."""
 
@@ -165,7 +167,11 @@ class Http:
 def unavailable(error: Exception) -> UnavailableError:
     """Return our word for what httpx met; the reason sits somewhere in the chain of causes."""
     reasons = list(_chain(error))
+    if isinstance(error, httpx.ProxyError):
+        return UnavailableError(Trouble.PROXY, str(error))
     for reason in reasons:
+        if isinstance(reason, ssl.SSLCertVerificationError) and reason.verify_code in _BY_THE_CLOCK:
+            return UnavailableError(Trouble.TLS_TIME, reason.verify_message)
         if isinstance(reason, ssl.SSLError):
             return UnavailableError(Trouble.TLS, getattr(reason, "verify_message", "") or reason.reason or str(reason))
         if isinstance(reason, socket.gaierror):

@@ -26,6 +26,8 @@ teams = Table(
     Column("name", Text, nullable=False, unique=True),
     Column("created_at", Double, nullable=False),
     Column("max_running", Integer),  # none: as many as its agents take
+    Column("restored_at", Double),  # from a backup; epochs of runs that are older go on above those before
+    Column("leases_from", Double),  # nothing is leased before: what the backup does not know of may still run
 )
 
 sites = Table(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,6 +16,7 @@ from leasehold.cli.issued_tokens import OutputOption, QuietOption, TokenId, hand
 from leasehold.cli.issued_tokens import revoke as revoke_token
 from leasehold.cli.options import JsonOption, TeamOption, group
 from leasehold.cli.session import ask, ask_as, signed_in
+from leasehold.cli.ways_in import in_lines, kept, typed, ways
 from leasehold_protocol.fingerprint import fingerprint
 from leasehold_protocol.v1.fleet import EnrolmentToken, EnrolmentTokenList, EnrolmentTokenRequest, IssuedEnrolmentToken
 
@@ -51,9 +53,7 @@ def issue(
         output=output,
         quiet=quiet,
         json=json,
-        told_of_file=lambda file: (
-            f"The token is in {file}. At the site: edge-agent enroll {session.url} --token-file {file.name}"
-        ),
+        told_of_file=lambda file: "\n".join(_to_type_with_the_file(issued, session.url, file)),
         told=_to_type_at_the_site(issued, session.url),
     )
 
@@ -61,10 +61,17 @@ def issue(
 def _to_type_at_the_site(issued: IssuedEnrolmentToken, url: str) -> list[str]:
     ends = show_when(issued.expires_at, now=screen.now())
     return [
-        f"A token for one agent of {issued.site}; it ends {ends} and is shown only now. Type at the site:",
-        "",
-        f"  printf '%s' '{issued.token}' | edge-agent enroll {url} --token-file -",
-        "  edge-agent run",
+        f"A token for one agent of {issued.site}; it ends {ends} and is shown only now. Type at the site, if it came",
+        *in_lines(ways(url, issued.site, typed(issued.token))),
+    ]
+
+
+def _to_type_with_the_file(issued: IssuedEnrolmentToken, url: str, file: Path) -> list[str]:
+    ends = show_when(issued.expires_at, now=screen.now())
+    return [
+        f"The token for one agent of {issued.site} is in {file}; it ends {ends}. Bring the file to the site, and type "
+        "there, if the agent came",
+        *in_lines(ways(url, issued.site, kept(file))),
     ]
 
 
