@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from leasehold_agent.exits import Exit, OperatorError
 from leasehold_agent.installing_arguments import add_installing_commands
 from leasehold_agent.policy_arguments import add_policy_commands
+from leasehold_agent.updating import MARK
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage]  # has no other name
@@ -64,7 +66,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             return zygote(["attempt-host", directory])
         case _:
-            return _run(_parser().parse_args(arguments))
+            return _run(_parsed(arguments))
+
+
+def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    try:
+        return _parser().parse_args(arguments)
+    except SystemExit as error:
+        if MARK in os.environ and error.code:
+            # A service manager takes wrong arguments for its operator's mistake and starts nothing again.
+            from leasehold_agent.updating.proving import hand_back_before_it_began
+
+            hand_back_before_it_began("it does not know the arguments that the agent was started with")
+        raise
 
 
 def _run(arguments: argparse.Namespace) -> int:

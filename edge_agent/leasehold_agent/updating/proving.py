@@ -16,11 +16,10 @@ from pathlib import Path
 from leasehold_agent.exits import Exit, OperatorError
 from leasehold_agent.fault_points import reach
 from leasehold_agent.installing.versions import VersionRefusedError, Versions
+from leasehold_agent.updating import MARK
 from leasehold_agent.updating.place import StartedAs
 from leasehold_agent.updating.trial import Trial, TrialFile
 
-MARK = "LEASEHOLD_UPDATE_TRIAL"
-"""Names the record of the trial to the process that takes over."""
 logger = logging.getLogger(__name__)
 
 
@@ -110,6 +109,14 @@ class Proving:
             self._file.write(trial)
         except OSError as error:
             logger.warning("the trial's end can't be recorded", extra={"error": str(error)})
+
+
+def hand_back_before_it_began(why: str) -> None:
+    """Hand back from a version that does not even get to run the agent; does nothing outside of a trial."""
+    proving = Proving.take_from(os.environ)
+    if proving is not None:
+        with suppress(OperatorError), proving.handing_back(StartedAs.this_process()):
+            raise OperatorError(Exit.USAGE, why, "The version that ran before runs again.")
 
 
 def lead_back(trial: Trial) -> None:

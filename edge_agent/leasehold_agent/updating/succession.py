@@ -19,9 +19,10 @@ from typing import NoReturn
 from leasehold_agent.exits import Exit, OperatorError
 from leasehold_agent.fault_points import reach
 from leasehold_agent.installing.versions import PROGRAM, VersionRefusedError, Versions
+from leasehold_agent.updating import MARK
 from leasehold_agent.updating.guard import ALONE, SUPERVISED
 from leasehold_agent.updating.place import StartedAs, own_program
-from leasehold_agent.updating.proving import MARK, Proving
+from leasehold_agent.updating.proving import Proving
 from leasehold_agent.updating.trial import Trial, TrialFile
 
 LAST_WORD_S = 0.2

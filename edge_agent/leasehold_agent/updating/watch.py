@@ -108,9 +108,7 @@ class UpdateWatch:
         """
         if any(reason.name in _ENDING for reason in self._roster.reasons):
             raise OperatorError(
-                Exit.UPDATE,
-                "This agent ends when its work is done.",
-                "Start it again; then edge-agent update tries it.",
+                Exit.UPDATE, "This agent ends when its work is done.", "Start it again, then run edge-agent update."
             )
         ready_s = self._settings.now.update_ready_s
         return await self._succession.begin(version, ready_s=ready_s, is_connected=self._is_connected())

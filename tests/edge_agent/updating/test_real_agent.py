@@ -138,11 +138,17 @@ async def test_a_new_version_takes_over_the_process_and_what_runs_goes_on(
             "A setting is unknown",
         ),
         (
+            "import leasehold_agent.cli\n"
+            "def parser(): raise SystemExit(2)\n"
+            "if 'run' in sys.argv: leasehold_agent.cli._parser = parser",
+            "it does not know the arguments",
+        ),
+        (
             "import leasehold_agent.standing\nleasehold_agent.standing.Standing.greeted = lambda *_: None",
             "has not reached the API within 2 s",
         ),
     ],
-    ids=["does not start", "refuses its settings", "is never ready"],
+    ids=["does not start", "refuses its settings", "does not know its arguments", "is never ready"],
 )
 async def test_a_version_that_does_not_work_gives_way_to_the_one_before(site: Site, body: str, why: str) -> None:
     site.publisher.release(NEW, body=body)

@@ -20,9 +20,9 @@ from leasehold_agent.exits import Exit, OperatorError
 from leasehold_agent.health.reasons import Name
 from leasehold_agent.installing.versions import Versions
 from leasehold_agent.settings_in_force import SettingsInForce
-from leasehold_agent.updating import guard
+from leasehold_agent.updating import MARK, guard
 from leasehold_agent.updating.place import StartedAs
-from leasehold_agent.updating.proving import MARK, Proving, lead_back
+from leasehold_agent.updating.proving import Proving, lead_back
 from leasehold_agent.updating.succession import Succession
 from leasehold_agent.updating.trial import Trial, TrialFile
 from leasehold_agent.updating.watch import AskError, UpdateWatch
