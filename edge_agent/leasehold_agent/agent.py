@@ -28,6 +28,8 @@ from leasehold_agent.updating.proving import Proving
 
 DELIVERY_PATIENCE_S = 15.0
 """How long a drained agent tries to deliver what is left; it stays on disk, and the next start goes on with it."""
+LOOKING_PATIENCE_S = 3.0
+"""How long the start waits for what the machine offers; an engine that answers later is told of later."""
 logger = logging.getLogger(__name__)
 
 
@@ -81,7 +83,8 @@ class Agent:
                 self._parts.shutdown.listen(reload=self._parts.operating.reload)
                 self._parts.pause.recall()
                 await self._parts.watch.look()
-                await self._parts.chores.look_what_is_offered()
+                looking = self._spawn(self._parts.chores.look_what_is_offered())
+                await asyncio.wait([looking], timeout=LOOKING_PATIENCE_S)
                 self._parts.chores.start()
                 self._serve_locally()
                 self._spawn(self._parts.desk.run())

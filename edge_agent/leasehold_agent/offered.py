@@ -20,8 +20,8 @@ class Offered:
         self._settings = settings
         self.engine: str | None = None
         """The podman or docker that works."""
-        self.pythons: list[str] = []
-        """Versions, like ``3.12.4``."""
+        self.pythons: list[str] | None = None
+        """Versions, like ``3.12.4``; None: nobody looked yet."""
 
     @property
     def runtimes(self) -> list[str]:

@@ -133,6 +133,8 @@ class Standing:
     def greeted(self, said: Hello, answer: HelloAnswer) -> None:
         """Take the answer to the greeting that was sent."""
         self._gate.greeted(said.policy)
+        if (said.runtimes, said.pythons) != (self._offered.runtimes, self._offered.pythons):
+            self.greet_soon()  # it was found out while the greeting was on its way
         self.poll_wait_s = answer.intervals.poll_wait_s
         self.renew_every_s = answer.intervals.renew_every_s
         self.log_every_s = answer.intervals.log_every_s
@@ -269,7 +271,7 @@ class Standing:
             disk=disk_status(self._vitals(), low_water_mb=self._settings.now.disk_low_water_mb),
             policy=self._gate.in_words(now=utc_now()),
             containers=self._offered.engine,
-            pythons=self._offered.pythons,
+            pythons=self._offered.pythons or [],
             attempts=[_attempt_status(held) for held in self._roster.held],
         )
 

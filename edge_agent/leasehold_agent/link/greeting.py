@@ -34,7 +34,7 @@ def compose_hello(
     slots: int,
     labels: Mapping[str, str],
     runtimes: list[str],
-    pythons: list[str],
+    pythons: list[str] | None,
     host: HostFacts,
     paused_because: list[str],
     health: AgentHealth,

@@ -58,6 +58,7 @@ class EngineInPlace:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def close(self) -> None:
+        (self.folder / "engine.sock").unlink(missing_ok=True)
         self._listening.close()
         for name in list(self.containers):
             self._kill(name)
