@@ -6,7 +6,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -127,7 +127,7 @@ def _restarted(place: Place, service: Service, agent: Program, way: str) -> list
 
 
 @contextmanager
-def _opened(tree: Path, home: Path, way: str) -> Iterator[tuple[Place, Service, Forwarder]]:
+def _opened(tree: Path, home: Path, way: str) -> Generator[tuple[Place, Service, Forwarder]]:
     home.mkdir()
     with open_place(home) as place:
         forwarder = Forwarder()

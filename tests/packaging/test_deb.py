@@ -108,7 +108,8 @@ def test_a_task_goes_on_while_the_package_is_upgraded_and_downgraded(
 ) -> None:
     system.run("dpkg", "--install", f"/root/{OLDER}.deb")
     token = (place.home / place.issue_token("north")).read_text()
-    system.run("edge-agent", "enroll", place.url, "--token-file", "-", "--name", "edge", stdin=token)
+    said = system.run("edge-agent", "enroll", place.url, "--token-file", "-", "--name", "edge", stdin=token)
+    assert "sudo systemctl enable --now edge-agent" in said
     owner = system.run("stat", "-c", "%U %a", "/var/lib/leasehold-agent/identity.json").split()
     assert owner == ["leasehold-agent", "600"]  # root enrolled it, and the service can read it
     start(system, place)

@@ -9,6 +9,7 @@ import sys
 from argparse import Namespace
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from leasehold_agent.agent_lock import exclusive
 from leasehold_agent.clock import ServerClock
@@ -24,6 +25,7 @@ from leasehold_agent.identity.key import AgentKey
 from leasehold_agent.identity.key_in_use import KeyInUse
 from leasehold_agent.identity.oauth import discover
 from leasehold_agent.identity.record import Identity, PendingIdentity
+from leasehold_agent.installing.places import SERVICE, SYSTEM_STATE, SYSTEM_UNITS
 from leasehold_agent.link.http import Http
 from leasehold_agent.version import agent_version
 from leasehold_protocol.fingerprint import fingerprint
@@ -46,9 +48,17 @@ def run(arguments: Namespace) -> Exit:
     sys.stdout.write(
         f"Enrolled as {identity.name} of site {identity.site} (team {identity.team}).\n"
         f"Its key {key.thumbprint} is in {kept_in}.\n"
-        f"Start it: edge-agent run --state-dir {settings.state_dir}\n"
+        f"{_what_is_next(settings.state_dir)}\n"
     )
     return Exit.OK
+
+
+def _what_is_next(state_dir: Path) -> str:
+    """Return how this agent is started: by its service, where one is installed for this state directory."""
+    is_service = state_dir == SYSTEM_STATE and any(unit.is_file() for unit in SYSTEM_UNITS)
+    if not is_service:
+        return f"Start it: edge-agent run --state-dir {state_dir}"
+    return f"Start it now and at each boot: sudo systemctl enable --now {SERVICE}\nThen look: edge-agent doctor"
 
 
 def key_facts(key: AgentKey) -> dict[str, str]:

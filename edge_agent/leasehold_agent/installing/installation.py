@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -170,7 +170,7 @@ def _write_definitions(places: Places, program: Path) -> None:
 
 
 @contextmanager
-def _explained(places: Places | None, prefix: Path | None = None) -> Iterator[None]:
+def _explained(places: Places | None, prefix: Path | None = None) -> Generator[None]:
     """Turn what went wrong into a cause and a cure."""
     try:
         yield
