@@ -9,7 +9,7 @@ WORKERS ?= 3
 .DEFAULT_GOAL := help
 SEEDS ?= 20
 SEED ?= 1
-.PHONY: help setup demo up down test check docs bench bench-binary chaos binary binary-baseline packages lock clean
+.PHONY: help setup demo up down test check docs bench bench-binary chaos binary binary-baseline reproducible packages lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -61,6 +61,9 @@ binary: $(READY) ## build the agent as a binary that needs no Python: dist/edge-
 
 packages: binary ## make what sites install, in dist/packages: a single file, tar, deb, rpm, SBOM, sums
 	@$(BIN)/python packaging/make_packages.py
+
+reproducible: $(READY) ## build the binary twice, and say which files differ
+	@$(BIN)/python packaging/compare.py
 
 binary-baseline: $(READY) ## build it in a Debian 11 root, for sites with an old glibc (as root; takes minutes)
 	@sh packaging/baseline/build.sh

@@ -20,17 +20,18 @@ FOLDER = "_internal/about"
 _GLIBC = re.compile(rb"GLIBC_(\d+)\.(\d+)")
 
 
-def write_about(tree: Path, sources: Iterable[Path], *, digest: str) -> None:
+def write_about(tree: Path, sources: Iterable[Path], *, work: Path, digest: str) -> None:
     """Write ``_internal/about`` of a tree: ``build.json``, ``licences.json``, ``sbom.cdx.json``.
 
     Args:
         tree: the folder with ``edge-agent``.
         sources: every file that went into it.
+        work: where the build kept what it made on the way.
         digest: one value for what it was made of.
     """
     folder = tree / FOLDER
     folder.mkdir(exist_ok=True)
-    inside = components(sources)
+    inside = components(sources, work)
     own = version("leasehold-agent")
     facts = {
         "version": own,

@@ -72,7 +72,7 @@ def _build(output: Path, digest: str) -> int:
     code = subprocess.run(command, env=environment, cwd=ROOT, check=False).returncode
     if code == 0:
         sources = json.loads((work / "agent/sources.json").read_text())
-        write_about(output / "edge-agent", map(Path, sources), digest=digest)
+        write_about(output / "edge-agent", map(Path, sources), work=work, digest=digest)
     return code
 
 

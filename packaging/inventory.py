@@ -34,8 +34,8 @@ class Component:
     texts: tuple[str, ...] = field(repr=False)
 
 
-def components(sources: Iterable[Path]) -> list[Component]:
-    """Return whose code the packed files are, in the order of names.
+def components(sources: Iterable[Path], work: Path) -> list[Component]:
+    """Return whose code the packed files are, in the order of names; what lies in ``work`` was copied there by us.
 
     Raises:
         UnknownOriginError: a file is from none of our sources, Python, a library or a package of this system.
@@ -43,17 +43,18 @@ def components(sources: Iterable[Path]) -> list[Component]:
     owners = _files_of_distributions()
     found = {_own(), _python(), _boot_loader()}
     for source in {source.absolute() for source in sources}:
-        found.add(_component(source, owners))
+        found.add(_component(source, owners, work.resolve()))
     return sorted(found | {_own("leasehold")})
 
 
-def _component(source: Path, owners: Mapping[Path, Distribution]) -> Component:
+def _component(source: Path, owners: Mapping[Path, Distribution], work: Path) -> Component:
     if source in owners:
         return _library(owners[source])
     resolved = source.resolve()
     if resolved.is_relative_to(Path(sysconfig.get_path("stdlib")).resolve()):
         return _python()
-    if resolved.is_relative_to(ROOT) and "site-packages" not in resolved.parts:
+    is_ours = resolved.is_relative_to(ROOT) or resolved.is_relative_to(work)
+    if is_ours and "site-packages" not in resolved.parts:
         return _own()
     if "PyInstaller" in source.parts or "_pyinstaller_hooks_contrib" in source.parts:
         return _boot_loader()

@@ -38,7 +38,7 @@ def write_deb(tree: Tree, folder: Path, work: Path, *, compression: str = "xz") 
     return file
 
 
-def write_rpm(tree: Tree, folder: Path, work: Path) -> Path:
+def write_rpm(tree: Tree, folder: Path, work: Path, *, compression: str = "w6.xzdio") -> Path:
     """Write ``edge-agent-<version>-1.<architecture>.rpm`` into a folder, and return it; needs rpmbuild."""
     top = _fresh(work / "rpm")
     root = top / "root"
@@ -49,7 +49,12 @@ def write_rpm(tree: Tree, folder: Path, work: Path) -> Path:
     facts = {"VERSION": tree.version, "ARCHITECTURE": tree.architecture, "GLIBC": tree.glibc, "ROOT": str(root)}
     spec = top / "edge-agent.spec"
     spec.write_text(_filled((_PARTS / "edge-agent.spec.in").read_text(), facts | scripts))
-    defines = {"_topdir": str(top), "_rpmdir": str(top / "made"), "_buildhost": "reproducible"}
+    defines = {
+        "_topdir": str(top),
+        "_rpmdir": str(top / "made"),
+        "_buildhost": "reproducible",
+        "_binary_payload": compression,
+    }
     options = [part for name, value in defines.items() for part in ("--define", f"{name} {value}")]
     _run("rpmbuild", "-bb", "--quiet", "--nodeps", f"--target={tree.architecture}", *options, str(spec))
     (made,) = (top / "made").rglob("*.rpm")

@@ -3,8 +3,8 @@
 #
 #   sudo sh packaging/baseline/build.sh      (make binary-baseline)
 #
-# Needs root, mmdebstrap, and Debian's archive; DEBIAN_ARCHIVE and DEBIAN_SECURITY name mirrors. Python and OpenSSL are
-# built from Debian 12's sources, for Debian 11 has neither version; the root is kept in build/baseline and used again.
+# Needs root, mmdebstrap, and Debian's archive. Python and OpenSSL are built from the upstream sources in Debian 12, for
+# Debian 11 has neither version; Debian's own fixes are not in them. The root is kept in build/baseline and used again.
 set -eu
 here=$(cd "$(dirname "$0")/../.." && pwd)
 work=$here/build/baseline
@@ -18,7 +18,7 @@ mkdir -p "$work"
 if [ ! -e "$root/.made" ]; then
     rm -rf "$root"
     mmdebstrap --quiet --variant=apt --include="ca-certificates gcc make libc6-dev zlib1g-dev libffi-dev \
-libsqlite3-dev libbz2-dev liblzma-dev uuid-dev libncursesw5-dev libexpat1-dev perl binutils xz-utils dpkg-dev" bullseye "$root" "$archive"
+libsqlite3-dev libbz2-dev liblzma-dev uuid-dev libncursesw5-dev perl binutils xz-utils" bullseye "$root" "$archive"
     touch "$root/.made"
 fi
 cp /etc/resolv.conf "$root/etc/resolv.conf"
@@ -26,11 +26,8 @@ cp /etc/resolv.conf "$root/etc/resolv.conf"
 cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
 
 if [ ! -x "$root/opt/python/bin/python3.11" ]; then
-    sources=$root/etc/apt/sources.list.d/bookworm-sources.list
-    echo "deb-src $archive bookworm main" >"$sources"
-    # Fixes that came after the last point release.
-    [ -z "${DEBIAN_SECURITY-}" ] || echo "deb-src $DEBIAN_SECURITY bookworm-security main" >>"$sources"
-    rm -rf "$root/src/python" "$root/src/venv"
+    echo "deb-src $archive bookworm main" >"$root/etc/apt/sources.list.d/bookworm-sources.list"
+    rm -rf "$root/src/python"
     mkdir -p "$root/src/python"
     cp "$here/packaging/baseline/python.sh" "$root/src/python/"
     chroot "$root" sh /src/python/python.sh
@@ -39,19 +36,19 @@ fi
 rm -rf "$root/src/leasehold"
 mkdir -p "$root/src/leasehold"
 (cd "$here" && git ls-files -z | tar --null -cf - -T -) | tar -xf - -C "$root/src/leasehold"
-cp "$here/.venv/bin/uv" "$root/src/uv"
 cat >"$root/src/build.sh" <<'EOF'
 set -eu
 cd /src/leasehold
 python=/src/venv/bin/python
-[ -x $python ] || /opt/python/bin/python3.11 -m venv --without-pip /src/venv
-/src/uv pip install --quiet --require-hashes --python $python -r requirements/dev.txt
-/src/uv pip install --quiet --no-deps --no-build-isolation --python $python -e sdk/python -e api -e edge_agent
+[ -x $python ] || /opt/python/bin/python3.11 -m venv /src/venv
+$python -m pip install --quiet --require-hashes -r requirements/uv.txt
+/src/venv/bin/uv pip install --quiet --require-hashes --python $python -r requirements/dev.txt
+/src/venv/bin/uv pip install --quiet --no-deps --no-build-isolation --python $python -e sdk/python -e api -e edge_agent
 $python packaging/build.py
 EOF
 authorities=/etc/ssl/certs/ca-certificates.crt
 chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
-    SSL_CERT_FILE=$authorities sh /src/build.sh
+    PIP_CERT=$authorities SSL_CERT_FILE=$authorities sh /src/build.sh
 
 mkdir -p "$here/dist/baseline"
 rm -rf "$here/dist/baseline/edge-agent"

@@ -6,17 +6,14 @@ There is no systemd in it, as in many containers: the scripts cope, and the test
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.packaging.paths import PACKAGING
+from tests.packaging.other_versions import make_package
 from tests.packaging.scratch_system import ScratchSystem, opened
 from tests.system.place import Place, open_place
 from tests.system.programs import until
@@ -49,24 +46,12 @@ def waiting(gate: str):
 '''
 
 
-def make_deb(binary: Path, folder: Path, version: str) -> Path:
-    """Return a package of the binary under another version, packed for speed."""
-    tree = folder / f"tree-{version}"
-    shutil.copytree(binary, tree, symlinks=True)
-    about = tree / "_internal/about/build.json"
-    about.write_text(json.dumps(json.loads(about.read_text()) | {"version": version}))
-    code = "import sys; from pathlib import Path; from artefacts import Tree; from system_packages import write_deb\n"
-    code += "to = Path(sys.argv[2]); print(write_deb(Tree.at(Path(sys.argv[1])), to, to / 'work', compression='none'))"
-    made = subprocess.check_output([sys.executable, "-c", code, tree, folder], cwd=PACKAGING, text=True)
-    return Path(made.strip())
-
-
 @pytest.fixture(scope="module")
 def packages(binary: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     if shutil.which("dpkg-deb") is None:
         pytest.skip("dpkg-deb is not installed")
     folder = tmp_path_factory.mktemp("debs")
-    return {version: make_deb(binary, folder, version) for version in (OLDER, NEWER)}
+    return {version: make_package(binary, folder, version, "write_deb", "none") for version in (OLDER, NEWER)}
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +93,8 @@ def test_a_task_goes_on_while_the_package_is_upgraded_and_downgraded(
 ) -> None:
     system.run("dpkg", "--install", f"/root/{OLDER}.deb")
     token = (place.home / place.issue_token("north")).read_text()
-    system.run("edge-agent", "enroll", place.url, "--token-file", "-", "--name", "edge", stdin=token)
+    said = system.run("edge-agent", "enroll", place.url, "--token-file", "-", "--name", "edge", stdin=token)
+    assert "sudo systemctl enable --now edge-agent" in said
     owner = system.run("stat", "-c", "%U %a", "/var/lib/leasehold-agent/identity.json").split()
     assert owner == ["leasehold-agent", "600"]  # root enrolled it, and the service can read it
     start(system, place)

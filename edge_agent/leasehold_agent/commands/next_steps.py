@@ -7,15 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from leasehold_agent.config import Settings
+from leasehold_agent.installing.places import SYSTEM_STATE, SYSTEM_UNITS
 
-SERVICE_STATE = Path("/var/lib/leasehold-agent")
-_UNITS = (Path("/etc/systemd/system"), Path("/usr/lib/systemd/system"), Path("/lib/systemd/system"))
 _CONTAINER_MARKS = (Path("/run/.containerenv"), Path("/.dockerenv"))
 
 
 def told_after_enrolment(settings: Settings, origins: Mapping[str, str], *, name: str) -> str:
     """Return the lines; ``origins`` says where each setting came from (``config.Loaded``)."""
-    service = any((folder / "edge-agent.service").exists() for folder in _UNITS)
+    service = any(unit.exists() for unit in SYSTEM_UNITS)
     contained = any(mark.exists() for mark in _CONTAINER_MARKS)
     flags = _flags(settings, origins)
     return in_lines(
@@ -25,9 +24,9 @@ def told_after_enrolment(settings: Settings, origins: Mapping[str, str], *, name
 
 def start(state_dir: Path, flags: str, *, has_service: bool, is_contained: bool) -> str:
     """Return how an agent with this state directory is started."""
-    if state_dir == SERVICE_STATE and has_service:
+    if state_dir == SYSTEM_STATE and has_service:
         return "sudo systemctl enable --now edge-agent"
-    if is_contained and state_dir == SERVICE_STATE:
+    if is_contained and state_dir == SYSTEM_STATE:
         return "start a container with this volume, as its Containerfile shows"
     return f"edge-agent run{flags}"
 

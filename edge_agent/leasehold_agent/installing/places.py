@@ -12,6 +12,10 @@ Scope = Literal["user", "system"]
 SERVICE = "edge-agent"
 SERVICE_USER = "leasehold-agent"
 SYSTEM_STATE = Path("/var/lib/leasehold-agent")
+SYSTEM_UNITS = tuple(
+    Path(folder) / f"{SERVICE}.service" for folder in ("/etc/systemd/system", "/usr/lib/systemd/system")
+)
+"""Where the machine's service is defined: by ``edge-agent install --system``, or by a package."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +56,7 @@ def places(scope: Scope, environ: Mapping[str, str], *, home: Path | None, prefi
         return Places(
             scope=scope,
             prefix=prefix or Path("/usr/local"),
-            unit=Path("/etc/systemd/system") / f"{SERVICE}.service",
+            unit=SYSTEM_UNITS[0],
             settings=Path("/etc/leasehold/agent.toml"),
         )
     configuration = environ.get("XDG_CONFIG_HOME", "")

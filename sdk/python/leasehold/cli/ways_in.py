@@ -50,11 +50,11 @@ def ways(url: str, site: str, source: Source) -> list[Way]:
     contained = f"podman run --rm --interactive {volume} {IMAGE} {enroll} --name {site}-1"
     return [
         Way(
-            "from the package (leasehold-agent_<version>_amd64.deb, or .rpm), as a service:",
+            "from the package (edge-agent_<version>_amd64.deb, or .rpm), as a service:",
             (f"{source.before}{as_service}{source.after}", "sudo systemctl enable --now edge-agent"),
         ),
         Way(
-            "as your own user: the tar archive, edge-agent-<version>-linux-x86_64, or pip:",
+            "as your own user: the tar archive, edge-agent-<version>-x86_64, or pip:",
             (f"{source.before}edge-agent {enroll}{source.after}", "edge-agent run"),
         ),
         Way(
