@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from leasehold_agent.commands.next_steps import SERVICE_STATE, in_lines, start, told_after_enrolment
+from leasehold_agent.commands.next_steps import in_lines, start, told_after_enrolment
 from leasehold_agent.config import Settings
+from leasehold_agent.installing.places import SYSTEM_STATE
 
 OWN = Path("/home/somebody/.local/state/leasehold-agent")
 
@@ -15,9 +16,9 @@ OWN = Path("/home/somebody/.local/state/leasehold-agent")
 @pytest.mark.parametrize(
     ("state_dir", "has_service", "is_contained", "told"),
     [
-        (SERVICE_STATE, True, False, "sudo systemctl enable --now edge-agent"),
-        (SERVICE_STATE, False, True, "start a container with this volume"),
-        (SERVICE_STATE, False, False, "edge-agent run --flag"),
+        (SYSTEM_STATE, True, False, "sudo systemctl enable --now edge-agent"),
+        (SYSTEM_STATE, False, True, "start a container with this volume"),
+        (SYSTEM_STATE, False, False, "edge-agent run --flag"),
         (OWN, True, True, "edge-agent run --flag"),
     ],
     ids=["a package", "a container", "root's own", "a user's own"],

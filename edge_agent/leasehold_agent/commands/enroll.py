@@ -9,7 +9,6 @@ import sys
 from argparse import Namespace
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from leasehold_agent.agent_lock import exclusive
 from leasehold_agent.clock import ServerClock
