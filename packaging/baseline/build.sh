@@ -3,16 +3,17 @@
 #
 #   sudo sh packaging/baseline/build.sh      (make binary-baseline)
 #
-# Needs root, mmdebstrap, and Debian's archive. Python and OpenSSL are built from the upstream sources in Debian 12, for
+# Needs root, mmdebstrap, and Debian's archive: the one that this machine's apt uses, or DEBIAN_ARCHIVE. Python and OpenSSL are built from the upstream sources in Debian 12, for
 # Debian 11 has neither version; Debian's own fixes are not in them. The root is kept in build/baseline and used again.
 set -eu
 here=$(cd "$(dirname "$0")/../.." && pwd)
 work=$here/build/baseline
 root=$work/root
-archive=${DEBIAN_ARCHIVE:-http://deb.debian.org/debian}
+archive=${DEBIAN_ARCHIVE:-$(apt-get indextargets --format '$(REPO_URI)' 'Origin: Debian' | grep -v security | head -n 1)}
 
 [ "$(id -u)" -eq 0 ] || { echo "A root file system is made by root only: type it with sudo." >&2; exit 2; }
 command -v mmdebstrap >/dev/null || { echo "mmdebstrap is missing: install the package of that name." >&2; exit 2; }
+[ -n "$archive" ] || { echo "No archive of Debian is known here: set DEBIAN_ARCHIVE to its address." >&2; exit 2; }
 mkdir -p "$work"
 
 if [ ! -e "$root/.made" ]; then

@@ -22,11 +22,7 @@ KEY = bytes(range(256))
 
 
 class KeyStoreContract:
-    """What every key store promises."""
-
-    @pytest.fixture
-    def store(self) -> KeyStore:
-        raise NotImplementedError
+    """What every key store promises. A class of tests has the fixture ``store``."""
 
     def test_it_gives_back_what_was_put(self, store: KeyStore) -> None:
         store.put("agent-north", KEY)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import pytest
 
 from leasehold_api.oauth.kept.store import AuthorityStore, NewEnrolment
@@ -14,7 +16,7 @@ class RefusedError(Exception):
     """Ends a transaction in the middle."""
 
 
-class EnrolmentContract:
+class EnrolmentContract(ABC):
     """Enrolments that others issue in a transaction of theirs, bound to one key."""
 
     async def new(self, api: Api, *, key: AgentKey, token: OpaqueToken | None, lasts_s: float = 600) -> NewEnrolment:
@@ -34,17 +36,17 @@ class EnrolmentContract:
             address="192.0.2.7",
         )
 
+    @abstractmethod
     async def now(self) -> float:
         """Return the time of the API."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def place(self, api: Api) -> tuple[str, str]:
         """Return the ids of the site and its team."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def transact(self, api: Api, enrolment: NewEnrolment, *, fails: bool = False) -> None:
         """Issue an enrolment in a transaction, which may fail afterwards."""
-        raise NotImplementedError
 
     async def test_a_token_for_one_key_lets_that_key_in(self, api: Api) -> None:
         key, token = AgentKey(), mint("enr")
