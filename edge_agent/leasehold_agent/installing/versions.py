@@ -127,9 +127,9 @@ class Versions:
         return Installed(versions=versions, current=current if current in versions else None)
 
     def in_use(self, version: str) -> bool:
-        """Tell whether another process runs from a version, as far as this user may see."""
-        tree = os.path.realpath(self.tree(version))
-        return any(program.startswith(f"{tree}/") for program in _programs())
+        """Tell whether a process runs from a version."""
+        beginning = os.fsencode(os.path.realpath(self.tree(version))) + b"/"
+        return any(program.startswith(beginning) for program in _programs())
 
     def remove(self, version: str) -> bool:
         """Remove a version that is neither current nor in use; tell whether it is gone."""
@@ -168,10 +168,15 @@ class Versions:
             os.close(fd)
 
 
-def _programs() -> Iterator[str]:
-    """Yield the executable of each other process that this user may look at."""
+def _programs() -> Iterator[bytes]:
+    """Yield what each other process runs, and what its command line says that it does.
+
+    Agents and hosts shut their memory: only root sees the executable of another's, and everybody its command.
+    """
     for process in Path("/proc").glob("[0-9]*"):
         if process.name == str(os.getpid()):
             continue  # the installer: it has loaded what it needs
         with suppress(OSError):
-            yield str((process / "exe").readlink())
+            yield os.fsencode((process / "exe").readlink())
+        with suppress(OSError):
+            yield (process / "cmdline").read_bytes()

@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Collection, Generator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from leasehold_agent.exits import Exit, OperatorError
@@ -71,7 +71,7 @@ def obtain(
             _bring(repository, versions, version, work)
         _try_once(versions, version)
         for old in versions.installed().versions:
-            if old != version and old not in keep and not _is_named(versions.tree(old)):
+            if old != version and old not in keep:
                 versions.remove(old)
     except (BadArchiveError, VersionRefusedError) as error:
         raise OperatorError(
@@ -126,16 +126,6 @@ def _try_once(versions: Versions, version: str) -> None:
             + (f"it says that it is {named}." if named else f"{said.rstrip('.')}."),
             "The version that ran before still runs. Tell the publisher, or choose another with --to VERSION.",
         )
-
-
-def _is_named(tree: Path) -> bool:
-    """Tell whether a process was started from a tree: agents and hosts show others their command, and nothing else."""
-    beginning = os.fsencode(tree) + b"/"
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if (process / "cmdline").read_bytes().startswith(beginning):
-                return True
-    return False
 
 
 def _bare(environ: Mapping[str, str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import which
 
 import pytest
 
@@ -116,6 +117,21 @@ def test_what_is_current_or_runs_is_not_removed(in_use: Versions, tmp_path: Path
     assert not in_use.remove(OLD)  # runs
     assert not in_use.remove(NEW)  # current
     assert in_use.installed().versions == (OLD, NEW)
+
+
+def test_a_version_whose_processes_show_only_their_command_is_not_removed(in_use: Versions, tmp_path: Path) -> None:
+    in_use.put_version(tree(tmp_path / "new"), NEW)
+    in_use.flip(NEW)
+    # As another's shut process looks: its executable is not to be seen, here because it is none of the tree's.
+    process = subprocess.Popen([str(in_use.tree(OLD) / "edge-agent"), "3600"], executable=which("sleep"))
+    try:
+        was_removed = in_use.remove(OLD)
+    finally:
+        process.kill()
+        process.wait()
+
+    assert not was_removed
+    assert in_use.remove(OLD)
 
 
 def test_what_is_neither_is(in_use: Versions, tmp_path: Path) -> None:
