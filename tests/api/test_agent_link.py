@@ -271,7 +271,7 @@ async def test_a_large_xcom_goes_through_an_upload_and_is_read_by_the_next_task(
     assert early.status_code == 409
     assert (put.status_code, done.status_code) == (204, 204)
     assert second["inputs"] == [
-        {"task": "a", "key": "return_value", "size": len(text), "inline": False, "value": None, "mapped": False}
+        {"task": "a", "key": "return_value", "size": len(text), "inline": False, "mapped": False}
     ]
     assert content.content == text
 

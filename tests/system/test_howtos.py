@@ -40,13 +40,15 @@ def typed(place: Place, name: str, *, url: str) -> str:
     return done.stdout
 
 
-def test_the_service_is_run_as_the_page_says_backed_up_and_restored(empty_place: Place) -> None:
+def test_the_service_is_run_as_the_page_says_backed_up_and_restored(
+    empty_place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    empty_place.env["LEASEHOLD_API_PORT"] = str(port)
+    monkeypatch.setitem(empty_place.env, "LEASEHOLD_API_PORT", str(port))
 
     ran = typed(empty_place, "run-the-api.md", url=url)
-    empty_place.env["LEASEHOLD_API_CONFIG"] = str(empty_place.home / "api.toml")
+    monkeypatch.setitem(empty_place.env, "LEASEHOLD_API_CONFIG", str(empty_place.home / "api.toml"))
     (made,) = (empty_place.home / "backups").glob("*.backup")
     made.unlink()
     restored = typed(empty_place, "back-up.md", url=url)
