@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
+from functools import cache
 from typing import Any
 
 from leasehold.authoring.functions import TaskFunction
@@ -136,15 +137,23 @@ class Arguments:
         return {"kind": kind, "task": result.task, "key": result.key}
 
 
+@cache
+def _facts_of_every_task() -> tuple[str, ...]:
+    return tuple(facts_from_context({}).names)
+
+
 def check_template(text: str, params: list[str], *, items: list[str] | None = None, is_mapped: bool = False) -> None:
     """Check that a template's names exist; of a mapped task also those of its ``items`` (None: any).
 
     Raises:
         ExpressionError: if one does not; the message suggests the nearest.
     """
-    known = [*facts_from_context({}).names, *(f"params.{name}" for name in params)]
+    named = names_in(text)
+    if not named:
+        return
+    known = [*_facts_of_every_task(), *(f"params.{name}" for name in params)]
     known += [f"item.{name}" for name in (items or ()) if is_mapped]
-    for name in names_in(text):
+    for name in named:
         base = ".".join(name.split(".")[:2]) if name.startswith(("params.", "item.")) else name
         if is_mapped and items is None and base.startswith("item."):
             continue

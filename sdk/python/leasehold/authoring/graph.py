@@ -52,6 +52,8 @@ class Graph(Scopes):
         self.open_groups: list[Several] = []
         self.groups: dict[str, tuple[str, int]] = {}
         """The path of each group → where it begins."""
+        self._numbers: dict[str, int] = {}
+        """The id of tasks that are called again and again → the number that the next call gets."""
 
     def add(self, node: Node, upstream: list[Result]) -> Result:
         """Add a task that takes the results in ``upstream``, and return its own result."""
@@ -104,9 +106,11 @@ class Graph(Scopes):
         if _function(there) is not _function(node) or node.id_was_given:
             first = f"The first is at line {there.place[1]}. Give this one another: id=…"
             self.mistakes.append(AuthoringError(f"two tasks have the id {node.id!r}", first, place=node.place))
-        number = 1
+        # Ids may be given that look like these; else a thousand calls of one function would be counted from 1 each.
+        number = self._numbers.get(node.id, 1)
         while f"{node.id}__{number}" in self.nodes:
             number += 1
+        self._numbers[node.id] = number + 1
         return f"{node.id}__{number}"
 
 

@@ -14,14 +14,16 @@ if TYPE_CHECKING:
 _OWN = "/proc/self"
 
 
-def name_process(name: str | None) -> str:
-    """Set what ``ps`` and ``top`` show, when there is a name to set; return what they showed."""
+def process_name() -> str:
+    """Return what ``ps`` and ``top`` show."""
     with open(f"{_OWN}/comm") as file:  # noqa: PTH123 - pathlib would live in every task
-        before = file.read().rstrip("\n")
-    if name is not None:
-        with open(f"{_OWN}/comm", "w") as file:  # noqa: PTH123 - as above
-            file.write(name)
-    return before
+        return file.read().rstrip("\n")
+
+
+def name_process(name: str) -> None:
+    """Set what ``ps`` and ``top`` show."""
+    with open(f"{_OWN}/comm", "w") as file:  # noqa: PTH123 - as above
+        file.write(name)
 
 
 def count_threads() -> int:

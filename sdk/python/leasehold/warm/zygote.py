@@ -22,7 +22,7 @@ import sys
 
 from leasehold.warm.line import LineEndedError, receive, send
 from leasehold.warm.linux import shut_memory
-from leasehold.warm.process import Children, count_threads, name_process
+from leasehold.warm.process import Children, count_threads, name_process, process_name
 from leasehold.warm.spares import Spares
 from leasehold.warm.world import look, stop_looking, what_differs
 
@@ -164,7 +164,7 @@ def serve(channel: int) -> Callable[[], NoReturn]:
     from leasehold.warm.becoming import become
     from leasehold.warm.keeper import keep
 
-    original_name = name_process(None)
+    original_name = process_name()
     signals = {signal.SIGCHLD: signal.getsignal(signal.SIGCHLD)}
     line, zygote, reports = TaskZygote(channel).await_line()
     shared = frozenset(sys.modules)
