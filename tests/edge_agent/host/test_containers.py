@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,17 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture
-def attempt(tmp_path: Path, zygote: Zygote, request: pytest.FixtureRequest) -> Iterator[Attempt]:
-    attempt = Attempt(tmp_path / f"ti-{abs(hash(request.node.name))}.1", zygote)
+def attempt(zygote: Zygote) -> Iterator[Attempt]:
+    """An attempt whose socket has a short path: the engine in place has no mounts that could give it another inside."""
+    with tempfile.TemporaryDirectory(prefix="lhc-") as folder:
+        attempt = Attempt(Path(folder, f"ti-{Path(folder).name}.1"), zygote)
+        yield attempt
+        attempt.clean_up()
+
+
+@pytest.fixture
+def deep_attempt(tmp_path: Path, zygote: Zygote) -> Iterator[Attempt]:
+    attempt = Attempt(tmp_path / ("deep" * 20) / f"ti-{tmp_path.name[-20:]}.1", zygote)
     yield attempt
     attempt.clean_up()
 
@@ -77,6 +87,18 @@ def test_the_task_protocol_is_spoken_from_inside(attempt: Attempt, engine: Any) 
     assert attempt.xcom("return_value") == "from inside"
     assert attempt.xcom("rows") == [1, 2]
     assert str(attempt.work) in (attempt.work / "context.json").read_text()
+
+
+def test_a_socket_whose_path_is_too_long_for_an_address_has_a_shorter_one_inside(
+    deep_attempt: Attempt, engine: Any
+) -> None:
+    if isinstance(engine, EngineInPlace):
+        pytest.skip("this engine has no mounts")
+    start(deep_attempt, engine, ASK + 'echo "$LEASEHOLD_TASK_SOCKET" >&2', result=ResultFrom.NOTHING)
+
+    assert deep_attempt.wait()["kind"] == "success", deep_attempt.log
+    assert deep_attempt.xcom("return_value") == "from inside"
+    assert "/run/leasehold/task.sock" in deep_attempt.texts("stderr")
 
 
 def test_the_exit_status_is_that_of_the_containers_first_process(attempt: Attempt, engine: Any) -> None:
