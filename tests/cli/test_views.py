@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import re
-from datetime import timedelta
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import PurePosixPath
 
 import pytest
 from rich.console import Console
@@ -15,6 +17,8 @@ from leasehold.cli.log_lines import parse_line
 from leasehold.cli.patience import LONGEST_PAUSE_S, Patience, pause_s
 from leasehold.cli.run_tables import liveliest
 from leasehold.cli.run_views import LiveView
+from leasehold.cli.screen import show_value
+from leasehold.runtime.values import encode
 from leasehold_protocol.v1.runs import RunState, TaskState
 from tests.cli.answers import NOON, a_run, a_task
 
@@ -29,6 +33,27 @@ def a_terminal(height: int = 40) -> tuple[Console, io.StringIO]:
 
 def without_escapes(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (date(2026, 11, 22), "2026-11-22"),
+        ({"day": date(2026, 11, 22), "sum": Decimal("1.50")}, '{"day": "2026-11-22", "sum": "1.50"}'),
+        ((1, (PurePosixPath("a/b"),)), '[1, ["a/b"]]'),
+        ({"$type": "mine"}, '{"$type": "mine"}'),
+        (timedelta(minutes=1.5), "90 s"),
+    ],
+)
+def test_values_that_travel_with_a_tag_are_shown_as_people_write_them(value: object, shown: str) -> None:
+    assert show_value(encode(value)) == shown
+
+
+def test_a_file_is_shown_by_name_and_size_and_an_unknown_tag_as_it_came() -> None:
+    content = {"sha256": "ab" * 32, "size": 3_000_000, "name": "rows.parquet", "media_type": None}
+
+    assert show_value({"rows": {"$type": "file", "value": content}}) == '{"rows": "rows.parquet (2.9 MiB)"}'
+    assert show_value({"$type": "galaxy", "value": "far"}) == '{"$type": "galaxy", "value": "far"}'
 
 
 def test_on_a_terminal_the_table_the_bar_and_the_lines_are_shown_together() -> None:

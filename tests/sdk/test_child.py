@@ -90,6 +90,15 @@ def noisy():
     print("half a character: \\udc80", file=sys.stderr)
 
 @task
+def log_what_was_caught():
+    import logging
+    try:
+        _deeper()
+    except ValueError:
+        log.exception("by ours", plant="north")
+        logging.getLogger("plant").exception("by logging")
+
+@task
 def wait_for_the_end():
     try:
         print("started")
@@ -218,7 +227,8 @@ def test_a_failure_shows_the_authors_own_frames_and_one_line_for_people(task: Ta
     assert record.level == "error"
     lines = record.message.splitlines()
     assert lines[0] == "Traceback (most recent call last):"
-    assert lines[1] == f'  File "{task.bundle}/flow.py", line 23, in fail'
+    assert lines[1] == '  File "flow.py", line 23, in fail'
+    assert lines[2] == "    _deeper()"
     assert "leasehold" not in record.message
 
 
@@ -260,6 +270,19 @@ def test_logging_and_warnings_become_records_and_odd_text_stays_readable(task: T
         ("warning", "UserWarning: from warnings"),
     ]
     assert task.host.logs[0].fields == {"logger": "plant", "rows": 3}
+    assert task.host.logs[1].fields == {"file": "flow.py", "line": 65}
+
+
+def test_exceptions_that_are_logged_look_like_those_that_end_a_task(task: Task) -> None:
+    status, _, err = task.run("log_what_was_caught")
+
+    assert (status, err) == (0, "")
+    assert [record.level for record in task.host.logs] == ["error", "error"]
+    for record, words in zip(task.host.logs, ("by ours", "by logging"), strict=True):
+        lines = record.message.splitlines()
+        assert lines[:2] == [words, "Traceback (most recent call last):"]
+        assert lines[2].startswith('  File "flow.py", line ')
+        assert lines[-2:] == ["ValueError: the boiler", "is cold"]
 
 
 def test_sigterm_lets_the_author_clean_up(task: Task) -> None:

@@ -10,6 +10,7 @@ import os
 import sys
 
 from leasehold.errors import LeaseholdError
+from leasehold.runtime import authors_files
 from leasehold.runtime.expressions import Facts, evaluate, facts_from_context, spread
 from leasehold.runtime.host import Host, current_host
 from leasehold.runtime.values import encode
@@ -66,6 +67,8 @@ def _run(host: Host, imported: Callable[[], object]) -> int:
     try:
         context = host.read("/v1/context")
         bundle = context.get("bundle_dir")
+        if bundle:
+            authors_files.lie_in(str(bundle))
         facts = facts_from_context(context)
         facts.results = results_of(host)
         result = _work(context, facts, imported)

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from leasehold.cli.errors import CliError
 from leasehold.cli.log_lines import harmless
+from leasehold.cli.tagged_values import readable
 from leasehold_protocol.v1.message import Json, Message
 
 WIDTH_OF_A_PIPE = 200
@@ -124,6 +125,7 @@ def _plain(value: Json) -> Json:
 
 def show_value(value: Json, *, longest: int = 80) -> str:
     """Return a JSON value in one line, cut to ``longest`` characters."""
+    value = readable(value)
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     text = " ".join(harmless(text.replace("\n", " ")).split())
     return text if len(text) <= longest else text[: longest - 1] + "…"

@@ -41,9 +41,13 @@ def critical(message: str, **fields: object) -> None:
 
 def exception(message: str, **fields: object) -> None:
     """Log something that went wrong, with the traceback of the exception being handled."""
-    from traceback import format_exc
+    import sys
 
-    record("error", f"{message}\n{format_exc().rstrip()}", fields)
+    from leasehold.runtime.tracebacks import formatted
+
+    problem = sys.exception()
+    shown = "" if problem is None else f"\n{formatted(problem, problem.__traceback__)}"
+    record("error", f"{message}{shown}", fields)
 
 
 def handler() -> logging.Handler:

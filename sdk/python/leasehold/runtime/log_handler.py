@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from types import TracebackType
 
 from leasehold.runtime.records import record as write
 
@@ -15,8 +16,24 @@ _LEVELS = (
 )
 
 
+class _Formatter(logging.Formatter):
+    """Shows tracebacks as the log shows the one that a task ends with."""
+
+    def formatException(  # noqa: N802 - logging's own name
+        self, ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+    ) -> str:
+        """Return the traceback of an exception."""
+        from leasehold.runtime.tracebacks import formatted
+
+        return super().formatException(ei) if ei[1] is None else formatted(ei[1], ei[2])
+
+
 class TaskLogHandler(logging.Handler):
     """Sends records to the attempt host. ``extra={…}`` and the logger's name become fields."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(_Formatter())
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record of ``logging``."""

@@ -7,6 +7,7 @@ import warnings
 from io import TextIOWrapper
 
 from leasehold.runtime import log
+from leasehold.runtime.authors_files import name_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def _show_warning(
     if file is not None:
         file.write(warnings.formatwarning(message, category, filename, lineno, line))
     else:
-        log.warning(f"{category.__name__}: {message}", file=filename, line=lineno)
+        log.warning(f"{category.__name__}: {message}", file=name_of(filename), line=lineno)
 
 
 def _install_handler() -> None:

@@ -11,6 +11,7 @@ from pathlib import PurePath
 from types import TracebackType
 
 import leasehold
+from leasehold.runtime.authors_files import name_of
 
 OUR_FOLDER = str(PurePath(leasehold.__file__).parent)
 
@@ -50,7 +51,9 @@ class _Folded(traceback.StackSummary):
         return folded
 
     def format_frame_summary(self, frame_summary: traceback.FrameSummary) -> str:
-        """Return a frame's lines; of ours only what was called."""
+        """Return a frame's lines; of ours only what was called, of the author's with the file as they know it."""
         if is_ours(frame_summary):
             return f"  … inside leasehold, in {frame_summary.name}\n"
-        return super().format_frame_summary(frame_summary)
+        lines = super().format_frame_summary(frame_summary)
+        file = frame_summary.filename
+        return lines.replace(f'"{file}"', f'"{name_of(file)}"', 1)
