@@ -134,3 +134,64 @@ def test_a_deploy_that_the_api_refuses_says_why(author: Leasehold, api: respx.Ro
 
     assert ended.code == 3
     assert "you are viewer" in ended.err
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Path:
+    """A second file, in another folder, with a module of its own of the same name as the first one's."""
+    folder = tmp_path / "other"
+    folder.mkdir()
+    path = folder / "report.py"
+    path.write_text(GOOD.replace("def report(", "def second("))
+    return path
+
+
+def test_several_files_are_deployed_one_after_another(
+    author: Leasehold, api: respx.Router, file: Path, other: Path
+) -> None:
+    api.head(path__startswith="/v1/teams/default/bundles/").mock(return_value=httpx.Response(204))
+    deploy = api.post("/v1/teams/default/dags").mock(
+        side_effect=lambda request: said(
+            DeployedDag(dag=Deploy.model_validate_json(request.content).manifest.dag, version=1), 201
+        )
+    )
+
+    ended = author("deploy", str(file), str(other), str(file))
+
+    assert ended.code == 0
+    sent = [Deploy.model_validate_json(call.request.content).manifest.dag for call in deploy.calls]
+    assert sent == ["report", "second"]
+    assert "second version 1 is deployed" in ended.out
+
+
+def test_of_several_files_none_is_deployed_when_one_has_a_mistake(author: Leasehold, file: Path, other: Path) -> None:
+    other.write_text("x = 1\n")
+
+    ended = author("deploy", str(file), str(other))
+
+    assert ended.code == 1
+    assert "there is no DAG in this file" in ended.err
+
+
+def test_several_files_are_checked_and_all_their_mistakes_shown(
+    leasehold: Leasehold, tmp_path: Path, file: Path, other: Path
+) -> None:
+    bad = tmp_path / "bad.py"
+    bad.write_text("def (:\n")
+
+    fine = leasehold("check", str(file), str(other))
+    mixed = json.loads(leasehold("check", str(file), str(bad), str(other), "--json").out)
+
+    assert fine.code == 0
+    assert ["is fine" in line for line in fine.out.splitlines()] == [True, True]
+    assert (mixed["ok"], mixed["dags"]) == (False, ["report", "second"])
+    assert [problem["file"] for problem in mixed["problems"]] == [str(bad)]
+
+
+def test_two_files_with_a_dag_of_the_same_name_are_a_mistake(leasehold: Leasehold, file: Path, other: Path) -> None:
+    other.write_text(GOOD)
+
+    ended = leasehold("check", str(file), str(other))
+
+    assert ended.code == 1
+    assert f"{file} has a DAG 'report' as well" in ended.out

@@ -58,7 +58,7 @@ PLACES = (
     Place("logout", "sign_in", YOU, ("leasehold logout",)),
     Place("whoami", "sign_in", YOU, ("leasehold whoami",)),
     Place("init", "init", WRITE, ("leasehold init", "leasehold init reports")),
-    Place("check", "checking", WRITE, ("leasehold check sensor_report.py", "leasehold check sensor_report.py --json")),
+    Place("check", "checking", WRITE, ("leasehold check sensor_report.py", "leasehold check dags/*.py --json")),
     Place("lock", "authoring", WRITE, ("leasehold lock sensor_report.py", "leasehold lock sensor_report.py --upgrade")),
     Place(
         "deploy",
@@ -66,7 +66,7 @@ PLACES = (
         WRITE,
         (
             "leasehold deploy sensor_report.py",
-            "leasehold deploy sensor_report.py --dry-run",
+            "leasehold deploy dags/*.py --dry-run",
             "leasehold deploy sensor_report.py --sign deploy.pem",
             "leasehold deploy sensor_report.py --locked --wheels",
         ),

@@ -6,6 +6,7 @@ The only module of the command that knows how ``leasehold.authoring`` is called.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -57,6 +58,7 @@ class ReadyDag:
 class CheckedFile:
     """What a file holds: DAGs, or mistakes, never both."""
 
+    file: Path
     dags: tuple[ReadyDag, ...] = ()
     mistakes: tuple[Problem, ...] = ()
 
@@ -79,7 +81,31 @@ def read_dag_file(file: Path) -> CheckedFile:
             ready.append(found)
         else:
             mistakes += found
-    return CheckedFile(mistakes=tuple(mistakes)) if mistakes else CheckedFile(dags=tuple(ready))
+    if mistakes:
+        return CheckedFile(file=file, mistakes=tuple(mistakes))
+    return CheckedFile(file=file, dags=tuple(ready))
+
+
+def read_dag_files(files: Sequence[Path]) -> list[CheckedFile]:
+    """Read several files; that two of them hold a DAG of the same name is a mistake of the later one.
+
+    Raises:
+        WrongInputError: if one of them does not exist.
+    """
+    read: list[CheckedFile] = []
+    holders: dict[str, Path] = {}
+    for file in dict.fromkeys(files):
+        checked = read_dag_file(file)
+        names = [dag.manifest.dag for dag in checked.dags]
+        twice = [_twice(name, file, holders[name]) for name in names if name in holders]
+        holders |= dict.fromkeys(names, file)
+        read.append(CheckedFile(file=file, mistakes=tuple(twice)) if twice else checked)
+    return read
+
+
+def _twice(name: str, file: Path, other: Path) -> Problem:
+    cure = "Rename one of them: of two DAGs with one name the last to be deployed would replace the other."
+    return Problem(file=str(file), line=0, message=f"{other} has a DAG {name!r} as well", cure=cure)
 
 
 def _ready(dag: CompiledDag, file: Path) -> ReadyDag | list[Problem]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -12,9 +12,9 @@ from leasehold.cli.amounts import show_size
 from leasehold.cli.api import Api
 from leasehold.cli.changes.asking import DagChanges, all_new, changes_of
 from leasehold.cli.changes.views import as_data, show_changes
-from leasehold.cli.commands.checking import DagFile, checked_or_exit
+from leasehold.cli.commands.checking import DagFile, DagFiles, dags_or_exit
 from leasehold.cli.commands.dags import task_row
-from leasehold.cli.dag_files import CheckedFile, ReadyDag
+from leasehold.cli.dag_files import ReadyDag
 from leasehold.cli.environments.lock_file import lock_path
 from leasehold.cli.environments.locking import lock_anew
 from leasehold.cli.environments.packing import with_environment
@@ -37,8 +37,7 @@ def lock(
 
     Versions that are locked already stay, as long as they fit.
     """
-    checked = checked_or_exit(file)
-    script = checked.dags[0].script
+    script = dags_or_exit([file])[0][0].script
     if not script.dependencies:
         raise FailedError(f"{file} has no dependencies to lock.", "Name them in a # /// script block (PEP 723).")
     made, is_new = lock_anew(file, script, upgrade=upgrade)
@@ -57,7 +56,7 @@ def lock(
 
 
 def deploy(
-    file: DagFile,
+    files: DagFiles,
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and send nothing.")] = False,
     locked: Annotated[
@@ -77,17 +76,18 @@ def deploy(
     team: TeamOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Deploy the DAGs of a file: a new version each, or none where nothing changed. Runs keep the version they have."""
-    checked = checked_or_exit(file)
-    ready = [with_environment(dag, file, committed_only=locked, wheels=wheels) for dag in checked.dags]
-    checked = replace(checked, dags=tuple(ready))
+    """Deploy the DAGs of files: a new version each, or none where nothing changed. Runs keep the version they have.
+
+    Nothing is sent before all files are read and found without mistakes.
+    """
+    ready = [with_environment(dag, file, committed_only=locked, wheels=wheels) for dag, file in dags_or_exit(files)]
     signer = signer_from(sign, passphrase_file, valid_for)
     if dry_run:
-        _show_dry_run(checked, team, json=json)
+        _show_dry_run(ready, team, json=json)
         return
 
     async def work(api: Api) -> list[DeployedDag]:
-        return [await send_dag(api, dag, signer) for dag in checked.dags]
+        return [await send_dag(api, dag, signer) for dag in ready]
 
     deployed = ask(work, team=team)
     if json:
@@ -99,16 +99,16 @@ def deploy(
         screen.say(f"{made.dag} version {made.version} {news}{how}. Run it: leasehold runs trigger {made.dag} --watch")
 
 
-def _show_dry_run(checked: CheckedFile, team: str | None, *, json: bool) -> None:
+def _show_dry_run(ready: Sequence[ReadyDag], team: str | None, *, json: bool) -> None:
     try:
         session = signed_in(team)
     except NotSignedInError:
         screen.say("You are not signed in: what is deployed is not known, so all is shown as new.", stderr=True)
-        found = [all_new(dag) for dag in checked.dags]
+        found = [all_new(dag) for dag in ready]
     else:
 
         async def work(api: Api) -> list[DagChanges]:
-            return [await changes_of(api, dag) for dag in checked.dags]
+            return [await changes_of(api, dag) for dag in ready]
 
         found = ask_as(session, work)
     if json:

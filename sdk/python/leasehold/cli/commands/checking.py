@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -9,52 +10,52 @@ import typer
 
 from leasehold.authoring.problems import Problem
 from leasehold.cli import screen
-from leasehold.cli.dag_files import CheckedFile, read_dag_file
+from leasehold.cli.dag_files import ReadyDag, read_dag_files
 from leasehold.cli.errors import FailedError
 from leasehold.cli.mistake_views import show_mistake
 from leasehold.cli.options import JsonOption
 
 DagFile = Annotated[Path, typer.Argument(help="The Python file with the DAG.", metavar="FILE")]
+DagFiles = Annotated[list[Path], typer.Argument(help="The Python files with the DAGs.", metavar="FILE...")]
 
 
-def check(file: DagFile, *, json: JsonOption = False) -> None:
-    """Look for mistakes in a DAG file before anything is sent. Exit 1 if there are any.
+def check(files: DagFiles, *, json: JsonOption = False) -> None:
+    """Look for mistakes in DAG files before anything is sent. Exit 1 if there are any.
 
-    The file is imported, as a deploy would; its tasks are not run.
+    The files are imported, as a deploy would; their tasks are not run.
     """
-    checked = read_dag_file(file)
+    checked = read_dag_files(files)
+    mistakes = [mistake for one in checked for mistake in one.mistakes]
     if json:
-        screen.write_json(_as_json(checked))
+        screen.write_json(_as_json([dag for one in checked for dag in one.dags], mistakes))
     else:
-        _show(checked, file)
-    if checked.mistakes:
+        for mistake in mistakes:
+            show_mistake(mistake, stderr=False)
+        for one in checked:
+            for dag in one.dags:
+                for warning in dag.warnings:
+                    show_mistake(warning, stderr=True)
+                screen.say(f"{one.file}: {dag.manifest.dag} is fine ({len(dag.manifest.tasks)} tasks).")
+    if mistakes:
         raise typer.Exit(FailedError.exit_code)
 
 
-def checked_or_exit(file: Path) -> CheckedFile:
-    """Return what a file holds; where it has mistakes, show them and end the command."""
-    checked = read_dag_file(file)
-    if checked.mistakes:
-        _show(checked, file, stderr=True)
+def dags_or_exit(files: Sequence[Path]) -> list[tuple[ReadyDag, Path]]:
+    """Return the DAGs of files, each with its file; where one of them has mistakes, show those and end the command."""
+    checked = read_dag_files(files)
+    if mistakes := [mistake for one in checked for mistake in one.mistakes]:
+        for mistake in mistakes:
+            show_mistake(mistake, stderr=True)
         raise typer.Exit(FailedError.exit_code)
-    return checked
+    return [(dag, one.file) for one in checked for dag in one.dags]
 
 
-def _show(checked: CheckedFile, file: Path, *, stderr: bool = False) -> None:
-    for mistake in checked.mistakes:
-        show_mistake(mistake, stderr=stderr)
-    for dag in checked.dags:
-        for warning in dag.warnings:
-            show_mistake(warning, stderr=True)
-        screen.say(f"{file}: {dag.manifest.dag} is fine ({len(dag.manifest.tasks)} tasks).")
-
-
-def _as_json(checked: CheckedFile) -> dict[str, object]:
+def _as_json(dags: Sequence[ReadyDag], mistakes: Sequence[Problem]) -> dict[str, object]:
     return {
-        "ok": not checked.mistakes,
-        "dags": [dag.manifest.dag for dag in checked.dags],
-        "problems": [_problem(found) for found in checked.mistakes],
-        "warnings": [_problem(found) for dag in checked.dags for found in dag.warnings],
+        "ok": not mistakes,
+        "dags": [dag.manifest.dag for dag in dags],
+        "problems": [_problem(found) for found in mistakes],
+        "warnings": [_problem(found) for dag in dags for found in dag.warnings],
     }
 
 

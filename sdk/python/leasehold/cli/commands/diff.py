@@ -10,7 +10,7 @@ from leasehold.cli import screen
 from leasehold.cli.api import Api
 from leasehold.cli.changes.asking import DagChanges, changes_of
 from leasehold.cli.changes.views import as_data, show_changes
-from leasehold.cli.commands.checking import DagFile, checked_or_exit
+from leasehold.cli.commands.checking import DagFiles, dags_or_exit
 from leasehold.cli.environments.packing import with_environment
 from leasehold.cli.errors import FailedError
 from leasehold.cli.options import JsonOption, TeamOption
@@ -18,7 +18,7 @@ from leasehold.cli.session import ask
 
 
 def diff(
-    file: DagFile,
+    files: DagFiles,
     *,
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="Exit 1 where a deploy would make a new version, for scripts.")
@@ -26,8 +26,8 @@ def diff(
     team: TeamOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show what a deploy of a file would change: tasks, parameters, fields, and lines of code. Nothing is sent."""
-    ready = [with_environment(dag, file) for dag in checked_or_exit(file).dags]
+    """Show what a deploy of files would change: tasks, parameters, fields, and lines of code. Nothing is sent."""
+    ready = [with_environment(dag, file) for dag, file in dags_or_exit(files)]
 
     async def work(api: Api) -> list[DagChanges]:
         return [await changes_of(api, dag) for dag in ready]
