@@ -102,7 +102,8 @@ def make_app(house: House | None = None) -> FastAPI:
     problems.install(app)
     page_errors.install(app)
     for router in ROUTERS:
-        app.include_router(router)
+        # Not include_router: it would make each route, with its models, once more.
+        app.router.routes.extend(router.routes)
     check_every_route_is_listed(app)
     app.openapi = partial(describe, app)  # type: ignore[method-assign]  # FastAPI's documented way
     if house is not None:

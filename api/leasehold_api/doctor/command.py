@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from leasehold_api.config import Settings, SettingsError, load
-from leasehold_api.doctor.examination import examine
 from leasehold_api.terminal import EXIT_FAILED, DatabaseUrl, StateDir
 from leasehold_protocol.findings import Finding, Verdict, count_of, document, fine, in_lines, problem, summary
 
@@ -30,6 +29,9 @@ def doctor(
 
     Example: leasehold-api doctor --state-dir /var/lib/leasehold-api --patient
     """
+    # Only here: it knows most of the service, which would make every other command wait.
+    from leasehold_api.doctor.examination import examine
+
     findings: list[Finding] = []
 
     def take(finding: Finding) -> None:

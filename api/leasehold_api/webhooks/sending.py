@@ -29,12 +29,19 @@ class HookSender:
         self._connections = connections
         self._private_allowed = private_allowed
         self._clock = clock
-        # Not through a proxy of the environment: it would look the name up itself, and go where we would not.
-        self._client = httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False)
+        self._made: httpx.AsyncClient | None = None
+
+    @property
+    def _client(self) -> httpx.AsyncClient:
+        if self._made is None:
+            # Not through a proxy of the environment: it would look the name up itself, and go where we would not.
+            self._made = httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False)
+        return self._made
 
     async def close(self) -> None:
-        """Close the connections."""
-        await self._client.aclose()
+        """Close the connections, where any were needed."""
+        if self._made is not None:
+            await self._made.aclose()
 
     async def send(self, due: Due) -> Sent:
         """Try once. What went wrong is told without the address: it may hold a secret."""
