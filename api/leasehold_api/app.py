@@ -18,6 +18,7 @@ from leasehold_api.http import (
     audit,
     connections,
     dags,
+    description,
     health,
     inputs,
     pools,
@@ -42,7 +43,6 @@ from leasehold_api.http import (
 )
 from leasehold_api.http.access_check import check_every_route_is_listed
 from leasehold_api.http.bodies import BoundedBodies
-from leasehold_api.http.description import describe
 from leasehold_api.http.handing_nonces import HandsOutNonces
 from leasehold_api.http.house import House
 from leasehold_api.http.oauth import server as oauth_server
@@ -53,6 +53,7 @@ from leasehold_api.http.people_routers import PEOPLE
 
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,
+    description.router,
     updates.router,
     probe.router,
     oauth_server.router,
@@ -95,7 +96,7 @@ def make_app(house: House | None = None) -> FastAPI:
     app = FastAPI(
         title="Leasehold API",
         version=__version__,
-        openapi_url="/v1/openapi.json",
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
     )
@@ -105,7 +106,7 @@ def make_app(house: House | None = None) -> FastAPI:
         # Not include_router: it would make each route, with its models, once more.
         app.router.routes.extend(router.routes)
     check_every_route_is_listed(app)
-    app.openapi = partial(describe, app)  # type: ignore[method-assign]  # FastAPI's documented way
+    app.openapi = partial(description.describe, app)  # type: ignore[method-assign]  # FastAPI's documented way
     if house is not None:
         app.state.house = house
         app.add_middleware(BoundedBodies, most_bytes=house.settings.most_body_bytes)

@@ -24,7 +24,7 @@ echo done >> {name}
 
 
 def waiting(name):
-    return shell(WAIT.format(name=name), id=name, max_offline="25s")
+    return shell(WAIT.format(name=name), id=name, max_offline="OFFLINE")
 
 
 @dag
@@ -44,14 +44,14 @@ def lines(place: Place, name: str) -> list[str]:
     return file.read_text().split() if file.exists() else []
 
 
-def begin(place: Place, more: dict[str, str]) -> tuple[Program, str, str]:
+def begin(place: Place, more: dict[str, str], *, max_offline: str) -> tuple[Program, str, str]:
     """Start a service and an agent, and two runs whose first tasks run; return the service and the runs."""
     (place.home / "ledger").mkdir()
     api = place.serve(more=more)
     place.make_site("north")
     place.enroll("north", "north-1")
     place.start_agent("north-1", "--slots", "4")
-    place.deploy("dags", DAGS.replace("LEDGER", str(place.home / "ledger")))
+    place.deploy("dags", DAGS.replace("LEDGER", str(place.home / "ledger")).replace("OFFLINE", max_offline))
     known, forgotten = place.trigger("known"), place.trigger("forgotten")
     until(lambda: lines(place, "known") and lines(place, "before"), "both run")
     return api, known, forgotten
@@ -76,7 +76,7 @@ def test_what_was_leased_after_the_backup_is_stopped_before_it_runs_again_and_th
     empty_place: Place,
 ) -> None:
     here = empty_place
-    api, known, forgotten = begin(here, {})
+    api, known, forgotten = begin(here, {}, max_offline="25s")
     here.command("leasehold-api", "backup", "one.backup", "--state-dir", "api")
     open_gates(here, "before")
     until(lambda: lines(here, "after") == ["begun"], "a task runs that the backup does not know of")
@@ -104,7 +104,7 @@ def test_a_service_that_moves_with_its_postgresql_takes_all_leases_along(tmp_pat
     with fresh_postgresql() as first, fresh_postgresql() as second, open_place(tmp_path) as here:
         here.env["PATH"] = f"{postgresql_programs()}:{here.env['PATH']}"
         before, after = ({"LEASEHOLD_API_DATABASE_URL": url} for url in (first, second))
-        api, known, forgotten = begin(here, before)
+        api, known, forgotten = begin(here, before, max_offline="10m")
 
         api.terminate()
         api.ended()

@@ -45,7 +45,7 @@ def check_every_route_is_listed(app: FastAPI) -> None:
 def _routes(app: FastAPI) -> Iterator[tuple[str, str, Any]]:
     for context in iter_route_contexts(app.routes):
         for method in sorted(context.methods or ()):
-            # Starlette adds HEAD to plain GET routes (the OpenAPI document).
+            # Starlette adds HEAD to plain GET routes.
             if method != "HEAD" or isinstance(context.original_route, APIRoute):
                 yield method, str(context.path), context.original_route
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import re
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 
 from leasehold_api.http.access import ACCESS, Kind, Requirement
@@ -54,6 +56,22 @@ _OAUTH_ERROR = {
         }
     },
 }
+
+
+router = APIRouter()
+
+
+@router.get("/v1/openapi.json", include_in_schema=False)
+async def openapi_document(request: Request) -> Response:
+    """Return the document. It takes a second of work, and anybody may ask: it is made once, beside other requests."""
+    state = request.app.state
+    if not hasattr(state, "description"):
+        state.description = asyncio.ensure_future(asyncio.to_thread(_encoded, request.app))
+    return Response(await asyncio.shield(state.description), media_type="application/json")
+
+
+def _encoded(app: FastAPI) -> bytes:
+    return json.dumps(describe(app), ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
