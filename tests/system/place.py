@@ -58,13 +58,16 @@ class Place:
     def wait_until_healthy(self, program: Program, url: str) -> None:
         """Wait until an API takes requests."""
 
-        def is_healthy() -> bool:
-            assert program.is_alive, program.said()
-            with suppress(httpx.TransportError):
-                return httpx.get(f"{url}/healthz", trust_env=False).status_code == 200
-            return False
+        # Certificates are of no use here, and reading the system's takes longer than the question.
+        with httpx.Client(trust_env=False, verify=False) as client:
 
-        until(is_healthy, f"{program.name} is healthy")
+            def is_healthy() -> bool:
+                assert program.is_alive, program.said()
+                with suppress(httpx.TransportError):
+                    return client.get(f"{url}/healthz").status_code == 200
+                return False
+
+            until(is_healthy, f"{program.name} is healthy")
 
     def start(self, name: str, *argv: str, more: Mapping[str, str] | None = None) -> Program:
         """Start a program that stays."""
@@ -113,13 +116,21 @@ class Place:
 
     def make_site(self, site: str) -> None:
         """Make a site; tasks may need it by its label ``place``."""
-        self.command("leasehold", "sites", "create", site, "--label", f"place={site}")
+        self._send("PUT", f"sites/{site}", {"labels": {"place": site}})
 
     def issue_token(self, site: str) -> str:
         """Issue an enrolment token into a file and return the file's name."""
         file = f"{site}-{time.monotonic_ns()}.token"
-        self.command("leasehold", "tokens", "issue", site, "--output", file)
+        issued = self._send("POST", f"sites/{site}/enrolment-tokens", {})
+        (self.home / file).write_text(issued["token"])
         return file
+
+    def _send(self, method: str, path: str, body: dict[str, object]) -> dict[str, Any]:
+        """Do what a command would, without the half second that one takes to start."""
+        answer = self.client.request(method, f"/v1/teams/default/{path}", json=body)
+        assert answer.is_success, answer.text
+        sent: dict[str, Any] = answer.json()
+        return sent
 
     def enroll(self, site: str, name: str, *, url: str | None = None) -> None:
         """Enrol an agent of a site; its state directory has its name."""

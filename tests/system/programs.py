@@ -13,26 +13,26 @@ T = TypeVar("T")
 
 PATIENCE_S = 45.0
 """The longest any wait takes. Far more than is needed: it only bounds what would hang."""
-POLL_S = 0.02
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.02, 0.25
+"""Between two looks. Long waits look less often: with three workers at once, looking is what slows them all down."""
 
 
 class GaveUpError(AssertionError):
     """What was waited for did not happen."""
 
 
-def until(
-    condition: Callable[[], T | None], what: str, *, patience_s: float = PATIENCE_S, pause_s: float = POLL_S
-) -> T:
+def until(condition: Callable[[], T | None], what: str, *, patience_s: float = PATIENCE_S) -> T:
     """Return the first answer of ``condition`` that is true.
 
     Raises:
         GaveUpError: if there is none in time.
     """
-    end = time.monotonic() + patience_s
+    begun = time.monotonic()
     while not (answer := condition()):
-        if time.monotonic() > end:
+        waited_s = time.monotonic() - begun
+        if waited_s > patience_s:
             raise GaveUpError(f"after {patience_s:.0f} s still not: {what}")
-        time.sleep(pause_s)
+        time.sleep(min(max(FIRST_PAUSE_S, waited_s / 10), LONGEST_PAUSE_S))
     return answer
 
 
