@@ -35,9 +35,9 @@ from leasehold_api.terminal import (
 )
 
 app = typer.Typer(
-    help="The Leasehold central service. Example: leasehold-api serve --state-dir /var/lib/leasehold-api",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 audit = typer.Typer(help="The audit trail.", no_args_is_help=True)
 app.add_typer(audit, name="audit")
@@ -47,6 +47,22 @@ app.command("check-oidc")(check_oidc)
 app.command("doctor")(doctor)
 app.command("backup")(backup)
 app.command("restore")(restore)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"leasehold-api {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def service(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """The Leasehold central service. Example: leasehold-api serve --state-dir /var/lib/leasehold-api"""
 
 
 @app.command()
