@@ -42,7 +42,7 @@ def test_a_good_file_is_fine(leasehold: Leasehold, file: Path) -> None:
     ended = leasehold("check", str(file))
 
     assert ended.code == 0
-    assert "report is fine (1 tasks)" in ended.out
+    assert "report is fine (1 task)" in ended.out
 
 
 def test_a_mistake_is_pointed_at_with_its_line_and_its_cure(leasehold: Leasehold, file: Path) -> None:

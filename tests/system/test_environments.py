@@ -33,7 +33,7 @@ def test_two_dags_with_conflicting_dependencies_run_at_once(tmp_path: Path) -> N
             True,
             True,
         ]
-        assert all("installing 1 packages with uv" in log for log in logs)
+        assert all("installing 1 package with uv" in log for log in logs)
         listed = json.loads(place.command("edge-agent", "environments", "list", "--state-dir", "north-1", "--json"))
         assert sorted(each["packages"] for each in listed) == [["tariffs 1.4"], ["tariffs 2.0"]]
         removed = place.command("edge-agent", "environments", "remove", "--all", "--state-dir", "north-1")

@@ -133,7 +133,7 @@ def _found(facts: TaskFacts, now: float) -> list[_Found]:
         case TaskState.UP_FOR_RETRY:
             return [_due(WhyKind.RETRY_DUE, "it is tried again", facts, now)]
         case TaskState.UP_FOR_RESCHEDULE:
-            return [_due(WhyKind.RESCHEDULED, "it asked to be started again, which is", facts, now)]
+            return [_due(WhyKind.RESCHEDULED, "it asked to be started again", facts, now)]
         case TaskState.DEFERRED:
             return [_deferred(facts, now)]
         case TaskState.RUNNING:
@@ -153,7 +153,7 @@ def _upstream(facts: TaskFacts) -> _Found:
 
 
 def _due(kind: WhyKind, what: str, facts: TaskFacts, now: float) -> _Found:
-    when = "at once" if facts.due_at is None or facts.due_at <= now else f"due in {_duration(facts.due_at - now)}"
+    when = "at once" if facts.due_at is None or facts.due_at <= now else f"in {_duration(facts.due_at - now)}"
     return _Found(kind, f"{what} {when}{_because(facts.reason)}", until=facts.due_at)
 
 

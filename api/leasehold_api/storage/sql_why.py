@@ -164,7 +164,8 @@ def _turn(connection: Connection, run: Row[Any]) -> str | None:
     row = connection.execute(_MOST_RUNS, {"run": run.id}).one_or_none()
     if row is None or row.max_active_runs is None:
         return None
-    return f"waits for its turn: {row.name} may have {row.max_active_runs} runs at the same time (max_active_runs)"
+    runs = "one run" if row.max_active_runs == 1 else f"{row.max_active_runs} runs"
+    return f"waits for its turn: {row.name} may have {runs} at the same time (max_active_runs)"
 
 
 def _run(connection: Connection, team: Team, run: str) -> Row[Any]:

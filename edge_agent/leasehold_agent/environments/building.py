@@ -60,8 +60,9 @@ async def build(cache: EnvironmentCache, order: Order) -> None:
     aside = cache.root / f".new-{order.key}-{os.getpid()}"
     packages = locked_packages(order.wanted.lock)
     tool, python = order.tool, order.tool.python
+    things = "package" if len(packages) == 1 else "packages"
     order.say(
-        f"installing {len(packages)} packages with {tool.name} for Python {python.spelled} "
+        f"installing {len(packages)} {things} with {tool.name} for Python {python.spelled} "
         f"({len(order.wanted.wheels)} carried wheels): environment {order.key[:12]}"
     )
     try:

@@ -85,7 +85,7 @@ class WhyContract:
 
         answer = await self.store.of_run(OURS, second, now=world.now)
 
-        assert answer.reason == "waits for its turn: report may have 1 runs at the same time (max_active_runs)"
+        assert answer.reason == "waits for its turn: report may have one run at the same time (max_active_runs)"
 
     async def test_upstream_tasks_are_named_with_their_states(self, world: World) -> None:
         run = await world.run(program("read"), program("load"), program("send", "read", "load"))
@@ -103,7 +103,7 @@ class WhyContract:
 
         answer = await self.why(world, run, "flaky")
 
-        assert answer.summary == "it is tried again due in 40 s: exit status 3"
+        assert answer.summary == "it is tried again in 40 s: exit status 3"
         assert answer.reasons[0].until == instant(world.now + 40)
 
     async def test_a_question_says_who_is_to_answer_it(self, world: World) -> None:

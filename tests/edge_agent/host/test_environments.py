@@ -115,7 +115,7 @@ def test_conflicting_versions_run_side_by_side_and_are_built_once(site: Site) ->
     assert len({result[1] for result in results}) == 2
     assert [name_of(result[2]) for result in results] == ["task-zygote"] * 4
     said = [line for attempt in site.attempts for line in attempt.texts("agent")]
-    assert len([line for line in said if line.startswith("installing 1 packages with uv")]) == 2
+    assert len([line for line in said if line.startswith("installing 1 package with uv")]) == 2
     assert any(line.startswith("the environment is ready after") for line in said)
 
 
@@ -133,7 +133,7 @@ def test_two_attempts_at_once_build_once(site: Site) -> None:
     both = [site.begin(bundle), site.begin(bundle)]
 
     assert [attempt.wait()["kind"] for attempt in both] == ["success", "success"]
-    assert sum(attempt.log.count("installing 1 packages") for attempt in both) == 1
+    assert sum(attempt.log.count("installing 1 package") for attempt in both) == 1
 
 
 def test_a_wheel_that_was_tampered_with_is_not_installed(site: Site) -> None:

@@ -67,6 +67,11 @@ def show_size(size: int) -> str:
     return f"{amount / 1024:.1f} TiB"
 
 
+def show_count(number: int, thing: str) -> str:
+    """Return how many there are: ``1 task``, ``2 tasks``."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def show_number(number: float) -> str:
     """Return a measured number without needless digits."""
     return f"{number:.0f}" if number == int(number) and abs(number) < 1e15 else f"{number:.4g}"

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from leasehold.cli import screen
-from leasehold.cli.amounts import show_size
+from leasehold.cli.amounts import show_count, show_size
 from leasehold.cli.api import Api
 from leasehold.cli.changes.asking import DagChanges, all_new, changes_of
 from leasehold.cli.changes.views import as_data, show_changes
@@ -52,7 +52,7 @@ def lock(
         )
         return
     news = "is written" if is_new else "is up to date"
-    screen.say(f"{lock_path(file)} {news}: {len(packages)} packages. Commit it beside {file.name}.")
+    screen.say(f"{lock_path(file)} {news}: {show_count(len(packages), 'package')}. Commit it beside {file.name}.")
 
 
 def deploy(
@@ -122,11 +122,13 @@ def _show_dry_run(ready: Sequence[ReadyDag], team: str | None, *, json: bool) ->
                 ["task", "kind", "after", "needs", "retries"], [task_row(task) for task in manifest.tasks]
             )
         )
-        screen.say(f"{manifest.dag}: {len(manifest.tasks)} tasks, {_bundle(changes.ready)}. Nothing was sent.")
+        screen.say(
+            f"{manifest.dag}: {show_count(len(manifest.tasks), 'task')}, {_bundle(changes.ready)}. Nothing was sent."
+        )
 
 
 def _bundle(dag: ReadyDag) -> str:
     if dag.bundle is None:
         return "no bundle"
-    wheels = f", and {len(dag.wheels)} wheels" if dag.wheels else ""
+    wheels = f", and {show_count(len(dag.wheels), 'wheel')}" if dag.wheels else ""
     return f"a bundle of {show_size(len(dag.bundle.data))} with {', '.join(dag.bundle.files)}{wheels}"

@@ -10,6 +10,7 @@ import typer
 
 from leasehold.authoring.problems import Problem
 from leasehold.cli import screen
+from leasehold.cli.amounts import show_count
 from leasehold.cli.dag_files import ReadyDag, read_dag_files
 from leasehold.cli.errors import FailedError
 from leasehold.cli.mistake_views import show_mistake
@@ -35,7 +36,7 @@ def check(files: DagFiles, *, json: JsonOption = False) -> None:
             for dag in one.dags:
                 for warning in dag.warnings:
                     show_mistake(warning, stderr=True)
-                screen.say(f"{one.file}: {dag.manifest.dag} is fine ({len(dag.manifest.tasks)} tasks).")
+                screen.say(f"{one.file}: {dag.manifest.dag} is fine ({show_count(len(dag.manifest.tasks), 'task')}).")
     if mistakes:
         raise typer.Exit(FailedError.exit_code)
 

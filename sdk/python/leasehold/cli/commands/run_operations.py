@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from leasehold.cli import screen
+from leasehold.cli.amounts import show_count
 from leasehold.cli.api import Api
 from leasehold.cli.commands.runs import RunId
 from leasehold.cli.errors import WrongInputError
@@ -154,7 +155,8 @@ def set_priority(
     if json:
         screen.write_json(done)
     else:
-        screen.say(f"{len(done.changed)} task instances of run {done.run} have priority {priority} now.")
+        changed = show_count(len(done.changed), "task instance")
+        screen.say(f"{changed} of run {done.run}: priority {priority} from now on.")
 
 
 def _post(asked: Message, *path: str, team: str | None) -> RunChanged:
