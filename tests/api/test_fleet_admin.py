@@ -141,6 +141,8 @@ async def test_an_agent_is_shown_as_it_stands(api: Api, north: EnrolledAgent, mo
         "protocol_max": 1,
         "slots": 4,
         "host": {"hostname": "n1", "os": "linux", "arch": "x86_64", "cpus": 4, "python": "3.11"},
+        "runtimes": ["python", "program", "container"],
+        "pythons": ["3.11.2", "3.12.4"],
     }
     said = await north.call("POST", "/v1/agent/hello", json=hello)
     connected = (await api.as_person("GET", "/v1/teams/default/agents/north-1")).json()
@@ -156,6 +158,9 @@ async def test_an_agent_is_shown_as_it_stands(api: Api, north: EnrolledAgent, mo
     ]
     assert connected["host"]["hostname"] == "n1"
     assert connected["key_thumbprint"] == north.key.jkt
+    assert (at_first["runtimes"], at_first["pythons"]) == (None, None)
+    assert connected["runtimes"] == ["container", "program", "python"]
+    assert connected["pythons"] == ["3.11.2", "3.12.4"]
 
 
 async def test_a_name_that_two_agents_have_does_not_choose_one(api: Api, north: EnrolledAgent) -> None:

@@ -235,6 +235,16 @@ def test_two_agents_of_one_name_are_told_apart_by_their_ids(author: Leasehold, a
     assert "agt-7, agt-8" in ended.err
 
 
+def test_what_an_agents_machine_can_run_is_shown(author: Leasehold, api: respx.Router) -> None:
+    agent = an_agent("plant-1", 7).model_copy(update={"runtimes": ["container", "python"], "pythons": ["3.12.4"]})
+    api.get("/v1/teams/default/agents").mock(return_value=said(AgentList(items=[agent])))
+
+    lines = author("agents", "show", "plant-1").out.splitlines()
+
+    assert any(line.split() == ["runs", "tasks", "of", "container,", "python"] for line in lines)
+    assert any(line.split() == ["Pythons", "for", "tasks", "3.12.4"] for line in lines)
+
+
 def test_an_agent_that_is_not_there_is_not_found(author: Leasehold, api: respx.Router) -> None:
     api.get("/v1/teams/default/agents").mock(return_value=said(AgentList(items=[])))
 

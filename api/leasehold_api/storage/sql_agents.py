@@ -17,6 +17,7 @@ from leasehold_api.storage import sql_audit
 from leasehold_api.storage.database import Database
 from leasehold_api.storage.plans import Plans
 from leasehold_api.storage.slices import next_of
+from leasehold_api.storage.sql_fleet import machine_from
 from leasehold_api.storage.sql_locks import SITE_LOCK, lock_agent, lock_of
 from leasehold_api.storage.sql_orders import orders_at, to_store
 from leasehold_api.storage.tables import agents, sites, task_instances
@@ -100,7 +101,7 @@ class SqlAgents:
         return await self._database.write(operation)
 
     def _agent(self, row: Row[Any], team: Team, now: float) -> Agent:
-        lock = lock_of(row)
+        lock, machine = lock_of(row), None if row.offers is None else machine_from(row.offers)
         return Agent(
             agent=row.id,
             name=row.name,
@@ -128,6 +129,8 @@ class SqlAgents:
             health=None if row.health is None else AgentHealth.model_validate_json(row.health),
             health_at=instant_or_none(row.health_at),
             policy=None if row.policy is None else PolicyFacts.model_validate_json(row.policy),
+            runtimes=None if machine is None else sorted(machine.runtimes),
+            pythons=None if machine is None or machine.pythons is None else list(machine.pythons),
         )
 
 

@@ -145,6 +145,10 @@ class Agent(Message):
     """When it last said so."""
     policy: PolicyFacts | None = None
     """The site's own policy, as the agent last said."""
+    runtimes: list[str] | None = None
+    """What kinds of tasks its machine runs (``python``, ``program``, ``container``); none: it was not heard yet."""
+    pythons: list[str] | None = None
+    """The Pythons there, by version, that environments of tasks can be made with; none: it did not say."""
 
 
 class LockRequest(Message):

@@ -89,6 +89,8 @@ def show(agent: AgentName, *, team: TeamOption = None, json: JsonOption = False)
             ("slots", f"{found.running} of {found.slots} in use" if found.slots else ""),
             ("version", found.version or ""),
             ("host", _host(found)),
+            ("runs tasks of", ", ".join(found.runtimes or ())),
+            ("Pythons for tasks", ", ".join(found.pythons or ())),
             ("key", found.key_thumbprint),
             ("key since", show_when(found.key_since, now=now)),
             ("enrolled", " from ".join(filter(None, [show_when(found.enrolled_at, now=now), found.enrolled_from]))),
