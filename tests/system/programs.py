@@ -21,8 +21,16 @@ class GaveUpError(AssertionError):
     """What was waited for did not happen."""
 
 
-def until(condition: Callable[[], T | None], what: str, *, patience_s: float = PATIENCE_S) -> T:
+def until(
+    condition: Callable[[], T | None], what: str, *, patience_s: float = PATIENCE_S, pause_s: float | None = None
+) -> T:
     """Return the first answer of ``condition`` that is true.
+
+    Args:
+        condition: What is asked for again and again.
+        what: What is waited for, in words.
+        patience_s: How long.
+        pause_s: Between two looks, where that is measured; otherwise they get rarer.
 
     Raises:
         GaveUpError: if there is none in time.
@@ -32,7 +40,7 @@ def until(condition: Callable[[], T | None], what: str, *, patience_s: float = P
         waited_s = time.monotonic() - begun
         if waited_s > patience_s:
             raise GaveUpError(f"after {patience_s:.0f} s still not: {what}")
-        time.sleep(min(max(FIRST_PAUSE_S, waited_s / 10), LONGEST_PAUSE_S))
+        time.sleep(pause_s or min(max(FIRST_PAUSE_S, waited_s / 10), LONGEST_PAUSE_S))
     return answer
 
 
