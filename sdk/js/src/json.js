@@ -1,4 +1,4 @@
-/** JSON in and out without losing whole numbers beyond 2^53, and with the tags for what JSON lacks. */
+/** Values as they travel between tasks: JSON, and tags for what it lacks. */
 
 import { RefusedError } from "./errors.js";
 import { File } from "./files.js";
@@ -6,21 +6,7 @@ import { File } from "./files.js";
 const TAG = "$type";
 const SMALLEST = -(2n ** 63n);
 const LARGEST = 2n ** 64n - 1n;
-const TOKENS = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 const HALF = /[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/;
-const BIG = "\u0000leasehold-integer:";
-
-/** Return the value of JSON text. Whole numbers that a number can't hold become BigInt. */
-export function parse(text) {
-  if (!/\d{16}/.test(text)) return JSON.parse(text);
-  // Numbers are only looked for outside of texts: the first alternative eats those.
-  const marked = text.replace(TOKENS, (token) =>
-    /^-?\d{16,}$/.test(token) && !Number.isSafeInteger(Number(token)) ? JSON.stringify(BIG + token) : token,
-  );
-  return JSON.parse(marked, (_, value) =>
-    typeof value === "string" && value.startsWith(BIG) ? BigInt(value.slice(BIG.length)) : value,
-  );
-}
 
 /** Return the JavaScript value of JSON data with tags: `datetime` is a Date, `bytes` a Buffer, `set` a Set. */
 export function decode(value) {

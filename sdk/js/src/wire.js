@@ -3,7 +3,7 @@
 import http from "node:http";
 
 import { RefusedError, UnavailableError, fromAnswer } from "./errors.js";
-import { parse } from "./json.js";
+import { parse } from "./parsing.js";
 
 const TASK_PROTOCOL = "1";
 const MOST_AT_ONCE = 32;

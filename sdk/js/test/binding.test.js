@@ -7,7 +7,8 @@ import { inspect } from "node:util";
 import { after, before, beforeEach, test } from "node:test";
 
 import { Connection, Variable, context, errors, heartbeat, log, mask, metrics, result, xcom } from "../index.js";
-import { decode, encode, parse } from "../src/json.js";
+import { decode, encode } from "../src/json.js";
+import { parse } from "../src/parsing.js";
 import { seconds } from "../src/wire.js";
 
 const folder = mkdtempSync(join(tmpdir(), "leasehold-"));
