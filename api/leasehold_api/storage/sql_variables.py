@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, delete, func, or_, select, update
 
 from leasehold_api.acting import By, Slice, Team
 from leasehold_api.callers import TaskCaller
@@ -16,6 +16,10 @@ from leasehold_api.storage.conditional import insert_unless_there, rows_changed
 from leasehold_api.storage.database import Database
 from leasehold_api.storage.tables import variables
 from leasehold_api.storage.writer import Transaction
+
+_SEALED = select(variables.c.sealed).where(
+    variables.c.team_id == bindparam("team"), variables.c.key == bindparam("key")
+)
 
 
 class SqlVariables:
@@ -72,9 +76,7 @@ class SqlVariables:
         """Judge and answer a task's request; see the port."""
 
         def operation(tx: Transaction) -> Answered:
-            sealed = tx.run(
-                select(variables.c.sealed).where(variables.c.team_id == reader.team_id, variables.c.key == key)
-            ).scalar()
+            sealed = tx.run(_SEALED, {"team": reader.team_id, "key": key}).scalar()
             verdict = _judge(tx, reader, key, "read", exists=sealed is not None)
             sql_entitlement.record(tx, reader, action="variable.read", name=key, verdict=verdict, now=now)
             return Answered(verdict=verdict, sealed=sealed if verdict is Verdict.GIVEN else None)
