@@ -13,9 +13,11 @@ from typing import Self
 from leasehold_agent.attempts.sdk import own_command
 from leasehold_agent.config import Settings
 from leasehold_agent.exits import Exit, OperatorError
+from leasehold_agent.identity.record import read_record
 from leasehold_agent.installing.versions import PROGRAM, Versions
 
 ROOT = "root.json"
+_FOLDER = "update"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +75,31 @@ def read_root(settings: Settings, versions: Versions | None) -> bytes:
         raise OperatorError(
             Exit.USAGE, f"The root of trust {file} can't be read: {error.strerror}.", "Correct update_root."
         ) from error
+
+
+def find_repository(settings: Settings) -> str:
+    """Return the address of the repository.
+
+    Raises:
+        OperatorError: nothing says where it is.
+    """
+    if settings.update_repository is not None:
+        return settings.update_repository
+    record = read_record(settings.state_dir)
+    if record is None:
+        raise OperatorError(
+            Exit.NOT_ENROLLED,
+            "This agent is not enrolled, and no update repository is set.",
+            "Enrol it, or name the repository: --repository URL or update_repository.",
+        )
+    return f"{record.api_url.rstrip('/')}/updates"
+
+
+def working_folder(settings: Settings, versions: Versions | None) -> Path:
+    """Return where the repository's metadata is remembered: with what it changes, if this user may change that."""
+    if versions is not None and os.access(versions.prefix, os.W_OK):
+        return versions.prefix / _FOLDER
+    return settings.state_dir / _FOLDER
 
 
 def own_program(versions: Versions | None, version: str) -> Path | None:
