@@ -336,7 +336,7 @@ def test_a_channel_that_names_no_version_is_its_publishers_mistake(
     metadata = publisher.workspace.next("targets", Targets, now=NOW)
     file = publisher.folder / "channel"
     file.write_bytes(content)
-    changes._add_target(publisher.workspace, metadata, "channels/stable.json", file)
+    changes.add_target(publisher.workspace, metadata, "channels/stable.json", file)
     publisher.publish()
 
     refused = client.refusal()
