@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -27,15 +29,22 @@ def make_uv_tree(wheel: Path, lock: Path, folder: Path, *, build: int = 1) -> Ma
         program = next((name for name in names if name.endswith(f".data/scripts/{UV}")), None)
         if program is None:
             raise NoPackError(f"{wheel.name} holds no program {UV}")
-        version = wheel.name.split("-")[1]
-        pack = Pack(UV, version if build == 1 else f"{version}+{build}", platform_name())
-        tree = folder / UV
-        (tree / "bin").mkdir(parents=True)
-        (tree / "licences").mkdir()
-        (tree / pack.starts).write_bytes(opened.read(program))
-        (tree / pack.starts).chmod(0o755)
+        with tempfile.TemporaryDirectory() as aside:
+            Path(aside, UV).write_bytes(opened.read(program))
+            made = write_uv_tree(Path(aside, UV), wheel.name.split("-")[1], folder, build=build)
         for name in names:
             if ".dist-info/licenses/" in name and not name.endswith("/"):
-                (tree / "licences" / Path(name).name).write_bytes(opened.read(name))
+                (made.tree / "licences" / Path(name).name).write_bytes(opened.read(name))
+    return made
+
+
+def write_uv_tree(program: Path, version: str, folder: Path, *, build: int = 1) -> Made:
+    """Make the tree of a pack of a program, less its licences."""
+    pack = Pack(UV, version if build == 1 else f"{version}+{build}", platform_name())
+    tree = folder / UV
+    (tree / "bin").mkdir(parents=True)
+    (tree / "licences").mkdir()
+    shutil.copyfile(program, tree / pack.starts)
+    (tree / pack.starts).chmod(0o755)
     (tree / LABEL).write_text(json.dumps(pack.label) + "\n")
     return Made(pack=pack, tree=tree, carried=Carried(inside=(), left=()))
