@@ -11,6 +11,10 @@ TOP = "edge-agent"
 """The one folder in that of a version, and the program in this."""
 
 
+_LEVEL = 6
+"""Of gzip: a hundredth larger than with 9, in a third of the time."""
+
+
 class TreeError(Exception):
     """The tree can't be published."""
 
@@ -28,7 +32,7 @@ def write_archive(tree: Path, file: Path, *, top: str = TOP, program: str = TOP)
         raise TreeError(f"{tree} holds no program {program}: give the folder that was made for this")
     with (
         file.open("wb") as raw,
-        gzip.GzipFile(fileobj=raw, mode="wb", mtime=0, filename="") as packed,
+        gzip.GzipFile(fileobj=raw, mode="wb", mtime=0, filename="", compresslevel=_LEVEL) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
         for path in [tree, *sorted(tree.rglob("*"))]:
