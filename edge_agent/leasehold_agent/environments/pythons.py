@@ -18,10 +18,11 @@ _MOST_MICRO = 40
 _NAMES = ("python3", *(f"python3.{minor}" for minor in _MINORS))
 _OLDEST: Version = (3, 11, 0)
 _ASK_S = 20.0
+# The binary's own edge-python says of itself that it is not frozen, and has no folder that packages could go to.
 _ASK = """\
 import sys, sysconfig
 from importlib.util import find_spec
-if not getattr(sys, "frozen", False):
+if not hasattr(sys, "_MEIPASS"):
     pip = int(find_spec("pip") is not None)
     tag = f"{sys.implementation.cache_tag}-{sysconfig.get_platform()}"
     print(*sys.version_info[:3], tag, pip, sys.executable)
@@ -63,8 +64,9 @@ def chosen(requires: str | None, interpreters: Sequence[Interpreter]) -> Interpr
     fitting = [one for one in interpreters if allows(requires, one.version)]
     if not fitting:
         there = ", ".join(sorted({one.spelled for one in interpreters})) or "none"
+        allowed = "packages can be installed for" if requires is None else f"requires-python {requires!r} allows"
         raise NoPythonError(
-            f"this site has no Python that requires-python {requires!r} allows (it has {there}): add one to its agent "
+            f"this site has no Python that {allowed} (it has {there}): add one to its agent "
             f"(edge-agent packs add {_fitting_pack(requires)}, if its repository has that), or install one there and "
             "name it in the agent's `pythons`, or let the task need a label of the sites that have it"
         )
