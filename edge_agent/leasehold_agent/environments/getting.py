@@ -121,12 +121,20 @@ def check_allowed(wanted: WantedEnvironment, allowed: str) -> None:
 
 
 def _chosen(wanted: WantedEnvironment, site: Site, cache: EnvironmentCache) -> tuple[Interpreter, int | None]:
-    """Return the interpreter to take, and what keeps the pack that it is from, if it is from one."""
+    """Return the interpreter to take, and what keeps the pack that it is from, if it is from one.
+
+    One of a pack is taken only where none of the machine's is allowed: a pack that is added changes nothing for tasks
+    that had a Python.
+    """
     packs = Path(site.rules.packs_dir) if site.rules.packs_dir is not None else None
     for _ in range(_CHOICES):
-        python = chosen(wanted.requires_python, _interpreters(site, cache, packs))
+        here = _interpreters(site, cache, packs)
         if packs is None:
-            return python, None
+            return chosen(wanted.requires_python, here), None
+        with suppress(NoPythonError):
+            of_machine = [one for one in here if not Path(one.path).is_relative_to(packs)]
+            return chosen(wanted.requires_python, of_machine), None
+        python = chosen(wanted.requires_python, here)
         with suppress(PackGoneError):  # what is gone is not among the next ones to choose from
             return python, keep(packs, python.path)
     raise NoPythonError("the Pythons of this site are being changed: edge-agent packs list shows which there are")

@@ -89,7 +89,7 @@ def interpreters(
         named: Its setting ``pythons``.
         search_path: The ``PATH`` to look for ``python3.X`` on.
         cache: A file that remembers the answers.
-        packs: Those of packs. They come last: a pack that is added changes nothing for tasks that had a Python.
+        packs: Those of packs; they come last.
     """
     known = _remembered(cache)
     found: dict[str, Interpreter] = {}

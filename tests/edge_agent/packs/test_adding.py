@@ -9,12 +9,14 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tuf.api.metadata import Targets
 
 import leasehold_agent
 from leasehold_agent.cli import main
@@ -23,6 +25,7 @@ from leasehold_agent.exits import Exit
 from leasehold_agent.packs.found import offered_packs
 from leasehold_agent.packs.names import Pack
 from leasehold_agent.updating.place import platform_name
+from release import changes
 from release import packs as releasing
 from tests.support.packs import small_pack
 from tests.support.releases import NOW, Publisher, Web, serving
@@ -127,6 +130,20 @@ def unchecked(publisher: Publisher, tree: Path, pack: Pack, monkeypatch: pytest.
     monkeypatch.setattr(releasing, "pack_labelled", lambda _content: pack)
     monkeypatch.setattr(releasing, "_check", lambda *_: None)
     publisher.add_pack(tree)
+
+
+def publish_archive(publisher: Publisher, archive: Path, pack: Pack) -> None:
+    """Sign an archive that nobody looked into."""
+    metadata = publisher.workspace.next("targets", Targets, now=NOW)
+    changes.add_target(publisher.workspace, metadata, pack.target, archive)
+    releasing._stage_catalogue(publisher.workspace, pack.platform, now=NOW)
+    publisher.publish()
+
+
+def tar_entry(name: str, kind: bytes = tarfile.REGTYPE, leads_to: str = "") -> tarfile.TarInfo:
+    made = tarfile.TarInfo(name)
+    made.type, made.linkname = kind, leads_to
+    return made
 
 
 def archive_in(folder: Path, pack: Pack) -> Path:
@@ -305,6 +322,38 @@ def test_a_pack_under_the_name_of_another_is_not_taken(
 
     assert code == Exit.UPDATE
     assert "it says that it is python3.13 3.13.1" in text
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        (tar_entry("../outside"), "leads out of the folder"),
+        (tar_entry(f"{PYTHON}/../../outside"), "leads out of the folder"),
+        (tar_entry("/outside"), "leads out of the folder"),
+        (tar_entry(f"{PYTHON}/lib/link", tarfile.SYMTYPE, "/etc/passwd"), "is a link"),
+        (tar_entry(f"{PYTHON}/lib/link", tarfile.LNKTYPE, f"{PYTHON}/pack.json"), "is a link"),
+        (tar_entry(f"{PYTHON}/lib/device", tarfile.CHRTYPE), "is neither a file nor a folder"),
+        (tar_entry(f"{PYTHON}/lib/pipe", tarfile.FIFOTYPE), "is neither a file nor a folder"),
+        (tar_entry(f"{PYTHON}/pack.json"), "is in it twice"),
+        (None, "there is no pack.json in it"),
+    ],
+)
+def test_a_signed_archive_that_holds_what_no_pack_holds_is_not_taken(
+    site: Site, publisher: Publisher, tmp_path: Path, entry: tarfile.TarInfo | None, said: str
+) -> None:
+    pack, archive = Pack(PYTHON, OLD, platform_name()), tmp_path / "archive"
+    with tarfile.open(archive, "w:gz") as tar:
+        if entry is not None:
+            tar.add(small_pack(tmp_path, version=OLD), PYTHON)
+            tar.addfile(entry)
+    publish_archive(publisher, archive, pack)
+
+    code, text = site.refusal(PYTHON)
+
+    assert code == Exit.UPDATE
+    assert said in text
+    assert not (tmp_path / "outside").exists()
+    assert [path.name for path in site.packs.iterdir() if path.name != ".lock"] == []
 
 
 @pytest.mark.parametrize("point", points())

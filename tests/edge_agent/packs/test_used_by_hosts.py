@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -11,7 +12,11 @@ from typing import Any
 
 import pytest
 
-from leasehold_agent.environments.pythons import interpreters
+from leasehold.runtime.rules.locks import WantedEnvironment
+from leasehold_agent.commands.status import current
+from leasehold_agent.config import load
+from leasehold_agent.doctor.packages import check_packages
+from leasehold_agent.environments import getting
 from leasehold_agent.environments.rules import EnvironmentRules
 from leasehold_agent.packs.found import offered_packs, offered_pythons
 from leasehold_agent.packs.names import Pack
@@ -22,6 +27,7 @@ from tests.edge_agent.host.harness import Attempt, read_line
 from tests.edge_agent.host.test_environments import Site
 from tests.support.packs import real_python, small_pack
 
+OWN = sys.executable
 NO_PYTHON = "/bin/true"
 """What the agent's setting ``python`` leads to in the binary: it runs tasks, and is nothing to install packages for."""
 LOADED = """
@@ -197,14 +203,45 @@ def test_a_pack_that_is_gone_is_not_kept(store: PackStore) -> None:
     assert keep(store.root, "/usr/bin/python3") is None
 
 
-def test_a_python_of_a_pack_comes_after_those_of_the_machine(store: PackStore, tmp_path: Path) -> None:
-    found = interpreters(
-        sys.executable,
-        (),
-        search_path=str(tmp_path),
-        cache=tmp_path / "pythons.json",
-        packs=offered_pythons(store.root),
+async def got(store: PackStore, requires: str | None) -> getting.Ready:
+    """Get what a task without packages runs in, on a machine with the Python of the tests and a pack."""
+    home = str(store.root.parent)
+    site = getting.Site(
+        rules=EnvironmentRules(cache_dir=home, wheels_dir="", pythons=(OWN,), packs_dir=str(store.root)),
+        python=NO_PYTHON,
+        allowed="index",
+        surroundings={"PATH": home},
+        variables={},
     )
+    wanted = WantedEnvironment(lock="", requires_python=requires, wheels={})
+    return await getting.get(wanted, site, print, asyncio.Event())
 
-    assert [one.spelled for one in found][-1] == "3.12.5"
-    assert found[0].path == sys.executable
+
+@pytest.mark.parametrize(("requires", "of_pack"), [(None, False), (">=3.11", False), (">=3.12", True)])
+async def test_a_python_of_a_pack_is_taken_where_none_of_the_machine_is_allowed(
+    store: PackStore, requires: str | None, of_pack: bool
+) -> None:
+    ready = await got(store, requires)
+
+    assert ready.python == (offered_pythons(store.root)[0] if of_pack else OWN)
+    assert (ready.pack is not None) is of_pack
+    if ready.pack is not None:
+        assert [one.is_used for one in store if one.is_offered] == [True]
+        os.close(ready.pack)
+
+
+async def test_where_no_python_is_allowed_the_cure_is_said(store: PackStore) -> None:
+    with pytest.raises(
+        getting.NoEnvironmentError, match=r"edge-agent packs add python3\.12, if its repository has that"
+    ):
+        await got(store, ">=3.12.6")
+
+
+def test_what_there_is_is_told_by_the_doctor_and_by_the_status(store: PackStore) -> None:
+    settings = load({"state_dir": str(store.root.parent)}, {"LEASEHOLD_AGENT_CONFIG": os.devnull}).settings
+
+    findings = {one.check: one.text for one in check_packages(settings)}
+
+    assert findings["packs"] == "python3.12 3.12.5"
+    assert "3.12.5" in findings["pythons"]
+    assert current(settings).packs == ["python3.12 3.12.5"]
