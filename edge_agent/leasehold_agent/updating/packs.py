@@ -91,7 +91,8 @@ def obtain_pack(repository: Repository, store: PackStore, pack: Pack, *, file: P
             if store.is_offered(pack):
                 return False
             try:
-                _bring(repository, store, pack, file)
+                if not store.has(pack):  # else it was withdrawn, and something runs with it
+                    _bring(repository, store, pack, file)
                 store.offer(pack)
             finally:
                 store.clear()

@@ -22,7 +22,7 @@ import leasehold_agent
 from leasehold_agent.cli import main
 from leasehold_agent.commands import packs as command
 from leasehold_agent.exits import Exit
-from leasehold_agent.packs.found import offered_packs
+from leasehold_agent.packs.found import keep, offered_packs
 from leasehold_agent.packs.names import Pack
 from leasehold_agent.updating.place import platform_name
 from release import changes
@@ -449,3 +449,20 @@ def test_what_is_removed_is_not_offered_and_gone(site: Site, old: Pack) -> None:
     assert said == f"{PYTHON} is removed.\n"
     assert "No pack python3.12 is here." in again
     assert [path.name for path in site.packs.iterdir()] == [".lock"]
+
+
+def test_what_was_removed_and_is_still_used_can_be_had_again_without_a_download(site: Site, old: Pack) -> None:
+    site.add(PYTHON)
+    (one,) = offered_packs(site.packs)
+    user = keep(site.packs, one.program)
+
+    said = site("remove", PYTHON)
+    listed = site("list")
+    between = site.offered
+    site.add(PYTHON)
+    os.close(user or 0)
+
+    assert said.startswith(f"No task gets {PYTHON} any more.")
+    assert "goes when what runs with it has ended" in listed
+    assert (between, site.offered) == ([], [(PYTHON, OLD)])
+    assert len([path for path in site.web.asked if path.endswith(old.file)]) == 1
