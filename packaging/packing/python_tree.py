@@ -7,13 +7,12 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from inventory import system_package
+from leasehold_agent.packs.machine import platform_name
 from leasehold_agent.packs.names import LABEL, Pack
-from leasehold_agent.updating.place import platform_name
 from packing.libraries import Carried, carry_libraries, strip
 from packing.run_paths import read_dynamic
 
@@ -84,9 +83,17 @@ def make_python_tree(python: Path, folder: Path, *, build: int = 1) -> Made:
     strip([tree / pack.starts, *modules, *libraries])
     _forget_builder(library, facts["prefix"])
     _write_licences(tree, carried)
-    (tree / LABEL).write_text(json.dumps(pack.label) + "\n")
+    write_label(tree, pack)
     _compile(tree / pack.starts, library, tree)
     return Made(pack=pack, tree=tree, carried=carried)
+
+
+def write_label(tree: Path, pack: Pack) -> None:
+    """Write into a tree which pack it is, and on which systems it can run."""
+    found = [read_dynamic(file) for file in tree.rglob("*") if file.is_file() and file.suffix not in (".py", ".pyc")]
+    versions = [one.glibc for one in found if one is not None and one.glibc is not None]
+    oldest = {"glibc": "{}.{}".format(*max(versions))} if versions else {}
+    (tree / LABEL).write_text(json.dumps(pack.label | oldest) + "\n")
 
 
 def _asked(python: Path) -> dict[str, str]:
@@ -145,8 +152,3 @@ def _compile(program: Path, library: Path, tree: Path) -> None:
     subprocess.run(
         [*command, "-s", str(tree), "-p", _MOVED, str(library)], check=False, env=environ, stdout=subprocess.DEVNULL
     )
-
-
-def files_of(tree: Path) -> Iterator[Path]:
-    """Yield the files of a tree."""
-    return (path for path in sorted(tree.rglob("*")) if path.is_file())

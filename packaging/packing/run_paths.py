@@ -6,13 +6,15 @@ that the old path had. Format: the System V ABI, chapter 5, "Dynamic Linking".
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
 
 _ELF = b"\x7fELF\x02\x01"
 _PT_LOAD, _PT_DYNAMIC = 1, 2
-_DT_NULL, _DT_NEEDED, _DT_STRTAB, _DT_RPATH, _DT_RUNPATH = 0, 1, 5, 15, 29
+_DT_NULL, _DT_NEEDED, _DT_STRTAB, _DT_STRSZ, _DT_RPATH, _DT_RUNPATH = 0, 1, 5, 10, 15, 29
+_GLIBC = re.compile(rb"GLIBC_([0-9]+)\.([0-9]+)")
 _ENTRY = struct.Struct("<qQ")
 
 
@@ -26,6 +28,8 @@ class Dynamic:
 
     needed: tuple[str, ...]
     """Names of libraries."""
+    glibc: tuple[int, int] | None
+    """The oldest glibc that has all that it needs of that."""
     run_path: str | None
     where: int
     """The place of the run path's text in the file."""
@@ -52,10 +56,13 @@ def read_dynamic(file: Path) -> Dynamic | None:
     table = next((_in_file(segments, value) for tag, value, _ in entries if tag == _DT_STRTAB), None)
     if table is None:
         return None
+    size = next((value for tag, value, _ in entries if tag == _DT_STRSZ), 0)
+    versions = [(int(major), int(minor)) for major, minor in _GLIBC.findall(data[table : table + size])]
     paths = [(table + value, at) for tag, value, at in entries if tag in (_DT_RPATH, _DT_RUNPATH)]
     where, entry = paths[0] if paths else (0, 0)
     return Dynamic(
         needed=tuple(_text(data, table + value) for tag, value, _ in entries if tag == _DT_NEEDED),
+        glibc=max(versions, default=None),
         run_path=_text(data, where) if paths else None,
         where=where,
         entry=entry,

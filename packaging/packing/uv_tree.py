@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import tempfile
 import zipfile
 from pathlib import Path
 
-from leasehold_agent.packs.names import LABEL, UV, Pack
-from leasehold_agent.updating.place import platform_name
+from leasehold_agent.packs.machine import platform_name
+from leasehold_agent.packs.names import UV, Pack
 from packing.libraries import Carried
-from packing.python_tree import Made, NoPackError
+from packing.python_tree import Made, NoPackError, write_label
 
 
 def make_uv_tree(wheel: Path, lock: Path, folder: Path, *, build: int = 1) -> Made:
@@ -46,5 +45,5 @@ def write_uv_tree(program: Path, version: str, folder: Path, *, build: int = 1) 
     (tree / "licences").mkdir()
     shutil.copyfile(program, tree / pack.starts)
     (tree / pack.starts).chmod(0o755)
-    (tree / LABEL).write_text(json.dumps(pack.label) + "\n")
+    write_label(tree, pack)
     return Made(pack=pack, tree=tree, carried=Carried(inside=(), left=()))

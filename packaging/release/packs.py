@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tuf.api.metadata import Metadata, Targets
 
+from leasehold_agent.packs.machine import platform_name
 from leasehold_agent.packs.names import (
     LABEL,
     NAME,
@@ -25,7 +26,6 @@ from leasehold_agent.packs.names import (
 )
 from leasehold_agent.packs.trying import try_pack
 from leasehold_agent.updating.choosing import is_newer
-from leasehold_agent.updating.place import platform_name
 from leasehold_agent.updating.unpacking import unpack
 from release.archive import write_archive
 from release.changes import add_target

@@ -15,10 +15,18 @@ import pytest
 from leasehold_agent.environments import tools
 from leasehold_agent.environments.pythons import Interpreter
 from leasehold_agent.environments.rules import EnvironmentRules
-from leasehold_agent.packs.names import UV, BadPackError, Pack, pack_in_file, pack_labelled, read_catalogue
+from leasehold_agent.packs.machine import own_glibc, platform_name
+from leasehold_agent.packs.names import (
+    UV,
+    BadPackError,
+    Pack,
+    glibc_labelled,
+    pack_in_file,
+    pack_labelled,
+    read_catalogue,
+)
 from leasehold_agent.packs.store import PackStore
 from leasehold_agent.packs.trying import try_pack
-from leasehold_agent.updating.place import platform_name
 from leasehold_agent.updating.unpacking import unpack
 from packing.python_tree import Made, NoPackError, make_python_tree
 from packing.run_paths import RunPathError, read_dynamic, set_run_path
@@ -77,6 +85,15 @@ def test_a_pack_has_the_library_and_nothing_that_was_installed_beside_it(made: M
     } <= names
     assert not [name for name in names if "site-packages" in name or "/test/" in name or "readline" in name]
     assert not [path for path in made.tree.rglob("*") if path.is_symlink()]
+
+
+def test_a_pack_says_which_systems_it_can_run_on(made: Made) -> None:
+    needs, has = glibc_labelled((made.tree / "pack.json").read_bytes()), own_glibc()
+
+    assert needs is not None
+    assert has is not None
+    assert (2, 17) <= needs <= has
+    assert glibc_labelled(b'{"glibc": "new"}') is glibc_labelled(b"[]") is None
 
 
 def test_records_of_the_build_do_not_name_the_machine_that_made_it(made: Made) -> None:

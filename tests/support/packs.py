@@ -6,8 +6,8 @@ import json
 import sys
 from pathlib import Path
 
+from leasehold_agent.packs.machine import platform_name
 from leasehold_agent.packs.names import UV
-from leasehold_agent.updating.place import platform_name
 from packing.python_tree import Made, make_python_tree
 
 # What asks: the agent which interpreters there are, the release which files are loaded, and both which version it is.
@@ -31,6 +31,7 @@ def small_pack(
     says: str | None = None,
     platform: str | None = None,
     program: str | None = None,
+    glibc: str | None = None,
 ) -> Path:
     """Make the tree of a pack whose program only answers; ``says`` is the version that it gives itself."""
     inside = says or version.partition("+")[0]
@@ -39,9 +40,8 @@ def small_pack(
     (tree / "bin").mkdir(parents=True)
     (tree / "lib").mkdir()
     (tree / "lib/some.library").write_text(version * 1000)
-    (tree / "pack.json").write_text(
-        json.dumps({"pack": name, "version": version, "platform": platform or platform_name()})
-    )
+    label = {"pack": name, "version": version, "platform": platform or platform_name()}
+    (tree / "pack.json").write_text(json.dumps(label | ({} if glibc is None else {"glibc": glibc})))
     file = tree / "bin" / name
     file.write_text(program or script.format(words=inside.replace(".", " "), version=inside, name=name))
     file.chmod(0o755)

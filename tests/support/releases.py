@@ -15,8 +15,8 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from securesystemslib.signer import CryptoSigner
 
+from leasehold_agent.packs.machine import platform_name
 from leasehold_agent.packs.names import Pack
-from leasehold_agent.updating.place import platform_name
 from release import changes, packs, publishing
 from release.changes import Holders
 from release.workspace import Workspace

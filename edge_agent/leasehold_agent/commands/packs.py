@@ -17,9 +17,10 @@ from leasehold_agent.config import Settings
 from leasehold_agent.control import give_order
 from leasehold_agent.environments.tools import find_uv
 from leasehold_agent.exits import Exit, OperatorError
+from leasehold_agent.packs.machine import platform_name
 from leasehold_agent.packs.names import NAME, UV, VERSION, Pack, did_you_mean, is_file, minor_of
 from leasehold_agent.packs.store import KeptPack, PackStore, StoreBusyError
-from leasehold_agent.updating.place import find_repository, find_versions, platform_name, read_root, working_folder
+from leasehold_agent.updating.place import find_repository, find_versions, read_root, working_folder
 from leasehold_agent.version import agent_version
 
 if TYPE_CHECKING:

@@ -16,9 +16,10 @@ from leasehold_agent.config import Settings
 from leasehold_agent.control import give_order
 from leasehold_agent.exits import Exit, OperatorError
 from leasehold_agent.installing.versions import VersionRefusedError, Versions
+from leasehold_agent.packs.machine import platform_name
 from leasehold_agent.status import ask_running_agent
 from leasehold_agent.updating.choosing import Offer, checked_version, is_wanted
-from leasehold_agent.updating.place import find_repository, find_versions, platform_name, read_root, working_folder
+from leasehold_agent.updating.place import find_repository, find_versions, read_root, working_folder
 from leasehold_agent.updating.trial import Trial, TrialFile
 from leasehold_agent.version import agent_version
 

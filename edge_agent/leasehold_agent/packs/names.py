@@ -105,6 +105,15 @@ def pack_labelled(content: bytes) -> Pack:
     return found
 
 
+def glibc_labelled(content: bytes) -> tuple[int, int] | None:
+    """Return the oldest glibc that a pack can run with, by its ``pack.json``; none when that does not say."""
+    try:
+        major, _, minor = str(json.loads(content)["glibc"]).partition(".")
+        return int(major), int(minor)
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
 def catalogue_target(platform: str) -> str:
     """Return the path of the target that says which packs there are for a platform."""
     return f"packs/{platform}.json"

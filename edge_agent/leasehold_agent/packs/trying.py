@@ -6,7 +6,8 @@ import os
 import subprocess
 from pathlib import Path
 
-from leasehold_agent.packs.names import LABEL, UV, BadPackError, Pack, pack_labelled
+from leasehold_agent.packs.machine import own_glibc
+from leasehold_agent.packs.names import LABEL, UV, BadPackError, Pack, glibc_labelled, pack_labelled
 
 _START_S = 60.0
 # The modules that lead to libraries: what is missing on this machine is found out now, and not by a task.
@@ -18,17 +19,21 @@ print(sys.base_prefix)
 
 
 def check_label(tree: Path, pack: Pack) -> None:
-    """Hold what an unpacked tree says of itself against what was asked for.
+    """Hold what an unpacked tree says of itself against what was asked for, and against this machine.
 
     Raises:
-        BadPackError: it is another one.
+        BadPackError: it is another one, or can't run here.
     """
     try:
-        said = pack_labelled((tree / LABEL).read_bytes())
+        content = (tree / LABEL).read_bytes()
     except FileNotFoundError:
         raise BadPackError(f"there is no {LABEL} in it") from None
+    said, needs, has = pack_labelled(content), glibc_labelled(content), own_glibc()
     if said != pack:
         raise BadPackError(f"it says that it is {said.name} {said.version} for {said.platform}")
+    if needs is not None and has is not None and needs > has:
+        text = f"it needs glibc {needs[0]}.{needs[1]} or newer, and here is {has[0]}.{has[1]}"
+        raise BadPackError(f"it does not work on this machine: {text}")
 
 
 def try_pack(tree: Path, pack: Pack) -> None:

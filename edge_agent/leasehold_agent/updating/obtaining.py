@@ -18,7 +18,7 @@ from pathlib import Path
 from leasehold_agent.exits import Exit, OperatorError
 from leasehold_agent.fault_points import reach
 from leasehold_agent.installing.versions import PROGRAM, VersionRefusedError, Versions
-from leasehold_agent.updating.place import platform_name
+from leasehold_agent.packs.machine import platform_name
 from leasehold_agent.updating.repository import Repository
 from leasehold_agent.updating.unpacking import BadArchiveError, unpack
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -107,8 +106,3 @@ def own_program(versions: Versions | None, version: str) -> Path | None:
     if versions is not None and os.access(program := versions.tree(version) / PROGRAM, os.X_OK):
         return program
     return own_command()
-
-
-def platform_name() -> str:
-    """Return what this machine is called in the repository, like ``linux-x86_64``."""
-    return f"{sys.platform}-{platform.machine().lower()}"

@@ -23,8 +23,8 @@ from leasehold_agent.cli import main
 from leasehold_agent.commands import packs as command
 from leasehold_agent.exits import Exit
 from leasehold_agent.packs.found import keep, offered_packs
+from leasehold_agent.packs.machine import platform_name
 from leasehold_agent.packs.names import Pack
-from leasehold_agent.updating.place import platform_name
 from release import changes
 from release import packs as releasing
 from tests.support.packs import small_pack
@@ -296,6 +296,7 @@ def test_a_pack_for_other_machines_is_not_taken(site: Site, old: Pack, tmp_path:
         ({"program": "#!/nonexistent/ld-linux\n"}, "does not start on this machine"),
         ({"program": "#!/bin/sh\necho 'GLIBC_2.99 not found' >&2; exit 1\n"}, "GLIBC_2.99 not found"),
         ({"program": f"#!/bin/sh\necho {OLD} /usr\n"}, "looks for its library in /usr"),
+        ({"glibc": "9.99"}, "it needs glibc 9.99 or newer, and here is"),
         ({"platform": "linux-sparc64"}, f"it says that it is {PYTHON} {OLD} for linux-sparc64"),
     ],
 )
