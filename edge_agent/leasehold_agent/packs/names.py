@@ -22,7 +22,11 @@ _FILE = re.compile(rf"({NAME.pattern})-({VERSION.pattern})-({PLATFORM.pattern}){
 
 
 class BadPackError(Exception):
-    """It is no pack, or another one than was asked for. The message says what is wrong, without a full stop."""
+    """It is no pack, another one than was asked for, or can't run here. The message has no full stop."""
+
+    def __init__(self, wrong: str, *, cure: str = "Tell its publisher.") -> None:
+        super().__init__(wrong)
+        self.cure = cure
 
 
 @dataclass(frozen=True, slots=True, order=True)

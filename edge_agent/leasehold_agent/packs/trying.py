@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from pathlib import Path
@@ -10,6 +11,8 @@ from leasehold_agent.packs.machine import own_glibc
 from leasehold_agent.packs.names import LABEL, UV, BadPackError, Pack, glibc_labelled, pack_labelled
 
 _START_S = 60.0
+_ASK_FOR_ANOTHER = "It needs a newer system, or a library that is not here: ask its publisher for one that does not."
+_NO_PROGRAMS = "Is the state directory mounted noexec? Then name another: --state-dir DIR."
 # The modules that lead to libraries: what is missing on this machine is found out now, and not by a task.
 _ASK_PYTHON = """\
 import bz2, ctypes, hashlib, lzma, sqlite3, ssl, sys, sysconfig, zlib
@@ -31,9 +34,13 @@ def check_label(tree: Path, pack: Pack) -> None:
     said, needs, has = pack_labelled(content), glibc_labelled(content), own_glibc()
     if said != pack:
         raise BadPackError(f"it says that it is {said.name} {said.version} for {said.platform}")
+    if not (tree / pack.starts).is_file():
+        raise BadPackError(f"there is no {pack.starts} in it")
+    if not os.access(tree / pack.starts, os.X_OK):
+        raise BadPackError("its program may not be started here", cure=_NO_PROGRAMS)
     if needs is not None and has is not None and needs > has:
         text = f"it needs glibc {needs[0]}.{needs[1]} or newer, and here is {has[0]}.{has[1]}"
-        raise BadPackError(f"it does not work on this machine: {text}")
+        raise BadPackError(f"it does not work on this machine: {text}", cure=_ASK_FOR_ANOTHER)
 
 
 def try_pack(tree: Path, pack: Pack) -> None:
@@ -72,9 +79,10 @@ def _said_by(command: list[str]) -> str:
         )
     except subprocess.CalledProcessError as problem:
         last = (str(problem.stderr).strip().splitlines() or [f"exit code {problem.returncode}"])[-1]
-        raise BadPackError(f"it does not work on this machine: {last[-300:]}") from None
+        raise BadPackError(f"it does not work on this machine: {last[-300:]}", cure=_ASK_FOR_ANOTHER) from None
     except subprocess.TimeoutExpired:
         raise BadPackError(f"it does not work on this machine: it says nothing for {_START_S:.0f} s") from None
     except OSError as problem:
-        raise BadPackError(f"it does not start on this machine: {problem.strerror}") from None
+        cure = _NO_PROGRAMS if problem.errno == errno.EACCES else _ASK_FOR_ANOTHER
+        raise BadPackError(f"it does not start on this machine: {problem.strerror}", cure=cure) from None
     return done.stdout

@@ -101,12 +101,10 @@ def obtain_pack(repository: Repository, store: PackStore, pack: Pack, *, file: P
         raise OperatorError(
             Exit.IN_USE, f"Another command changes the packs in {store.root}.", "Wait for its end."
         ) from error
-    except (BadArchiveError, BadPackError, VersionRefusedError) as error:
-        raise OperatorError(
-            Exit.UPDATE,
-            f"Pack {pack.name} {pack.version} can't be had: {error}.",
-            f"{_AS_BEFORE} {_cure(str(error))}",
-        ) from error
+    except BadPackError as error:
+        raise _refused(pack, error, error.cure) from error
+    except (BadArchiveError, VersionRefusedError) as error:
+        raise _refused(pack, error, "Tell its publisher.") from error
     except OSError as error:
         raise disk_says_no(error, store.root, what=f"pack {pack.name}") from error
 
@@ -153,9 +151,5 @@ def _take_copy(repository: Repository, pack: Pack, file: Path, archive: Path) ->
         )
 
 
-def _cure(said: str) -> str:
-    if "Permission denied" in said:
-        return "Is the state directory mounted noexec? Then name another: --state-dir DIR."
-    if "on this machine" in said:
-        return "It needs a newer system, or a library that is not here: ask its publisher for one for this machine."
-    return "Tell its publisher."
+def _refused(pack: Pack, error: Exception, cure: str) -> OperatorError:
+    return OperatorError(Exit.UPDATE, f"Pack {pack.name} {pack.version} can't be had: {error}.", f"{_AS_BEFORE} {cure}")

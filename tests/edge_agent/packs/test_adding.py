@@ -388,6 +388,16 @@ def test_a_full_disk_is_said_and_leaves_nothing(site: Site, publisher: Publisher
         assert site.left == []
 
 
+def test_where_no_program_may_be_started_the_cure_is_another_place(site: Site, old: Pack, tmp_path: Path) -> None:
+    with mounted(tmp_path / "noexec", size_kb=4000, options="noexec") as folder:
+        site.state = folder
+
+        code, said = site.refusal(PYTHON)
+
+    assert code == Exit.UPDATE
+    assert "noexec" in said.splitlines()[1]
+
+
 def test_without_a_root_of_trust_nothing_is_asked(site: Site, old: Pack) -> None:
     said = site.add(PYTHON, code=Exit.USAGE, LEASEHOLD_AGENT_UPDATE_ROOT=str(site.folder / "none"))
 
