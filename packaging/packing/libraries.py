@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterable
@@ -55,8 +56,8 @@ def strip(files: Iterable[Path]) -> None:
 
 
 def _run_path(file: Path, tree: Path) -> str:
-    up = len(file.parent.relative_to(tree).parts)
-    return "$ORIGIN" if file.parent == tree / "lib" else f"$ORIGIN/{'../' * (up - 1)}{'../lib' if up == 1 else '..'}"
+    way = os.path.relpath(tree / "lib", file.parent)
+    return "$ORIGIN" if way == "." else f"$ORIGIN/{way}"
 
 
 def _resolved(file: Path) -> dict[str, Path]:

@@ -34,7 +34,7 @@ _LATER = "The running agent did not answer, and sees that within ten minutes."
 def list_all(arguments: Namespace) -> Exit:
     """Print the packs that are here, and those that could be had if that was asked for."""
     settings = settings_from(arguments).settings
-    here = list(_store(settings))
+    here = _kept(_store(settings))
     there: dict[str, str] | None = None
     if arguments.available:
         from leasehold_agent.updating.packs import packs_in
@@ -89,8 +89,7 @@ def remove(arguments: Namespace) -> Exit:
     settings = settings_from(arguments).settings
     store = _store(settings)
     _check_name(arguments.pack)
-    there = {one.name: one.version for one in store}
-    if arguments.pack not in there:
+    if arguments.pack not in {one.name for one in _kept(store)}:
         raise OperatorError(Exit.NOT_FOUND, f"No pack {arguments.pack} is here.", "edge-agent packs list names those.")
     try:
         with store.changing(patience_s=_PATIENCE_S):
@@ -105,7 +104,7 @@ def remove(arguments: Namespace) -> Exit:
             Exit.UPDATE, f"{error.filename or store.root} can't be removed: {error.strerror}.", "Look at that disk."
         ) from error
     was_told = _tell_agent(settings)
-    left = [one for one in store if one.name == arguments.pack]
+    left = [one for one in _kept(store) if one.name == arguments.pack]
     if arguments.json:
         facts = {"pack": arguments.pack, "is_gone": not left, "still_used": [one.version for one in left]}
         sys.stdout.write(json.dumps(facts, indent=2) + "\n")
@@ -165,6 +164,17 @@ def _check_version(version: str | None, given: Pack | None) -> None:
 
 def _store(settings: Settings) -> PackStore:
     return PackStore(settings.state_dir / "packs")
+
+
+def _kept(store: PackStore) -> list[KeptPack]:
+    try:
+        return list(store)
+    except OSError as error:
+        raise OperatorError(
+            Exit.USAGE,
+            f"{error.filename or store.root} can't be read: {error.strerror}.",
+            "Run it as the agent's user.",
+        ) from error
 
 
 def _program(settings: Settings, pack: Pack) -> str:

@@ -123,15 +123,12 @@ class PackStore:
             versions = self.versions(name)
             installed = versions.installed()
             for version in installed.versions:
-                held = self._seize(name, version)
-                if held is not None:
-                    os.close(held)
                 yield KeptPack(
                     name=name,
                     version=version,
                     path=versions.tree(version),
                     is_offered=version == installed.current,
-                    is_used=held is None or versions.in_use(version),
+                    is_used=self._is_held(name, version) or versions.in_use(version),
                 )
 
     def _names(self) -> list[str]:
@@ -159,6 +156,14 @@ class PackStore:
                 path.unlink(missing_ok=True)
             shutil.rmtree(folder / "versions", ignore_errors=True)  # what an interrupted removal left aside
             folder.rmdir()
+
+    def _is_held(self, name: str, version: str) -> bool:
+        with suppress(FileNotFoundError):  # removed by somebody else at this moment
+            held = self._seize(name, version)
+            if held is not None:
+                os.close(held)
+            return held is None
+        return False
 
     def _seize(self, name: str, version: str) -> int | None:
         """Hold a version alone; none while a host uses it."""
