@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Mapping
@@ -152,6 +151,8 @@ def read_catalogue(content: bytes) -> dict[str, str]:
 
 def did_you_mean(name: str, there: Mapping[str, str]) -> str:
     """Return what to say of a name that is not there."""
+    import difflib  # hosts know names too, and need not pay for this
+
     close = difflib.get_close_matches(name, there, n=1)
     if close:
         return f"Did you mean {close[0]}?"
