@@ -25,6 +25,8 @@ from leasehold_agent.exits import Exit
 from leasehold_agent.packs.found import keep, offered_packs
 from leasehold_agent.packs.machine import platform_name
 from leasehold_agent.packs.names import Pack
+from leasehold_agent.packs.store import PackStore
+from leasehold_agent.updating import packs as bringing
 from release import changes
 from release import packs as releasing
 from tests.support.packs import small_pack
@@ -477,3 +479,15 @@ def test_what_was_removed_and_is_still_used_can_be_had_again_without_a_download(
     assert "goes when what runs with it has ended" in listed
     assert (between, site.offered) == ([], [(PYTHON, OLD)])
     assert len([path for path in site.web.asked if path.endswith(old.file)]) == 1
+
+
+def test_of_two_commands_at_once_the_second_is_told(site: Site, old: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.add(PYTHON)
+    for module in (bringing, command):
+        monkeypatch.setattr(module, "_PATIENCE_S", 0.0)
+
+    with PackStore(site.packs).changing():
+        said = [site("remove", PYTHON, code=Exit.IN_USE), site.add(PYTHON, code=Exit.IN_USE)]
+
+    assert ["Another command changes the packs" in text for text in said] == [True, True]
+    assert site.offered == [(PYTHON, OLD)]
