@@ -35,6 +35,8 @@ def main() -> int:
     sys.stdout.write(f"{made.tree} is {made.pack.name} {made.pack.version} for {made.pack.platform}\n")
     if made.carried.left:
         sys.stdout.write(f"Machines need these libraries of their own: {', '.join(made.carried.left)}\n")
+    if made.without_licence:
+        sys.stdout.write(f"Put the licences of these into licences/: {', '.join(made.without_licence)}\n")
     return 0
 
 

@@ -6,6 +6,9 @@ set -eu
 here=$(cd "$(dirname "$0")/../.." && pwd)
 . "$here/packaging/baseline/root.sh"
 
+# A program that looks for its libraries beside itself finds itself by /proc.
+trap 'umount "$root/proc"' EXIT
+mount -t proc proc "$root/proc"
 rm -rf "$root/src/packs.new"
 chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
     PYTHONPATH=/src/leasehold/edge_agent:/src/leasehold/sdk/python PYTHONDONTWRITEBYTECODE=1 \

@@ -50,6 +50,8 @@ class Made:
     pack: Pack
     tree: Path
     carried: Carried
+    without_licence: tuple[str, ...] = ()
+    """Carried libraries whose licence was not found: whoever publishes the pack has to put its text there."""
 
 
 def make_python_tree(python: Path, folder: Path, *, build: int = 1) -> Made:
@@ -82,10 +84,10 @@ def make_python_tree(python: Path, folder: Path, *, build: int = 1) -> Made:
     _let_find_each_other(tree, libraries)
     strip([tree / pack.starts, *modules, *libraries])
     _forget_builder(library, facts["prefix"])
-    _write_licences(tree, carried)
+    without_licence = _write_licences(tree, carried, Path(facts["prefix"], "share/licences"))
     write_label(tree, pack)
     _compile(tree / pack.starts, library, tree)
-    return Made(pack=pack, tree=tree, carried=carried)
+    return Made(pack=pack, tree=tree, carried=carried, without_licence=without_licence)
 
 
 def write_label(tree: Path, pack: Pack) -> None:
@@ -134,21 +136,37 @@ def _forget_builder(library: Path, prefix: str) -> None:
         file.write_text(file.read_text().replace(prefix, _MOVED))
 
 
-def _write_licences(tree: Path, carried: Carried) -> None:
+def _write_licences(tree: Path, carried: Carried, of_builder: Path) -> tuple[str, ...]:
+    """Write the licences of all that is inside; return the libraries of which none was found.
+
+    Args:
+        tree: the pack.
+        carried: its libraries; those from packages of this system have their licences there.
+        of_builder: where a build from source leaves the licences of what it was built with, if it does.
+    """
     folder = tree / "licences"
     folder.mkdir()
     for file in (tree / "lib").glob("python3*/LICENSE.txt"):
         shutil.copyfile(file, folder / "CPython.txt")
+    texts = sorted(of_builder.glob("*.txt"))
+    for text in texts:
+        shutil.copyfile(text, folder / text.name)
+    without: list[str] = []
     for library in carried.inside:
         package = system_package(library.resolve())
-        for text in package.texts if package is not None else ():
-            (folder / f"{package.name}.txt").write_text(text)  # type: ignore[union-attr]  # it has texts
+        if package is not None and package.texts:
+            (folder / f"{package.name}.txt").write_text("\n".join(package.texts))
+        elif not (texts and library.is_relative_to(of_builder.parents[1])):
+            without.append(library.name)
+    return tuple(without)
 
 
 def _compile(program: Path, library: Path, tree: Path) -> None:
     """Compile the library, so that no task does: byte code that is believed unchecked, for packs are never changed."""
     command = [str(program), "-I", "-S", "-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash"]
     environ = {"PATH": os.defpath, "PYTHONHASHSEED": "0"}
-    subprocess.run(
-        [*command, "-s", str(tree), "-p", _MOVED, str(library)], check=False, env=environ, stdout=subprocess.DEVNULL
-    )
+    command += ["-s", str(tree), "-p", _MOVED, str(library)]
+    done = subprocess.run(command, check=False, env=environ, capture_output=True, text=True)
+    if done.returncode:
+        last = (f"{done.stdout}\n{done.stderr}".strip().splitlines() or ["it says nothing"])[-1]
+        raise NoPackError(f"the library can't be compiled by {program}: {last}")
