@@ -58,7 +58,7 @@ def _component(source: Path, owners: Mapping[Path, Distribution], work: Path) ->
         return _own()
     if "PyInstaller" in source.parts or "_pyinstaller_hooks_contrib" in source.parts:
         return _boot_loader()
-    if package := _system_package(resolved):
+    if package := system_package(resolved):
         return package
     if resolved.is_relative_to(Path(sys.base_prefix).resolve()):
         return _python()
@@ -116,7 +116,7 @@ def _boot_loader() -> Component:
     return _library(distribution)
 
 
-def _system_package(file: Path) -> Component | None:
+def system_package(file: Path) -> Component | None:
     """Return the Debian package a library is from: dpkg names some files by their place before /usr was merged."""
     if shutil.which("dpkg-query") is None:
         return None

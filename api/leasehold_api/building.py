@@ -15,6 +15,7 @@ from leasehold_api.context.giving import Giving
 from leasehold_api.context.variables import Variables
 from leasehold_api.fleet.bootstrap import ensure_bootstrap
 from leasehold_api.fleet.registry import Registry
+from leasehold_api.fleet.served_packs import ServedPacks
 from leasehold_api.foundations import Foundations, lay_foundations
 from leasehold_api.http.authentication import Authentication
 from leasehold_api.http.house import House
@@ -202,7 +203,12 @@ def _furnish(foundations: Foundations, keys: SigningKeys, scheduler: AsyncIOSche
             server_days=settings.retention_days,
             clock=clock.now,
         ),
-        why=SqlWhy(database, plans, disconnected_after_s=settings.disconnected_after_s),
+        why=SqlWhy(
+            database,
+            plans,
+            disconnected_after_s=settings.disconnected_after_s,
+            packs=ServedPacks(settings.updates_dir),
+        ),
         run_facts=SqlTaskRuns(database, plans),
         pools=SqlPools(database),
         ceilings=SqlCeilings(database),

@@ -128,7 +128,7 @@ def assemble(
     directories = AttemptDirectories(settings.state_dir / "attempts")
     wheels = Wheels(settings.state_dir / "wheels", line.api.bundle)
     bundles = Bundles(settings.state_dir / "bundles", line.api.bundle, wheels=wheels)
-    environments = EnvironmentCache(settings.state_dir / "environments")
+    environments, packs = EnvironmentCache(settings.state_dir / "environments"), settings.state_dir / "packs"
     orders = ApiOrders(roster, line.clock)
     offered = Offered(settings)
     standing = Standing(in_force, identity, roster, gate, orders, line.clock, offered, version=version, once=once)
@@ -152,7 +152,7 @@ def assemble(
         access=line.access,
     )
     packages = Packages(
-        wheels=wheels, environments=environments, most_mb=lambda: in_force.now.environments_mb
+        wheels=wheels, environments=environments, packs=packs, most_mb=lambda: in_force.now.environments_mb
     )  # fmt: skip
     collector = Collector(directories, bundles, roster, lambda: in_force.now.keep_attempts, packages)
     watch = HealthWatch(
@@ -174,6 +174,7 @@ def assemble(
                 uv=None if settings.uv is None else str(settings.uv),
                 index_url=settings.index_url,
                 timeout_s=settings.environment_timeout_s,
+                packs_dir=str(packs),
             ),
         ),
         bundles=bundles,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from leasehold_agent.exits import Exit, OperatorError
 from leasehold_agent.installing_arguments import add_installing_commands
+from leasehold_agent.packs_arguments import add_packs_commands
 from leasehold_agent.policy_arguments import add_policy_commands
 from leasehold_agent.updating import MARK
 
@@ -31,15 +32,16 @@ examples:
   edge-agent identity show
   edge-agent policy check
   edge-agent update --check
+  edge-agent packs add python3.12
 
 settings come from /etc/leasehold/agent.toml (or the file that LEASEHOLD_AGENT_CONFIG names),
 then from LEASEHOLD_AGENT_* variables, then from flags; edge-agent config shows what is in effect.
 
 exit codes: 0 ok, 1 a defect of the agent, 2 wrong arguments or settings, 3 not enrolled, 4 enrolment token refused,
 5 API unreachable, 6 identity in use, 7 locked, 8 key store unreachable, 9 enrolled already, 10 refused by the API,
-11 no such attempt (or version), 12 no agent runs here, 13 the policy has mistakes or refuses, 14 nothing was
-installed or removed, 15 an update did not work, 16 the update repository is not to be trusted, 143/130 ended at once by
-the third TERM/INT
+11 no such attempt (or version, or pack), 12 no agent runs here, 13 the policy has mistakes or refuses, 14 nothing was
+installed or removed, 15 an update or a pack did not work, 16 the update repository is not to be trusted, 143/130 ended
+at once by the third TERM/INT
 """
 
 
@@ -136,6 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_operating(commands)
     _add_attempts(commands)
     _add_environments(commands)
+    add_packs_commands(commands, _add)
     _add_identity(commands)
     add_policy_commands(commands, _add)
     add_installing_commands(commands)

@@ -9,6 +9,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,7 @@ class Packages:
 
     wheels: Wheels
     environments: EnvironmentCache
+    packs: Path
     most_mb: Callable[[], int]
     """What all environments together may take (MiB)."""
 
@@ -62,6 +64,7 @@ class Collector:
             self._packages.wheels.remove_old()
             most = self._packages.most_mb() * _MIB
             ageing.collect(self._packages.environments, now=time.time(), most_bytes=most)
+            _clear_packs(self._packages.packs)
 
     def make_room(self, wanted_bytes: int) -> int:
         """Remove the least useful things until about so many bytes are free again; return how many were."""
@@ -107,6 +110,17 @@ class Collector:
             for directory in self._directories
             if directory.attempt in ours or not is_covered(directory)
         }
+
+
+def _clear_packs(root: Path) -> None:
+    """Remove packs that were withdrawn, and are not used any more."""
+    if not root.is_dir():
+        return
+    from leasehold_agent.packs.store import PackStore, StoreBusyError
+
+    store = PackStore(root)
+    with suppress(StoreBusyError, OSError), store.changing():
+        store.clear()
 
 
 def tree_size(path: Path) -> int:

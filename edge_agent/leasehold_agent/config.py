@@ -137,7 +137,7 @@ class Settings(BaseModel):
     """More interpreters for tasks that say ``requires-python``, besides ``python`` and python3.X on the PATH; in a
     variable with colons in between."""
     uv: FilePath | None = None
-    """The uv that installs what tasks depend on; else the one on the PATH is taken, and where there is none pip."""
+    """The uv that installs what tasks depend on; else the one on the PATH, a pack's, and where there is none pip."""
     index_url: Annotated[str, AfterValidator(_index)] | None = None
     """The package index of this site. A password for it belongs into ~/.netrc (or the file that NETRC names)."""
     environments_mb: int = Field(default=8192, ge=0)

@@ -36,7 +36,7 @@ class Exit(IntEnum):
     NOT_INSTALLED = 14
     """Nothing was installed, or removed; what was there before is as it was."""
     UPDATE = 15
-    """An update did not work; the version that ran before still runs."""
+    """An update did not work; the version that ran before still runs. Or a pack did not; nothing was changed."""
     UNTRUSTED = 16
     """What the update repository says is not signed by whom this installation trusts, or is out of date."""
 

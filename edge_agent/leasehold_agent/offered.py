@@ -22,6 +22,8 @@ class Offered:
         """The podman or docker that works."""
         self.pythons: list[str] | None = None
         """Versions, like ``3.12.4``; None: nobody looked yet."""
+        self.packs: list[str] = []
+        """The packs, like ``python3.12 3.12.4``; their Pythons are among ``pythons``."""
 
     @property
     def runtimes(self) -> list[str]:
@@ -42,11 +44,12 @@ class Offered:
     async def look(self) -> bool:
         """Look, and say whether anything is different."""
         before = self.engine, self.pythons
-        self.engine, self.pythons = await asyncio.to_thread(self._found)
+        self.engine, self.pythons, self.packs = await asyncio.to_thread(self._found)
         return before != (self.engine, self.pythons)
 
-    def _found(self) -> tuple[str | None, list[str]]:
+    def _found(self) -> tuple[str | None, list[str], list[str]]:
         from leasehold_agent.environments.pythons import interpreters
+        from leasehold_agent.packs.found import offered_packs, offered_pythons
         from leasehold_agent.runtimes.engines import find_engine
 
         settings, search_path = self._settings, os.environ.get("PATH", os.defpath)
@@ -54,7 +57,13 @@ class Offered:
         if engine.problem:
             logger.info("no container engine", extra={"reason": engine.problem})
         cache = settings.state_dir / "environments" / "pythons.json"
+        packs = settings.state_dir / "packs"
         pythons = interpreters(
-            str(settings.python), map(str, settings.pythons), search_path=search_path, cache=cache
-        )  # fmt: skip
-        return engine.path, sorted({one.spelled for one in pythons})
+            str(settings.python),
+            map(str, settings.pythons),
+            search_path=search_path,
+            cache=cache,
+            packs=offered_pythons(packs),
+        )
+        spelled = [f"{one.name} {one.version}" for one in offered_packs(packs)]
+        return engine.path, sorted({one.spelled for one in pythons}), spelled

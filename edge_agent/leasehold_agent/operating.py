@@ -57,6 +57,7 @@ class Operating:
             "reload": self._order_reload,
             "rotate-key": self._order_rotation,
             "update": self._order_update,
+            "packs": self._order_packs,
         }
 
     def reload(self) -> Answer:
@@ -123,6 +124,12 @@ class Operating:
     async def _order_update(self, order: dict[str, Any]) -> Answer:
         trial = await self._updates.begin_trial(str(order["version"]))
         return {"version": trial.version, "pid": trial.pid, "ready_s": trial.ready_s}
+
+    async def _order_packs(self, order: dict[str, Any]) -> Answer:
+        """Look which packs there are by now, and tell the API which Pythons tasks may have."""
+        del order
+        await self._chores.look_what_is_offered()
+        return {}
 
     def _left(self) -> Answer:
         held = self._roster.held

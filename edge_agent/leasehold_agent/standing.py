@@ -272,6 +272,7 @@ class Standing:
             policy=self._gate.in_words(now=utc_now()),
             containers=self._offered.engine,
             pythons=self._offered.pythons or [],
+            packs=self._offered.packs,
             attempts=[_attempt_status(held) for held in self._roster.held],
         )
 

@@ -91,6 +91,8 @@ class Status(BaseModel):
     """The engine that runs containers; none: they don't run here."""
     pythons: list[str] = Field(default_factory=list[str])
     """The versions of Python that tasks may have."""
+    packs: list[str] = Field(default_factory=list[str])
+    """The packs that are installed for tasks, like ``python3.12 3.12.4``."""
     reasons: list[ReasonStatus] = Field(default_factory=list[ReasonStatus])
     """The same by name and time, and what keeps no work out but should be known."""
     disk: DiskStatus | None = None

@@ -11,6 +11,8 @@ cd /src/python/openssl-*
 ./Configure --prefix=/opt/python --libdir=lib --openssldir=/etc/ssl shared no-tests >/src/python/openssl.log 2>&1
 make -j"$(nproc)" >>/src/python/openssl.log 2>&1
 make install_sw >>/src/python/openssl.log 2>&1
+mkdir -p /opt/python/share/licences
+cp LICENSE.txt /opt/python/share/licences/OpenSSL.txt
 
 cd /src/python/Python-3.11*
 ./configure -q --prefix=/opt/python --enable-shared --with-openssl=/opt/python \

@@ -71,7 +71,7 @@ def add_version(workspace: Workspace, tree: Path, version: str, platform: str, *
     aside = workspace.staged / ".archive"
     workspace.staged.mkdir(exist_ok=True)
     write_archive(tree, aside)
-    _add_target(workspace, metadata, path, aside)
+    add_target(workspace, metadata, path, aside)
     return path
 
 
@@ -84,14 +84,14 @@ def promote(workspace: Workspace, version: str, channel: str, *, now: datetime) 
     workspace.staged.mkdir(exist_ok=True)
     aside = workspace.staged / ".channel"
     aside.write_text(json.dumps({"version": version}) + "\n")
-    _add_target(workspace, metadata, f"channels/{channel}.json", aside)
+    add_target(workspace, metadata, f"channels/{channel}.json", aside)
 
 
 def withdraw(workspace: Workspace, version: str, *, now: datetime) -> None:
     """Stage that a version is not there any more; no channel may have it."""
     metadata = workspace.next("targets", Targets, now=now)
     for path, target in metadata.signed.targets.items():
-        if path.startswith("channels/") and _content(workspace, path, target) == {"version": version}:
+        if path.startswith("channels/") and read_target(workspace, path, target) == {"version": version}:
             raise ReleaseError(f"{path} has version {version}: promote another one there first")
     gone = [path for path in metadata.signed.targets if path.startswith(f"edge-agent/{version}/")]
     if not gone:
@@ -130,7 +130,7 @@ def _set(root: Root, role: str, holders: Holders) -> None:
     root.roles[role].threshold = holders.threshold
 
 
-def _add_target(workspace: Workspace, metadata: Metadata[Targets], path: str, file: Path) -> None:
+def add_target(workspace: Workspace, metadata: Metadata[Targets], path: str, file: Path) -> None:
     """Move ``file`` to where the target's hash says, and stage that it is there."""
     target = TargetFile.from_file(path, str(file), ["sha256"])
     folder, _, name = path.rpartition("/")
@@ -141,7 +141,8 @@ def _add_target(workspace: Workspace, metadata: Metadata[Targets], path: str, fi
     workspace.stage("targets", metadata)
 
 
-def _content(workspace: Workspace, path: str, target: TargetFile) -> object:
+def read_target(workspace: Workspace, path: str, target: TargetFile) -> object:
+    """Return what a small target of the repository says; none when its file is not here."""
     folder, _, name = path.rpartition("/")
     inside = Path(folder) / f"{target.hashes['sha256']}.{name}"
     for root in (workspace.staged / "targets", workspace.targets):

@@ -12,6 +12,7 @@ from release import changes
 from release.archive import TreeError
 from release.changes import Holders
 from release.keys import KeyFileError, make_key, read_public, read_signer
+from release.packs import add_pack, withdraw_pack
 from release.publishing import publish, report
 from release.workspace import ReleaseError, Workspace
 
@@ -22,6 +23,7 @@ examples:
   release.py sign repo root --key root-1.pem
   release.py add repo 0.2.0 dist/edge-agent --platform linux-x86_64
   release.py promote repo 0.2.0 --channel stable
+  release.py add-pack repo dist/packs/python3.12
   release.py publish repo --snapshot-key online.pem --timestamp-key online.pem
 """
 
@@ -78,6 +80,18 @@ def _add(arguments: argparse.Namespace) -> str:
 def _promote(arguments: argparse.Namespace) -> str:
     workspace = Workspace(arguments.repository)
     changes.promote(workspace, arguments.version, arguments.channel, now=_now())
+    return report(workspace)
+
+
+def _add_pack(arguments: argparse.Namespace) -> str:
+    workspace = Workspace(arguments.repository)
+    pack = add_pack(workspace, arguments.tree, now=_now())
+    return f"{pack.target} is staged.\n{report(workspace)}"
+
+
+def _withdraw_pack(arguments: argparse.Namespace) -> str:
+    workspace = Workspace(arguments.repository)
+    withdraw_pack(workspace, arguments.pack, arguments.version, now=_now())
     return report(workspace)
 
 
@@ -154,6 +168,11 @@ def _parser() -> argparse.ArgumentParser:
     promote.add_argument("version", metavar="VERSION")
     promote.add_argument("--channel", default="stable")
     _repository(commands, "withdraw", "stage that a version is gone").add_argument("version", metavar="VERSION")
+    pack = _repository(commands, "add-pack", "stage a pack, after a look whether it works from another place")
+    pack.add_argument("tree", type=Path, metavar="TREE", help="the folder that make_runtime_pack.py made, for example")
+    gone = _repository(commands, "withdraw-pack", "stage that a pack is gone")
+    gone.add_argument("pack", metavar="PACK", help="like python3.12")
+    gone.add_argument("version", metavar="VERSION")
     holders = _repository(commands, "holders", "stage that a role has these keys, and no others")
     holders.add_argument("role", choices=changes.ROLES)
     holders.add_argument("keys", type=Path, nargs="+", metavar="FILE.pub")
@@ -187,6 +206,8 @@ _COMMANDS = {
     "add": _add,
     "promote": _promote,
     "withdraw": _withdraw,
+    "add-pack": _add_pack,
+    "withdraw-pack": _withdraw_pack,
     "holders": _holders_of,
     "renew": _renew,
     "sign": _sign,

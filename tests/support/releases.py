@@ -15,8 +15,9 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from securesystemslib.signer import CryptoSigner
 
-from leasehold_agent.updating.place import platform_name
-from release import changes, publishing
+from leasehold_agent.packs.machine import platform_name
+from leasehold_agent.packs.names import Pack
+from release import changes, packs, publishing
 from release.changes import Holders
 from release.workspace import Workspace
 
@@ -85,6 +86,12 @@ class Publisher:
         if channel is not None:
             changes.promote(self.workspace, version, channel, now=NOW)
         self.publish()
+
+    def add_pack(self, tree: Path) -> Pack:
+        """Publish a pack."""
+        pack = packs.add_pack(self.workspace, tree, now=NOW)
+        self.publish()
+        return pack
 
     def publish(self, *, now: datetime = NOW) -> None:
         """Sign what is staged, by enough, and publish it."""

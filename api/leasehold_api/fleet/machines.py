@@ -50,6 +50,12 @@ def machine_fits(wanted: Wanted, machine: Machine) -> bool:
     )
 
 
+def lacks_python_only(wanted: Wanted, machines: Iterable[Machine]) -> bool:
+    """Say whether a Python is all that keeps each of a site's machines from running a task."""
+    able = [machine for machine in machines if wanted.runtime in machine.runtimes]
+    return bool(able) and not any(machine_fits(wanted, machine) for machine in able)
+
+
 def machine_lacks(wanted: Wanted, machines: Iterable[Machine]) -> str | None:
     """Return why none of a site's machines will do, in words for a person; none when one does."""
     known = list(machines)

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from leasehold_api.fleet.machines import UNKNOWN, Machine, Wanted, machine_lacks
+from leasehold_api.fleet.machines import UNKNOWN, Machine, Wanted, lacks_python_only, machine_lacks
 from leasehold_protocol.v1.manifest import Needs
 
 
@@ -57,6 +57,13 @@ def mismatch(needs: Needs, offer: Offer) -> str | None:
     if offer.reserved is not None and not _asks_for(needs, offer.reserved):
         return f"it is reserved for tasks that need its label {offer.reserved}"
     return None
+
+
+def needs_a_python(needs: Wanted, offer: Offer) -> bool:
+    """Say whether a site would do if one of its machines had the Python that is needed."""
+    if not lacks_python_only(needs, offer.machines):
+        return False
+    return mismatch(needs.model_copy(update={"python": None}), offer) is None
 
 
 def _asks_for(needs: Needs, label: str) -> bool:

@@ -85,6 +85,8 @@ class TaskFacts:
     granted_nowhere: Sequence[str] = ()
     """Connections that it needs and no site was granted."""
     sites: Sequence[SiteFacts] = ()
+    pack: str | None = None
+    """A pack with the Python that it needs, which an agent could get where nothing else is missing."""
     limits: Sequence[WhyReason] = ()
     """Limits that are reached, as ``runs/blocking.py`` tells them."""
 
@@ -190,7 +192,10 @@ def _not_offered(facts: TaskFacts) -> _Found:
         return _Found(WhyKind.NOT_GRANTED, message, since=facts.since, details=details)
     each = _listed([f"{name}: {lack}" for name, lack in lacking.items()])
     message = f"no site offers what it needs: {facts.needs} ({each})"
-    return _Found(WhyKind.NOT_OFFERED, message, since=facts.since, details={"sites": lacking})
+    if facts.pack is not None:
+        message += f"; an agent can get it: edge-agent packs add {facts.pack}"
+    details = {"sites": lacking} | ({} if facts.pack is None else {"pack": facts.pack})
+    return _Found(WhyKind.NOT_OFFERED, message, since=facts.since, details=details)
 
 
 def _kept_by(site: SiteFacts) -> _Found:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, text
 
 from leasehold_api.acting import Team
 from leasehold_api.fleet.machines import Wanted
-from leasehold_api.fleet.matching import mismatch
+from leasehold_api.fleet.matching import mismatch, needs_a_python
 from leasehold_api.fleet.orders import most_slots
 from leasehold_api.runs.why import AgentFacts, SiteFacts
 from leasehold_api.storage.sql_fleet import offers_in
@@ -86,6 +86,14 @@ class SitesOfTeam:
         """Return the sites as a task instance of this placement meets them; ``subjects`` name it in refusals."""
         needs = Wanted.model_validate_json(self.needs[placement])
         return [self._site(site, needs, subjects) for site in self._sites]
+
+    def python_wanted(self, placement: str) -> str | None:
+        """Return the ``requires-python`` of a placement where that is all that some site lacks."""
+        needs = Wanted.model_validate_json(self.needs[placement])
+        is_all = needs.python is not None and any(
+            needs_a_python(needs, offered.offer) for offered in self._offers.values()
+        )
+        return needs.python if is_all else None
 
     def _site(self, site: Row[Any], needs: Wanted, subjects: Sequence[str]) -> SiteFacts:
         refusal = next(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, text
 from leasehold_api.acting import Team
 from leasehold_api.clock import instant
 from leasehold_api.errors import NotFoundError
+from leasehold_api.fleet.served_packs import ServedPack, pack_for
 from leasehold_api.leases.restored import may_lease
 from leasehold_api.runs.blocking import FullLimit, in_words
 from leasehold_api.runs.why import TaskFacts, UpstreamFacts, why
@@ -52,7 +53,15 @@ _WAITS = text("SELECT id, task_instance_id, kind, wait, began_at FROM waits WHER
 class SqlWhy:
     """Implements ``leasehold_api.runs.why.WhyStore``."""
 
-    def __init__(self, database: Database, plans: Plans, *, disconnected_after_s: float) -> None:
+    def __init__(
+        self,
+        database: Database,
+        plans: Plans,
+        *,
+        disconnected_after_s: float,
+        packs: Callable[[], Sequence[ServedPack]] = tuple[ServedPack],
+    ) -> None:
+        self._packs = packs
         self._database = database
         self._plans = plans
         self._disconnected_after_s = disconnected_after_s
@@ -108,7 +117,9 @@ class SqlWhy:
             before = [each for name in dict.fromkeys(upstream[row.task].upstream) for each in open_[name]]
             facts = _facts(row, before, waits.get(row.id), sites)
             if row.state == TaskState.QUEUED:
-                facts = replace(facts, limits=limits.of(row.blocked_on))
+                python = None if sites is None else sites.python_wanted(row.placement_id)
+                pack = None if python is None else pack_for(python, self._packs())
+                facts = replace(facts, limits=limits.of(row.blocked_on), pack=pack)
             answers.append(why(facts, now=now))
         return answers
 

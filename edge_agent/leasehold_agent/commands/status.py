@@ -10,6 +10,7 @@ from leasehold_agent.commands.settings import settings_from
 from leasehold_agent.config import Settings
 from leasehold_agent.exits import Exit
 from leasehold_agent.identity.record import Identity, read_record
+from leasehold_agent.packs.found import offered_packs
 from leasehold_agent.status import Status, ask_running_agent, attempts_on_disk
 from leasehold_agent.version import agent_version
 
@@ -37,6 +38,7 @@ def current(settings: Settings) -> Status:
         team=identity.team if identity else None,
         api_url=record.api_url if record else None,
         paused_because=["the agent is not running"] if identity else ["this agent is not enrolled"],
+        packs=[f"{one.name} {one.version}" for one in offered_packs(settings.state_dir / "packs")],
         attempts=attempts_on_disk(settings.state_dir),
     )
 
@@ -55,6 +57,8 @@ def _lines(status: Status) -> Iterator[str]:
         yield f"policy    {status.policy}"
     if status.pythons:
         yield f"runs      Python {', '.join(status.pythons)}; {_containers(status)}"
+    if status.packs:
+        yield f"packs     {', '.join(status.packs)}"
     yield f"new work  {_new_work(status)}"
     for reason in status.reasons:
         holds = "no new work" if reason.blocks else "to know"

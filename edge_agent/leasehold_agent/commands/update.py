@@ -9,18 +9,17 @@ import time
 from argparse import Namespace
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leasehold_agent.commands.settings import settings_from
 from leasehold_agent.config import Settings
 from leasehold_agent.control import give_order
 from leasehold_agent.exits import Exit, OperatorError
-from leasehold_agent.identity.record import read_record
 from leasehold_agent.installing.versions import VersionRefusedError, Versions
+from leasehold_agent.packs.machine import platform_name
 from leasehold_agent.status import ask_running_agent
 from leasehold_agent.updating.choosing import Offer, checked_version, is_wanted
-from leasehold_agent.updating.place import find_versions, platform_name, read_root
+from leasehold_agent.updating.place import find_repository, find_versions, read_root, working_folder
 from leasehold_agent.updating.trial import Trial, TrialFile
 from leasehold_agent.version import agent_version
 
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
 _LOOK_S = 0.2
 _GRACE_S = 30.0
-_FOLDER = "update"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +45,12 @@ class _Here:
 def run(arguments: Namespace) -> Exit:
     """Look, bring, try, and say how it went."""
     here = _look_around(settings_from(arguments).settings)
-    repository_url = here.settings.update_repository or _of_the_api(here.settings)
+    repository_url = find_repository(here.settings)
     from leasehold_agent.link.downloads import Downloads
     from leasehold_agent.updating.obtaining import alone, obtain
     from leasehold_agent.updating.repository import Repository
 
-    folder = _folder(here)
+    folder = working_folder(here.settings, here.versions)
     root = read_root(here.settings, here.versions)
     with (
         alone(folder),
@@ -86,24 +84,6 @@ def _look_around(settings: Settings) -> _Here:
     running = status.version if status is not None else None
     linked = versions.installed().current if versions is not None else None
     return _Here(settings=settings, versions=versions, running=running, current=running or linked or agent_version())
-
-
-def _of_the_api(settings: Settings) -> str:
-    record = read_record(settings.state_dir)
-    if record is None:
-        raise OperatorError(
-            Exit.NOT_ENROLLED,
-            "This agent is not enrolled, and no update repository is set.",
-            "Enrol it, or name the repository: --repository URL or update_repository.",
-        )
-    return f"{record.api_url.rstrip('/')}/updates"
-
-
-def _folder(here: _Here) -> Path:
-    """Return where the repository's metadata is remembered: with what it changes, if this user may change that."""
-    if here.versions is not None and os.access(here.versions.prefix, os.W_OK):
-        return here.versions.prefix / _FOLDER
-    return here.settings.state_dir / _FOLDER
 
 
 def _offer(repository: Repository, settings: Settings, asked: str | None) -> Offer:

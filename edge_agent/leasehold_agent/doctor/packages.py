@@ -13,9 +13,11 @@ from leasehold_agent.environments.cache import EnvironmentCache
 from leasehold_agent.environments.pythons import interpreters
 from leasehold_agent.environments.tools import find_uv
 from leasehold_agent.health.disk import MIB
+from leasehold_agent.packs.found import offered_packs, offered_pythons
 from leasehold_protocol.findings import Finding, fine, warning
 
 _CONNECT_S = 5.0
+_GET_UV = "Run edge-agent packs add uv, install uv, or set the agent's `uv`"
 
 
 def check_packages(settings: Settings) -> Iterator[Finding]:
@@ -25,30 +27,46 @@ def check_packages(settings: Settings) -> Iterator[Finding]:
     memory = (
         root / "pythons.json" if settings.state_dir.is_dir() else Path(os.devnull, "none")
     )  # look, and make nothing
-    known = interpreters(str(settings.python), map(str, settings.pythons), search_path=search_path, cache=memory)
+    packs = settings.state_dir / "packs"
+    known = interpreters(
+        str(settings.python),
+        map(str, settings.pythons),
+        search_path=search_path,
+        cache=memory,
+        packs=offered_pythons(packs),
+    )
     if known:
         yield fine(
             "pythons", "for tasks that say requires-python: " + ", ".join(sorted({one.spelled for one in known}))
         )
     else:
-        cure = "Install Python 3.11 or newer, and name it in `pythons`: the agent's binary itself can't have packages."
+        cure = (
+            "Run edge-agent packs add python3.12, or install Python 3.11 or newer and name it in `pythons`: "
+            "the agent's binary itself can't have packages."
+        )
         yield warning("pythons", "there is no Python that packages could be installed for", cure)
-    uv = find_uv(None if settings.uv is None else str(settings.uv), search_path=search_path)
+    yield _packs(packs)
+    uv = find_uv(None if settings.uv is None else str(settings.uv), search_path=search_path, packs_dir=str(packs))
     if uv is not None:
         yield fine("packages", f"{uv} installs what tasks depend on")
     elif any(one.has_pip for one in known):
-        yield warning("packages", "pip installs what tasks depend on: slowly", "Install uv, or set the agent's `uv`.")
+        yield warning("packages", "pip installs what tasks depend on: slowly", f"{_GET_UV}.")
     else:
         yield warning(
             "packages",
             "nothing here installs what tasks depend on: there is neither uv nor pip",
-            "Install uv, or set the agent's `uv`. Tasks without dependencies don't need it.",
+            f"{_GET_UV}. Tasks without dependencies don't need it.",
         )
     yield _room(EnvironmentCache(root), settings)
     if settings.index_url is None:
         yield fine("index", "index_url is not set: what no DAG carries along is asked of the public package index")
     else:
         yield _index(settings.index_url)
+
+
+def _packs(root: Path) -> Finding:
+    there = ", ".join(f"{one.name} {one.version}" for one in offered_packs(root))
+    return fine("packs", there or "none are installed (edge-agent packs list --available shows which there are)")
 
 
 def _room(cache: EnvironmentCache, settings: Settings) -> Finding:

@@ -20,8 +20,10 @@ from leasehold.runtime.rules.python_versions import BadSpecifierError
 from leasehold_agent.environments.cache import EnvironmentCache, Hold, environment_key
 from leasehold_agent.environments.pythons import Interpreter, NoPythonError, chosen, interpreters
 from leasehold_agent.environments.rules import EnvironmentRules
+from leasehold_agent.packs.found import PackGoneError, keep, offered_pythons
 
 _LOOK_S = 0.1
+_CHOICES = 3
 
 
 class NoEnvironmentError(Exception):
@@ -43,6 +45,8 @@ class Ready:
     python: str
     hold: Hold | None
     """Keep it until the task has ended; None: there are no packages, only a choice of Python."""
+    pack: int | None = None
+    """The same of the pack that the Python is from: a file to be left open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,15 +90,15 @@ async def get(wanted: WantedEnvironment, site: Site, say: Callable[[str], object
     check_allowed(wanted, site.allowed)
     cache = EnvironmentCache(Path(site.rules.cache_dir))
     try:
-        python = chosen(wanted.requires_python, await asyncio.to_thread(_interpreters, site, cache))
+        python, pack = await asyncio.to_thread(_chosen, wanted, site, cache)
     except (NoPythonError, BadSpecifierError) as problem:
         raise NoEnvironmentError(str(problem)) from None
     if not wanted.lock:
-        return Ready(python=python.path, hold=None)
+        return Ready(python=python.path, hold=None, pack=pack)
     key = environment_key(wanted.lock, python)
     hold = await _Getting(key, cache, wanted, python, site, say, stopped).held()
     cache.note_use(key)
-    return Ready(python=str(cache.python(key)), hold=hold)
+    return Ready(python=str(cache.python(key)), hold=hold, pack=pack)
 
 
 def check_allowed(wanted: WantedEnvironment, allowed: str) -> None:
@@ -116,9 +120,34 @@ def check_allowed(wanted: WantedEnvironment, allowed: str) -> None:
         )
 
 
-def _interpreters(site: Site, cache: EnvironmentCache) -> list[Interpreter]:
-    search_path = site.surroundings.get("PATH", os.defpath)
-    return interpreters(site.python, site.rules.pythons, search_path=search_path, cache=cache.root / "pythons.json")
+def _chosen(wanted: WantedEnvironment, site: Site, cache: EnvironmentCache) -> tuple[Interpreter, int | None]:
+    """Return the interpreter to take, and what keeps the pack that it is from, if it is from one.
+
+    One of a pack is taken only where none of the machine's is allowed: a pack that is added changes nothing for tasks
+    that had a Python.
+    """
+    packs = Path(site.rules.packs_dir) if site.rules.packs_dir is not None else None
+    for _ in range(_CHOICES):
+        here = _interpreters(site, cache, packs)
+        if packs is None:
+            return chosen(wanted.requires_python, here), None
+        with suppress(NoPythonError):
+            of_machine = [one for one in here if not Path(one.path).is_relative_to(packs)]
+            return chosen(wanted.requires_python, of_machine), None
+        python = chosen(wanted.requires_python, here)
+        with suppress(PackGoneError):  # what is gone is not among the next ones to choose from
+            return python, keep(packs, python.path)
+    raise NoPythonError("the Pythons of this site are being changed: edge-agent packs list shows which there are")
+
+
+def _interpreters(site: Site, cache: EnvironmentCache, packs: Path | None) -> list[Interpreter]:
+    return interpreters(
+        site.python,
+        site.rules.pythons,
+        search_path=site.surroundings.get("PATH", os.defpath),
+        cache=cache.root / "pythons.json",
+        packs=() if packs is None else offered_pythons(packs),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,13 +188,16 @@ class _Getting:
         from leasehold_agent.environments.building import BuildFailedError, BuildStoppedError, Order, build
         from leasehold_agent.environments.tools import NoToolError, find_tool, tool_environment
 
-        site = self.site
+        site, kept = self.site, None
         try:
+            tool = find_tool(site.rules, self.python, search_path=site.surroundings.get("PATH", os.defpath))
+            if site.rules.packs_dir is not None and tool.uv is not None:
+                kept = await asyncio.to_thread(keep, Path(site.rules.packs_dir), tool.uv)
             order = Order(
                 key=self.key,
                 wanted=self.wanted,
                 wheels_dir=Path(site.rules.wheels_dir),
-                tool=find_tool(site.rules, self.python, search_path=site.surroundings.get("PATH", os.defpath)),
+                tool=tool,
                 use_index=site.allowed == "index",
                 timeout_s=site.rules.timeout_s,
                 variables=tool_environment(site.rules, site.surroundings, site.variables),
@@ -175,5 +207,10 @@ class _Getting:
             await build(self.cache, order)
         except BuildStoppedError:
             raise StoppedError from None
+        except PackGoneError:
+            raise NoEnvironmentError("uv's pack was removed a moment ago: the next try looks for another") from None
         except (BuildFailedError, NoToolError) as problem:
             raise NoEnvironmentError(str(problem)) from None
+        finally:
+            if kept is not None:
+                os.close(kept)

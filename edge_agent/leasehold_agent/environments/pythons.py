@@ -13,13 +13,16 @@ from typing import cast
 
 from leasehold.runtime.rules.python_versions import Version, allows
 
-_NAMES = ("python3", *(f"python3.{minor}" for minor in range(11, 21)))
+_MINORS = range(11, 21)
+_MOST_MICRO = 40
+_NAMES = ("python3", *(f"python3.{minor}" for minor in _MINORS))
 _OLDEST: Version = (3, 11, 0)
 _ASK_S = 20.0
+# The binary's own edge-python says of itself that it is not frozen, and has no folder that packages could go to.
 _ASK = """\
 import sys, sysconfig
 from importlib.util import find_spec
-if not getattr(sys, "frozen", False):
+if not hasattr(sys, "_MEIPASS"):
     pip = int(find_spec("pip") is not None)
     tag = f"{sys.implementation.cache_tag}-{sysconfig.get_platform()}"
     print(*sys.version_info[:3], tag, pip, sys.executable)
@@ -61,14 +64,24 @@ def chosen(requires: str | None, interpreters: Sequence[Interpreter]) -> Interpr
     fitting = [one for one in interpreters if allows(requires, one.version)]
     if not fitting:
         there = ", ".join(sorted({one.spelled for one in interpreters})) or "none"
+        allowed = "packages can be installed for" if requires is None else f"requires-python {requires!r} allows"
         raise NoPythonError(
-            f"this site has no Python that requires-python {requires!r} allows (it has {there}): install one there "
-            "and name it in the agent's `pythons`, or let the task need a label of the sites that have it"
+            f"this site has no Python that {allowed} (it has {there}): add one to its agent "
+            f"(edge-agent packs add {_fitting_pack(requires)}, if its repository has that), or install one there and "
+            "name it in the agent's `pythons`, or let the task need a label of the sites that have it"
         )
     return fitting[0] if fitting[0] is interpreters[0] else max(fitting, key=lambda one: one.version)
 
 
-def interpreters(own: str | None, named: Iterable[str], *, search_path: str, cache: Path) -> list[Interpreter]:
+def _fitting_pack(requires: str | None) -> str:
+    """Return the name of the pack with the oldest Python that may be allowed."""
+    minors = (minor for minor in _MINORS if any(allows(requires, (3, minor, micro)) for micro in range(_MOST_MICRO)))
+    return f"python3.{next(minors, 'X')}"
+
+
+def interpreters(
+    own: str | None, named: Iterable[str], *, search_path: str, cache: Path, packs: Iterable[str] = ()
+) -> list[Interpreter]:
     """Return what is here, the site's own choice first. Each is asked once, and again when its file changes.
 
     Args:
@@ -76,11 +89,12 @@ def interpreters(own: str | None, named: Iterable[str], *, search_path: str, cac
         named: Its setting ``pythons``.
         search_path: The ``PATH`` to look for ``python3.X`` on.
         cache: A file that remembers the answers.
+        packs: Those of packs; they come last.
     """
     known = _remembered(cache)
     found: dict[str, Interpreter] = {}
     asked: dict[str, dict[str, object]] = {}
-    for path, stamp in _candidates(own, named, search_path):
+    for path, stamp in _candidates(own, named, search_path, packs):
         answer = known.get(path)
         if answer is None or answer.get("stamp") != stamp:
             one = _ask(path)
@@ -98,9 +112,12 @@ def interpreters(own: str | None, named: Iterable[str], *, search_path: str, cac
     return list(found.values())
 
 
-def _candidates(own: str | None, named: Iterable[str], search_path: str) -> Iterable[tuple[str, list[int]]]:
+def _candidates(
+    own: str | None, named: Iterable[str], search_path: str, packs: Iterable[str]
+) -> Iterable[tuple[str, list[int]]]:
     folders = [folder for folder in search_path.split(os.pathsep) if folder]
-    paths = [*([own] if own else []), *named, *(os.path.join(folder, name) for folder in folders for name in _NAMES)]  # noqa: PTH118 - at every start of a task with dependencies
+    on_path = (os.path.join(folder, name) for folder in folders for name in _NAMES)  # noqa: PTH118 - at every start of a task with dependencies
+    paths = [*([own] if own else []), *named, *on_path, *packs]
     seen: set[tuple[int, int]] = set()  # /usr/bin/python3 is one of the others, and need not be asked
     for path in dict.fromkeys(paths):
         with suppress(OSError):

@@ -18,6 +18,8 @@ class EnvironmentRules:
     uv: str | None = None
     index_url: str | None = None
     timeout_s: float = 900.0
+    packs_dir: str | None = None
+    """Where Pythons and uv from packs are."""
 
     def as_fields(self) -> dict[str, object]:
         """Return them for JSON."""

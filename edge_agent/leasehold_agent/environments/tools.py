@@ -11,6 +11,7 @@ from pathlib import Path
 
 from leasehold_agent.environments.pythons import Interpreter
 from leasehold_agent.environments.rules import EnvironmentRules
+from leasehold_agent.packs.found import offered_uv
 
 _PASSED_ON = (
     "PATH", "LD_LIBRARY_PATH", "LANG", "TZ", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY",
@@ -56,21 +57,22 @@ def find_tool(rules: EnvironmentRules, python: Interpreter, *, search_path: str)
     Raises:
         NoToolError: there is neither uv nor pip.
     """
-    if uv := find_uv(rules.uv, search_path=search_path):
+    if uv := find_uv(rules.uv, search_path=search_path, packs_dir=rules.packs_dir):
         return Tool(name="uv", uv=uv, python=python)
     if python.has_pip:
         return Tool(name="pip", uv=None, python=python)
     raise NoToolError(
         f"packages can't be installed at this site: there is no uv, and {python.path} has no pip: "
-        "install uv there, or set the agent's `uv`"
+        "edge-agent packs add uv there, or install uv, or set the agent's `uv`"
     )
 
 
-def find_uv(named: str | None, *, search_path: str) -> str | None:
-    """Return uv: the one that is named, the one beside the agent's interpreter, or the first on PATH."""
+def find_uv(named: str | None, *, search_path: str, packs_dir: str | None = None) -> str | None:
+    """Return uv: the one that is named, the one beside the agent's interpreter, the first on PATH, or a pack's."""
     beside = Path(sys.executable).with_name("uv")
     candidates: Sequence[str | None] = (named, str(beside), shutil.which("uv", path=search_path))
-    return next((one for one in candidates if one is not None and os.access(one, os.X_OK)), None)
+    found = next((one for one in candidates if one is not None and os.access(one, os.X_OK)), None)
+    return offered_uv(Path(packs_dir)) if found is None and packs_dir is not None else found
 
 
 def tool_environment(

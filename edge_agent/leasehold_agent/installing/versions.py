@@ -51,6 +51,8 @@ class Versions:
     """The versions below one prefix."""
 
     prefix: Path
+    starts: str = PROGRAM
+    """What is started of a tree, by its path in it: packs for tasks are kept in the same way."""
 
     @property
     def link(self) -> Path:
@@ -60,7 +62,7 @@ class Versions:
     @property
     def program(self) -> Path:
         """The command, whichever version is in use: what services start."""
-        return self.link / PROGRAM
+        return self.link / self.starts
 
     def tree(self, version: str) -> Path:
         """Return where the tree of a version is, or would be."""
@@ -75,12 +77,12 @@ class Versions:
         the disk, if nobody ever writes into a file of ``tree`` again (``trees.copy_tree`` says more).
 
         Raises:
-            VersionRefusedError: it is no tree of an agent, or that version is there with another content and in use.
+            VersionRefusedError: it has no program, or that version is there with another content and in use.
             OSError: it can't be written: no space, no permission, a read-only file system. Nothing is left of it.
         """
         place = self.tree(version)
-        if not os.access(tree / PROGRAM, os.X_OK):
-            raise VersionRefusedError(f"{tree} holds no program {PROGRAM}")
+        if not os.access(tree / self.starts, os.X_OK):
+            raise VersionRefusedError(f"{tree} holds no program {self.starts}")
         make_folders(place.parent)
         with self._alone():
             for left in place.parent.glob(f"{_ASIDE}*"):
@@ -104,7 +106,7 @@ class Versions:
             VersionRefusedError: there is no such version.
             OSError: the link can't be written; the old one stays.
         """
-        if not os.access(self.tree(version) / PROGRAM, os.X_OK):
+        if not os.access(self.tree(version) / self.starts, os.X_OK):
             raise VersionRefusedError(f"version {version} is not installed below {self.prefix}")
         with self._alone():
             before = self.installed().current

@@ -18,7 +18,7 @@ from pathlib import Path
 from leasehold_agent.exits import Exit, OperatorError
 from leasehold_agent.fault_points import reach
 from leasehold_agent.installing.versions import PROGRAM, VersionRefusedError, Versions
-from leasehold_agent.updating.place import platform_name
+from leasehold_agent.packs.machine import platform_name
 from leasehold_agent.updating.repository import Repository
 from leasehold_agent.updating.unpacking import BadArchiveError, unpack
 
@@ -39,7 +39,7 @@ def alone(folder: Path) -> Generator[None, None, None]:
         folder.mkdir(mode=0o755, exist_ok=True)
         fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise _disk_says_no(error, folder) from error
+        raise disk_says_no(error, folder) from error
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -78,7 +78,7 @@ def obtain(
             Exit.UPDATE, f"Version {version} can't be installed: {error}.", "Nothing was changed. Tell its publisher."
         ) from error
     except OSError as error:
-        raise _disk_says_no(error, versions.prefix) from error
+        raise disk_says_no(error, versions.prefix) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
@@ -132,16 +132,17 @@ def _bare(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environ.items() if not name.startswith("LEASEHOLD_")}
 
 
-def _disk_says_no(error: OSError, place: Path) -> OperatorError:
+def disk_says_no(error: OSError, place: Path, *, what: str = "a new version") -> OperatorError:
+    """Return what a person is told when the disk does not take something."""
     if error.errno in _NO_ROOM:
         return OperatorError(
             Exit.UPDATE,
-            f"There is not enough room for a new version in {place}.",
+            f"There is not enough room for {what} in {place}.",
             "Make room on that file system and try again. What ran before still runs.",
         )
     where = error.filename or place
     return OperatorError(
         Exit.UPDATE,
         f"{where} can't be written: {error.strerror or error}.",
-        f"Run edge-agent update as the owner of {place} (sudo, where it belongs to root).",
+        f"Do it as the owner of {place} (sudo, where it belongs to root).",
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,9 +12,11 @@ from typing import Self
 from leasehold_agent.attempts.sdk import own_command
 from leasehold_agent.config import Settings
 from leasehold_agent.exits import Exit, OperatorError
+from leasehold_agent.identity.record import read_record
 from leasehold_agent.installing.versions import PROGRAM, Versions
 
 ROOT = "root.json"
+_FOLDER = "update"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,13 +76,33 @@ def read_root(settings: Settings, versions: Versions | None) -> bytes:
         ) from error
 
 
+def find_repository(settings: Settings) -> str:
+    """Return the address of the repository.
+
+    Raises:
+        OperatorError: nothing says where it is.
+    """
+    if settings.update_repository is not None:
+        return settings.update_repository
+    record = read_record(settings.state_dir)
+    if record is None:
+        raise OperatorError(
+            Exit.NOT_ENROLLED,
+            "This agent is not enrolled, and no update repository is set.",
+            "Enrol it, or name the repository: --repository URL or update_repository.",
+        )
+    return f"{record.api_url.rstrip('/')}/updates"
+
+
+def working_folder(settings: Settings, versions: Versions | None) -> Path:
+    """Return where the repository's metadata is remembered: with what it changes, if this user may change that."""
+    if versions is not None and os.access(versions.prefix, os.W_OK):
+        return versions.prefix / _FOLDER
+    return settings.state_dir / _FOLDER
+
+
 def own_program(versions: Versions | None, version: str) -> Path | None:
     """Return the program of the version that runs: its own tree's, whatever ``current`` leads to by now."""
     if versions is not None and os.access(program := versions.tree(version) / PROGRAM, os.X_OK):
         return program
     return own_command()
-
-
-def platform_name() -> str:
-    """Return what this machine is called in the repository, like ``linux-x86_64``."""
-    return f"{sys.platform}-{platform.machine().lower()}"

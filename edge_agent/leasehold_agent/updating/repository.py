@@ -84,6 +84,11 @@ class Repository:
                 bootstrap=root,
             )
 
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return self._url
+
     def refresh(self) -> None:
         """Get the newest metadata, and check all of it.
 
@@ -99,17 +104,28 @@ class Repository:
         Raises:
             OperatorError: as ``refresh``, or there is no such channel.
         """
+        content = self.content(channel_target(channel))
+        if content is None:
+            raise OperatorError(
+                Exit.NOT_FOUND,
+                f"The repository {self._url} has no channel {channel}.",
+                "Ask whoever publishes it which there are, and set update_channel or --channel.",
+            )
+        return version_in(channel, content)
+
+    def content(self, target_path: str) -> bytes | None:
+        """Return what is in a small target; none when there is no such target.
+
+        Raises:
+            OperatorError: as ``refresh``.
+        """
         with _told(self._url):
-            target = self._updater.get_targetinfo(channel_target(channel))
+            target = self._updater.get_targetinfo(target_path)
             if target is None or target.length > _MOST_CHANNEL_BYTES:
-                raise OperatorError(
-                    Exit.NOT_FOUND,
-                    f"The repository {self._url} has no channel {channel}.",
-                    "Ask whoever publishes it which there are, and set update_channel or --channel.",
-                )
-            file = self._channels / f"{channel}.json"
+                return None
+            file = self._channels / target_path.rpartition("/")[2]
             self._updater.download_target(target, str(file))
-            return version_in(channel, file.read_bytes())
+            return file.read_bytes()
 
     def download(self, version: str, platform: str, file: Path | None) -> None:
         """Download the archive of a version, and check length and hashes before it gets its name.
@@ -121,16 +137,56 @@ class Repository:
             OperatorError: as ``refresh``, or there is no such version for this platform.
             OSError: the disk does not take it.
         """
-        with _told(self._url):
-            target = self._updater.get_targetinfo(archive_target(version, platform))
-            if target is not None and file is not None:
-                self._updater.download_target(target, str(file))
-        if target is None:
+        if not self.fetch(archive_target(version, platform), file):
             raise OperatorError(
                 Exit.NOT_FOUND,
                 f"The repository {self._url} has no version {version} for {platform}.",
                 "Ask whoever publishes it which there are; edge-agent update --check shows what the channel has.",
             )
+
+    def fetch(self, target_path: str, file: Path | None) -> bool:
+        """Download a target, and check length and hashes before it gets its name; tell whether there is one.
+
+        Args:
+            target_path: its path in the repository.
+            file: where to; none: only see that there is one.
+
+        Raises:
+            OperatorError: as ``refresh``.
+            OSError: the disk does not take it.
+        """
+        with _told(self._url):
+            target = self._updater.get_targetinfo(target_path)
+            if target is not None and file is not None:
+                try:
+                    self._updater.download_target(target, str(file))
+                except exceptions.DownloadHTTPError as error:
+                    if error.status_code != _NOT_THERE:
+                        raise
+                    raise OperatorError(
+                        Exit.NOT_FOUND,
+                        f"The repository {self._url} lists {target_path}, and does not have it.",
+                        "Copy it whole, if it is a copy; else tell whoever publishes it.",
+                    ) from error
+        return target is not None
+
+    def vouches_for(self, target_path: str, file: Path) -> bool:
+        """Tell whether a file of this disk is what is signed as a target, byte for byte.
+
+        Raises:
+            OperatorError: as ``refresh``.
+            OSError: the file can't be read.
+        """
+        with _told(self._url):
+            target = self._updater.get_targetinfo(target_path)
+        if target is None:
+            return False
+        with file.open("rb") as opened:
+            try:
+                target.verify_length_and_hashes(opened)
+            except exceptions.LengthOrHashMismatchError:
+                return False
+        return True
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import pytest
 
 from leasehold_api.acting import Team
 from leasehold_api.callers import AgentCaller
+from leasehold_api.fleet.served_packs import ServedPack
 from leasehold_api.storage.database import Database
 from leasehold_api.storage.plans import Plans
 from leasehold_api.storage.sql_presence import SqlPresence
@@ -57,8 +58,8 @@ class MachinesContract:
         await self.presence.hello(who.agent_id, Hello.model_validate(said), now=at)
         self.presence.forget(who.site_id)
 
-    async def summary(self, world: World, run: str, task: str) -> str:
-        store = SqlWhy(world.database, Plans(), disconnected_after_s=60.0)
+    async def summary(self, world: World, run: str, task: str, *packs: ServedPack) -> str:
+        store = SqlWhy(world.database, Plans(), disconnected_after_s=60.0, packs=lambda: packs)
         (answer,) = await store.of_task(Team(id=TEAM, name="default"), run, task, None, now=world.now)
         return answer.summary
 
@@ -127,6 +128,27 @@ class MachinesContract:
 
         assert await world.claim(NORTH, most=4) == []
         assert [one.entry.id for one in await world.claim(OTHER, most=4)] == ["load"]
+
+    async def test_a_pack_with_that_python_is_said_to_be_the_cure(self, world: World) -> None:
+        for one in (NORTH, OTHER, SOUTH):
+            await self.hello(one, pythons=["3.11.2"])
+        packs = [ServedPack("python3.11", "3.11.7"), ServedPack("python3.12", "3.12.4"), ServedPack("uv", "0.13.9")]
+        run = await world.run(function("load"), requires_python=">=3.12")
+        far = await world.run(function("load"), requires_python=">=3.13")
+
+        assert (await self.summary(world, run, "load", *packs)).endswith(
+            "; an agent can get it: edge-agent packs add python3.12"
+        )
+        assert "packs add" not in await self.summary(world, far, "load", *packs)
+        assert "packs add" not in await self.summary(world, run, "load")
+
+    async def test_a_pack_is_no_cure_where_something_else_is_missing(self, world: World) -> None:
+        for one in (NORTH, OTHER, SOUTH):
+            await self.hello(one, pythons=["3.11.2"])
+        needs = {"labels": {"gpu": ">=1"}}
+        run = await world.run(function("load") | {"needs": needs}, requires_python=">=3.12")
+
+        assert "packs add" not in await self.summary(world, run, "load", ServedPack("python3.12", "3.12.4"))
 
     async def test_an_agent_too_old_to_say_gets_it_and_says_itself_what_it_lacks(self, world: World) -> None:
         await self.hello(NORTH, pythons=None)

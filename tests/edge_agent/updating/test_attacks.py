@@ -14,8 +14,8 @@ from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, Targets, Timest
 from leasehold_agent.exits import Exit, OperatorError
 from leasehold_agent.link import downloads
 from leasehold_agent.link.downloads import Downloads
+from leasehold_agent.packs.machine import platform_name
 from leasehold_agent.updating.choosing import archive_target
-from leasehold_agent.updating.place import platform_name
 from leasehold_agent.updating.repository import Repository
 from release import changes
 from release.changes import Holders
@@ -336,7 +336,7 @@ def test_a_channel_that_names_no_version_is_its_publishers_mistake(
     metadata = publisher.workspace.next("targets", Targets, now=NOW)
     file = publisher.folder / "channel"
     file.write_bytes(content)
-    changes._add_target(publisher.workspace, metadata, "channels/stable.json", file)
+    changes.add_target(publisher.workspace, metadata, "channels/stable.json", file)
     publisher.publish()
 
     refused = client.refusal()
