@@ -84,6 +84,9 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
 def _run(arguments: argparse.Namespace) -> int:
     if arguments.command == "version":
         return _print_version(as_json=arguments.json)
+    from leasehold_protocol import building
+
+    building.defer()  # before anything that defines messages is imported
     module, _, function = arguments.runs.partition(":")
     try:
         return int(getattr(importlib.import_module(f"leasehold_agent.commands.{module}"), function or "run")(arguments))
