@@ -139,9 +139,19 @@ class Stage:
 
 @contextmanager
 def open_stage(
-    home: Path, *, tasks: int = 100, counts_bytes: bool = False, keeps_attempts: bool = False, link: str = "pull"
+    home: Path,
+    *,
+    tasks: int = 100,
+    counts_bytes: bool = False,
+    keeps_attempts: bool = False,
+    link: str = "pull",
+    command: str = "edge-agent",
 ) -> Generator[Stage]:
-    """Start everything, with a forwarder that counts between agent and API if asked, and warm it up."""
+    """Start everything, with a forwarder that counts between agent and API if asked, and warm it up.
+
+    Args:
+        command: the agent's program.
+    """
     _compile()
     home.mkdir()
     with open_place(home) as place:
@@ -155,7 +165,7 @@ def open_stage(
         place.enroll("bench", "bench-1", url=forwarder.url if forwarder else None)
         place.env |= {"LEASEHOLD_AGENT_LINK": link}
         kept = {"LEASEHOLD_AGENT_KEEP_ATTEMPTS": "1"} if keeps_attempts else {}
-        agent = place.start_agent("bench-1", "--slots", str(SLOTS), more=kept)
+        agent = place.start_agent("bench-1", "--slots", str(SLOTS), more=kept, command=command)
         place.deploy("bench", DAGS.format(tasks=tasks))
         stage = Stage(place, api, agent, forwarder, tasks)
         for dag in ("first_python", "first_program", "single"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ class Licence:
     texts: tuple[str, ...]
 
 
+@cache
 def build_facts() -> dict[str, Any] | None:
     """Return what this binary was built from and with; None when this is no binary."""
     facts: dict[str, Any] | None = _read("build.json")

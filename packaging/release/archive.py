@@ -15,13 +15,13 @@ class TreeError(Exception):
     """The tree can't be published."""
 
 
-def write_archive(tree: Path, file: Path) -> None:
+def write_archive(tree: Path, file: Path, *, level: int = 9) -> None:
     """Write ``tree`` as a ``.tar.gz``; links become what they lead to, for agents take no links."""
     if not os.access(tree / "edge-agent", os.X_OK):
         raise TreeError(f"{tree} holds no program edge-agent: give the folder that make binary built")
     with (
         file.open("wb") as raw,
-        gzip.GzipFile(fileobj=raw, mode="wb", mtime=0, filename="") as packed,
+        gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=level, mtime=0, filename="") as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
         for path in [tree, *sorted(tree.rglob("*"))]:

@@ -1,7 +1,7 @@
 """The agent's own key: P-256, made at the site, and what is signed with it (RFC 9449, RFC 7523).
 
-Tokens are written here, and not by a library for JOSE: of all its algorithms this needs one, and an idle agent would keep
-3 MiB of the others in memory.
+Tokens are written here, and not by a library for JOSE: of all its algorithms this needs one, and an idle agent would
+keep 3 MiB of the others in memory.
 """
 
 from __future__ import annotations
