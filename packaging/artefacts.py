@@ -80,9 +80,9 @@ def gz(data: bytes, level: int) -> bytes:
     return gzip.compress(data, compresslevel=level, mtime=0)
 
 
-def xz(data: bytes) -> bytes:
+def xz(data: bytes, level: int) -> bytes:
     """Return data as xz."""
-    return lzma.compress(data, preset=6)
+    return lzma.compress(data, preset=level)
 
 
 def sums(folder: Path) -> str:

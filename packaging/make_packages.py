@@ -1,6 +1,6 @@
 """Makes everything that a site can install: ``dist/packages``, from the binaries in ``dist/edge-agent``.
 
-    python packaging/make_packages.py [--tree DIR] [--output DIR] [--only KIND] [--root root.json]
+    python packaging/make_packages.py [--tree DIR] [--output DIR] [--only KIND] [--root root.json] [--level N]
 
 The single file, a tar archive, .deb, .rpm, the bill of materials, and the sums of them all, which
 ``release.py sign-packages`` signs.
@@ -25,7 +25,7 @@ _NEEDED = {"deb": ("dpkg-deb", "dpkg"), "rpm": ("rpmbuild", "rpm")}
 def main() -> int:
     """Make what was asked for, and return the exit code."""
     arguments = _arguments()
-    tree, output = Tree.at(arguments.tree), arguments.output.absolute()
+    tree, output, level = Tree.at(arguments.tree), arguments.output.absolute(), arguments.level
     output.mkdir(parents=True, exist_ok=True)
     for outdated in output.glob(f"*{SIGNATURE}"):
         outdated.unlink()
@@ -36,11 +36,11 @@ def main() -> int:
             return 2
         tree = tree.with_root(arguments.root, work / "tree")
     makers: dict[str, Callable[[], Path]] = {
-        "single": lambda: write_single_file(tree, output),
-        "tar": lambda: _write_tar(tree, output),
+        "single": lambda: write_single_file(tree, output, level=9 if level is None else level),
+        "tar": lambda: _write_tar(tree, output, 6 if level is None else level),
         "sbom": lambda: Path(shutil.copyfile(tree.bill_of_materials, output / f"{tree.name}.cdx.json")),
-        "deb": lambda: write_deb(tree, output, work),
-        "rpm": lambda: write_rpm(tree, output, work),
+        "deb": lambda: write_deb(tree, output, work, compression="xz" if level is None else "none"),
+        "rpm": lambda: write_rpm(tree, output, work, compression="w6.xzdio" if level is None else f"w{level}.gzdio"),
     }
     missing = []
     for kind in arguments.only or makers:
@@ -69,9 +69,9 @@ def _wrong_with(root: Path) -> str | None:
     return None if isinstance(metadata.signed, Root) else f"it is {metadata.signed.type} metadata"
 
 
-def _write_tar(tree: Tree, folder: Path) -> Path:
+def _write_tar(tree: Tree, folder: Path, level: int) -> Path:
     file = folder / f"{tree.name}.tar.xz"
-    file.write_bytes(xz(tar(tree.folder)))
+    file.write_bytes(xz(tar(tree.folder), level))
     return file
 
 
@@ -84,6 +84,7 @@ def _arguments() -> argparse.Namespace:
         "--root", type=Path, metavar="FILE", help="the publisher's root.json, for what is installed to trust"
     )
     parser.add_argument("--only", action="append", choices=kinds, help="make only this; may be repeated")
+    parser.add_argument("--level", type=int, choices=range(1, 10), help="pack in haste, for trying: 1 is the fastest")
     return parser.parse_args()
 
 
