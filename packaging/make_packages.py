@@ -37,7 +37,7 @@ def main() -> int:
         tree = tree.with_root(arguments.root, work / "tree")
     makers: dict[str, Callable[[], Path]] = {
         "single": lambda: write_single_file(tree, output, level=9 if level is None else level),
-        "tar": lambda: _write_tar(tree, output, 6 if level is None else level),
+        "tar": lambda: _write_tar(tree, output, 6 if level is None else level - 1),
         "sbom": lambda: Path(shutil.copyfile(tree.bill_of_materials, output / f"{tree.name}.cdx.json")),
         "deb": lambda: write_deb(tree, output, work, compression="xz" if level is None else "none"),
         "rpm": lambda: write_rpm(tree, output, work, compression="w6.xzdio" if level is None else f"w{level}.gzdio"),

@@ -14,6 +14,7 @@ from leasehold_agent.installing.versions import Versions
 from tests.packaging.other_versions import make_version
 from tests.packaging.paths import NO_PROGRAMS
 from tests.support.releases import Publisher
+from tests.support.small_file_system import mounted
 from tests.system.place import Place, open_place
 from tests.system.programs import Program, until
 
@@ -121,6 +122,22 @@ def test_a_task_goes_on_while_its_agent_takes_a_newer_version_from_the_api(site:
     (task,) = ended["tasks"]
     assert (ended["state"], task["result"]) == ("success", "went on")
     assert [one["attempt"] for one in task["attempts"]] == [attempt]
+
+
+def test_a_disk_without_room_for_another_version_leaves_the_one_there_is(published: Published, tmp_path: Path) -> None:
+    place = published.place
+    with mounted(tmp_path / "small", size_kb=90 * 1024) as small:
+        place.command(str(published.first / "edge-agent"), "install", "--user", "--no-service", "--prefix", str(small))
+        versions = Versions(small / "lib/leasehold")
+        program, where = str(versions.program), ("--state-dir", "crowded")
+        place.command(program, "enroll", place.url, "--token-file", place.issue_token("north"), *where)
+
+        said = place.command(program, "update", *where, code=Exit.UPDATE)
+
+        assert "There is not enough room" in said
+        assert "Make room" in said
+        assert versions.installed().versions == (OLD,)
+        assert place.command(program, "--version") == f"edge-agent {OLD}\n"
 
 
 def test_a_version_that_can_not_run_is_given_up_by_itself_and_the_one_before_runs_again(

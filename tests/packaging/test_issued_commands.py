@@ -119,7 +119,7 @@ def _write_root(archive: Path, root: Path, folder: Path) -> None:
     """Write the file system of a container: the archive, what of glibc its programs name, and folders."""
     subprocess.run(["tar", "-xJf", archive, "-C", folder], check=True)
     tree = folder / "edge-agent"
-    programs = [tree / "edge-agent", *tree.glob("_internal/lib*.so*")]
+    programs = [tree / "edge-agent", *tree.rglob("*.so*")]
     linked = subprocess.run(["ldd", *programs], capture_output=True, text=True, check=True).stdout
     libraries = {Path(path) for path in re.findall(r"(/\S+) \(0x", linked)}
     with tarfile.open(root, "w") as tar:
