@@ -30,7 +30,8 @@ PARTS: dict[str, Callable[..., list[Figure]]] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, and return 0 when every limit is kept."""
     chosen = _parser().parse_args(argv)
-    if subprocess.run([sys.executable, str(ROOT / "packaging/build.py"), "--if-changed"], check=False).returncode:
+    build = [sys.executable, str(ROOT / "packaging/build.py"), "--if-changed"]
+    if subprocess.run(build, stdout=sys.stderr, check=False).returncode:
         return 2
     console = Console(stderr=True)
     with tempfile.TemporaryDirectory(prefix="leasehold-bench-") as directory:
