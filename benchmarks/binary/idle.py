@@ -94,7 +94,7 @@ def _measure(site: Site, way: str, *, quick: bool) -> list[Figure]:
 
 
 def _memory(agent: int, zygote: int) -> list[Figure]:
-    idle = subprocess.Popen([sys.executable, "-I", "-S", "-c", "input()"], stdin=subprocess.PIPE)
+    idle = subprocess.Popen([sys.executable, "-I", "-S", "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
     time.sleep(0.5)
     floor = Floor(name="bare Python", value=_mapped_mb(idle.pid)["Rss"])
     idle.communicate()
