@@ -65,7 +65,8 @@ def _measure(site: Site, way: str, *, quick: bool) -> list[Figure]:
     zygote = process_named(site.place, "host-zygote")
     memory = _memory(agent.pid, zygote) if way == "poll" else []
     token = site.forwarder.counted_of(_TOKENS)
-    used, before, began = cpu_s(agent.pid) + cpu_s(zygote), _frequent(site), _begin(site, way)
+    began = _begin(site, way)
+    used, before = cpu_s(agent.pid) + cpu_s(zygote), _frequent(site)
     _wait(site, way, quick=quick)
     seconds, passed = time.monotonic() - began, _frequent(site) - before
     cpu = (cpu_s(agent.pid) + cpu_s(zygote) - used) / seconds * 100
@@ -139,18 +140,25 @@ def _await_request(site: Site) -> None:
 
 
 def _rare(site: Site, way: str, token: Count) -> list[Rare]:
-    """Have a renewal made, by news of the agent's, and weigh it; the token is the one of the start."""
-    count = site.forwarder.counted_of
-    before = count(_RENEWALS)
-    site.service.command("pause")
-    until(lambda: count(_RENEWALS).requests > before.requests, "the pause is told")
-    site.service.command("resume")
-    until(lambda: count(_RENEWALS).requests > before.requests + 1, "its end is told")
-    time.sleep(1)  # the rest of its answer
-    renewals = count(_RENEWALS) - before
+    """Have a renewal made, by news of the agent's, and weigh it; the token is the one of the start.
+
+    It is the end of a pause that is weighed: like an idle agent's renewal it has no reason to tell.
+    """
+    for command in ("pause", "resume"):
+        before = _told(site, command)
+    renewal = site.forwarder.counted_of(_RENEWALS) - before
     # A poll every 50 s wants a token at any time; on a stream only a renewal does.
     token_every_s = LIFETIME_S / 2 if way == "poll" else max(LIFETIME_S / 2, HEALTH_EVERY_S)
     return [
-        Rare(what="a renewal", bytes=renewals.bytes / renewals.requests, every_s=HEALTH_EVERY_S),
+        Rare(what="a renewal", bytes=renewal.bytes / renewal.requests, every_s=HEALTH_EVERY_S),
         Rare(what="a token", bytes=token.bytes, every_s=token_every_s),
     ]
+
+
+def _told(site: Site, command: str) -> Count:
+    """Have the API told of a command by a renewal; return what had passed of renewals before."""
+    before = site.forwarder.counted_of(_RENEWALS)
+    site.service.command(command)
+    until(lambda: site.forwarder.counted_of(_RENEWALS).requests > before.requests, f"the API knows of {command}")
+    time.sleep(1)  # the rest of its answer
+    return before

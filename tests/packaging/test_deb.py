@@ -124,8 +124,9 @@ def test_settings_are_the_sites_and_state_stays_until_purge(system: ScratchSyste
     settings.write_text(settings.read_text() + "slots = 7\n")
     system.run("dpkg", "--force-confold", "--install", f"/root/{NEWER}.deb")
     assert "slots = 7" in settings.read_text()
-    assert system.run("edge-agent", "--version").startswith("edge-agent ")
+    assert system.run("edge-agent", "--version") == f"edge-agent {NEWER}\n"
     assert versions(system) == {OLDER, NEWER}  # the one before stays, to go back to
+    assert "sudo apt install --only-upgrade edge-agent" in system.run("edge-agent", "update", fails=True)
 
     system.run("dpkg", "--remove", "edge-agent")
     assert not system.path("/usr/lib/leasehold").exists()
