@@ -9,7 +9,7 @@ from statistics import median
 from benchmarks.binary import cold
 from benchmarks.binary.service import Service, Site, cpu_s, open_site
 from benchmarks.binary.starts import how_cold
-from benchmarks.figures import Aim, Figure
+from benchmarks.figures import Aim, Figure, Floor
 from benchmarks.floors import Floors
 
 
@@ -34,6 +34,7 @@ def measure(tree: Path, home: Path, floors: Floors, *, quick: bool) -> list[Figu
             name="restart, a task alive",
             value=median(restart),
             unit="s",
+            floor=Floor(name="bare Python", value=floors.interpreter_ms / 1000),
             aim=Aim(value=2.5),
             note=f"median of {times}: edge-agent stop --force, then run until READY=1; the task went on",
         ),
