@@ -96,7 +96,7 @@ def _aim(figure: Figure) -> str:
     if figure.aim is None:
         return ""
     sign, met = "≤" if figure.aim.at_most else "≥", figure.aim.is_met_by(figure.value)
-    return f"[{'green' if met else 'red'}]{sign} {figure.aim.value:g} {'✓' if met else '✗'}[/]"
+    return f"[{'green' if met else 'red'}]{sign} {figure.aim.value:g} {'PASS' if met else 'missed'}[/]"
 
 
 def _number(value: float) -> str:

@@ -39,7 +39,7 @@ def measure(home: Path, floors: Floors, *, quick: bool) -> list[Figure]:
     """Measure tasks with and without packages in turns, so that what else the machine does meets both alike."""
     times = 10 if quick else 60
     with open_stage(home, keeps_attempts=True) as stage:
-        cold = _first(stage)
+        cold = first(stage)
         plain: list[float] = []
         packaged: list[float] = []
         for _ in range(times):
@@ -67,8 +67,9 @@ def measure(home: Path, floors: Floors, *, quick: bool) -> list[Figure]:
     ]
 
 
-def _first(stage: Stage) -> float:
-    names = [f"part{number}" for number in range(PACKAGES)]
+def first(stage: Stage, *, prefix: str = "part") -> float:
+    """Return how long the first task with packages takes (ms) from its lease; after it there is a warm one, too."""
+    names = [f"{prefix}{number}" for number in range(PACKAGES)]
     for name in names:
         make_wheel(stage.place.home / "packages", name, "1.0")
     stage.place.deploy("packaged", DAG.format(dependencies=", ".join(f'"{name}"' for name in names)))

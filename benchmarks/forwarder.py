@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
+from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 _END_OF_REQUEST_LINE = b" HTTP/1.1\r\n"
+_REQUEST_LINE = re.compile(rb"[A-Z]+ ([^ ?]+)[^ ]* HTTP/1\.1\r\n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,20 @@ class Count:
             requests=self.requests - earlier.requests,
         )
 
+    def __add__(self, more: Count) -> Count:
+        """Return both together."""
+        return Count(
+            sent=self.sent + more.sent,
+            received=self.received + more.received,
+            requests=self.requests + more.requests,
+        )
+
+
+class _Asked:
+    """The path of the request that a connection is about at this moment; HTTP/1.1 has one at a time."""
+
+    path = ""
+
 
 class Forwarder:
     """Listens on a free port; passes everything on once it knows where to."""
@@ -43,6 +60,7 @@ class Forwarder:
         self._target: tuple[str, int] | None = None
         self._lock = threading.Lock()
         self._counted = Count()
+        self._by_path: defaultdict[str, Count] = defaultdict(Count)
         self._connections: list[socket.socket] = []
         self.changed = threading.Condition(self._lock)
 
@@ -56,6 +74,11 @@ class Forwarder:
         """What passed through so far."""
         with self._lock:
             return self._counted
+
+    def counted_of(self, path: str) -> Count:
+        """What passed through so far for requests of one path, their answers included."""
+        with self._lock:
+            return self._by_path[path]
 
     def forward_to(self, url: str) -> None:
         """Begin to pass on, to the server at ``url``."""
@@ -85,25 +108,29 @@ class Forwarder:
                 for end in (near, far):
                     end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._connections += [near, far]
+                asked = _Asked()
                 for source, sink, is_request in ((near, far, True), (far, near, False)):
-                    threading.Thread(target=self._pass, args=(source, sink, is_request), daemon=True).start()
+                    threading.Thread(target=self._pass, args=(source, sink, asked, is_request), daemon=True).start()
 
-    def _pass(self, source: socket.socket, sink: socket.socket, is_request: bool) -> None:
+    def _pass(self, source: socket.socket, sink: socket.socket, asked: _Asked, is_request: bool) -> None:
         tail = b""
         with suppress(OSError):
             while data := source.recv(65536):
-                self._count(data, tail, is_request=is_request)
+                if is_request and (begun := _REQUEST_LINE.match(data)):
+                    asked.path = begun[1].decode("latin-1")
+                self._count(data, tail, asked.path, is_request=is_request)
                 tail = data[-len(_END_OF_REQUEST_LINE) + 1 :]
                 sink.sendall(data)
         with suppress(OSError):
             sink.shutdown(socket.SHUT_WR)
 
-    def _count(self, data: bytes, tail: bytes, *, is_request: bool) -> None:
+    def _count(self, data: bytes, tail: bytes, path: str, *, is_request: bool) -> None:
+        passed = Count(
+            sent=len(data) * is_request,
+            received=len(data) * (not is_request),
+            requests=is_request * (tail + data).count(_END_OF_REQUEST_LINE),
+        )
         with self.changed:
-            counted = self._counted
-            self._counted = Count(
-                sent=counted.sent + len(data) * is_request,
-                received=counted.received + len(data) * (not is_request),
-                requests=counted.requests + is_request * (tail + data).count(_END_OF_REQUEST_LINE),
-            )
+            self._counted += passed
+            self._by_path[path] += passed
             self.changed.notify_all()

@@ -6,7 +6,7 @@ import compileall
 import json
 import os
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from datetime import datetime
@@ -139,9 +139,21 @@ class Stage:
 
 @contextmanager
 def open_stage(
-    home: Path, *, tasks: int = 100, counts_bytes: bool = False, keeps_attempts: bool = False, link: str = "pull"
+    home: Path,
+    *,
+    tasks: int = 100,
+    counts_bytes: bool = False,
+    keeps_attempts: bool = False,
+    link: str = "pull",
+    command: str = "edge-agent",
+    settings: Mapping[str, str] | None = None,
 ) -> Generator[Stage]:
-    """Start everything, with a forwarder that counts between agent and API if asked, and warm it up."""
+    """Start everything, with a forwarder that counts between agent and API if asked, and warm it up.
+
+    Args:
+        command: the agent's program.
+        settings: variables with settings of the agent.
+    """
     _compile()
     home.mkdir()
     with open_place(home) as place:
@@ -155,7 +167,8 @@ def open_stage(
         place.enroll("bench", "bench-1", url=forwarder.url if forwarder else None)
         place.env |= {"LEASEHOLD_AGENT_LINK": link}
         kept = {"LEASEHOLD_AGENT_KEEP_ATTEMPTS": "1"} if keeps_attempts else {}
-        agent = place.start_agent("bench-1", "--slots", str(SLOTS), more=kept)
+        kept |= settings or {}
+        agent = place.start_agent("bench-1", "--slots", str(SLOTS), more=kept, command=command)
         place.deploy("bench", DAGS.format(tasks=tasks))
         stage = Stage(place, api, agent, forwarder, tasks)
         for dag in ("first_python", "first_program", "single"):

@@ -8,12 +8,17 @@ import io
 import json
 import lzma
 import os
+import shutil
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+SIGNATURE = ".sig"
+"""How a detached signature of a file ends; ``release.py sign-packages`` makes them."""
+ROOT_OF_TRUST = "_internal/about/root.json"
+"""Where a tree has the publisher's root of trust; its installation puts it beside the versions."""
 _MADE_AT = 1577836800
 """2020-01-01: the date of all files where SOURCE_DATE_EPOCH names none."""
 
@@ -37,6 +42,13 @@ class Tree:
     def bill_of_materials(self) -> Path:
         """The CycloneDX document inside."""
         return self.folder / "_internal/about/sbom.cdx.json"
+
+    def with_root(self, root: Path, work: Path) -> Tree:
+        """Return the same tree with the publisher's root of trust in it: a copy by hard links in ``work``."""
+        shutil.rmtree(work, ignore_errors=True)
+        shutil.copytree(self.folder, work, symlinks=True, copy_function=os.link)
+        shutil.copyfile(root, work / ROOT_OF_TRUST)
+        return replace(self, folder=work)
 
     @property
     def name(self) -> str:
@@ -68,9 +80,9 @@ def gz(data: bytes, level: int) -> bytes:
     return gzip.compress(data, compresslevel=level, mtime=0)
 
 
-def xz(data: bytes) -> bytes:
+def xz(data: bytes, level: int) -> bytes:
     """Return data as xz."""
-    return lzma.compress(data, preset=6)
+    return lzma.compress(data, preset=level)
 
 
 def sums(folder: Path) -> str:
@@ -79,7 +91,9 @@ def sums(folder: Path) -> str:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    yield from sorted(file for file in folder.iterdir() if file.is_file() and file.name != "SHA256SUMS")
+    yield from sorted(
+        file for file in folder.iterdir() if file.is_file() and file.name != "SHA256SUMS" and file.suffix != SIGNATURE
+    )
 
 
 def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:

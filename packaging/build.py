@@ -21,6 +21,16 @@ from about import write_about
 
 ROOT = Path(__file__).parents[1]
 SPEC = ROOT / "packaging/agent.spec"
+_OF_THE_BUILD = (
+    "about.py",
+    "agent.spec",
+    "build.py",
+    "contents.py",
+    "inventory.py",
+    "sdk_files.py",
+    "standard_library.py",
+)
+"""Beside entry/; what else lies here is about packages and releases, and changes nothing in the binaries."""
 _NO_INPUTS = {"__pycache__", "node_modules", "test"}
 NEEDED_PROGRAMS = ("objdump", "objcopy", "strip", "ldd")
 
@@ -56,9 +66,11 @@ def inputs_digest() -> str:
 
 def _inputs() -> Iterator[Path]:
     yield ROOT / "requirements/dev.txt"
-    for folder in ("packaging", "edge_agent", "sdk/python", "sdk/js"):
+    for name in _OF_THE_BUILD:
+        yield ROOT / "packaging" / name
+    for folder in ("packaging/entry", "edge_agent", "sdk/python", "sdk/js"):
         for file in sorted((ROOT / folder).rglob("*")):
-            if file.suffix in (".py", ".js", ".spec", ".toml") and not _NO_INPUTS & set(file.parts):
+            if file.suffix in (".py", ".js", ".toml") and not _NO_INPUTS & set(file.parts):
                 yield file
 
 
@@ -69,6 +81,8 @@ def _build(output: Path, digest: str) -> int:
     command += ["--distpath", str(output), "--workpath", str(work), str(SPEC)]
     # With a random hash seed, sets of names come out in another order each time, and so does the byte code.
     environment = os.environ | {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+    # Which column an error was in is said nowhere; kept, it would be a megabyte of an idle agent's memory.
+    environment |= {"PYTHONNODEBUGRANGES": "1"}
     code = subprocess.run(command, env=environment, cwd=ROOT, check=False).returncode
     if code == 0:
         sources = json.loads((work / "agent/sources.json").read_text())

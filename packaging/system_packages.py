@@ -11,6 +11,7 @@ from pathlib import Path
 from artefacts import ROOT, Tree, made_at
 
 sys.path.insert(0, str(ROOT / "edge_agent"))
+from leasehold_agent.installing.places import MANAGED_BY
 from leasehold_agent.installing.units import system_settings, systemd_unit
 
 _PARTS = ROOT / "packaging/package"
@@ -22,7 +23,7 @@ _DEBIAN = {"x86_64": "amd64", "aarch64": "arm64"}
 def write_deb(tree: Tree, folder: Path, work: Path, *, compression: str = "xz") -> Path:
     """Write ``edge-agent_<version>_<architecture>.deb`` into a folder, and return it; needs dpkg-deb."""
     root = _fresh(work / "deb")
-    _lay_out(tree, root)
+    _lay_out(tree, root, manager="apt")
     about = root / "DEBIAN"
     about.mkdir(mode=0o755)
     architecture = _DEBIAN.get(tree.architecture, tree.architecture)
@@ -43,7 +44,7 @@ def write_rpm(tree: Tree, folder: Path, work: Path, *, compression: str = "w6.xz
     top = _fresh(work / "rpm")
     root = top / "root"
     root.mkdir()
-    _lay_out(tree, root)
+    _lay_out(tree, root, manager="dnf")
     # rpm tells its scripts how many versions there will be: after the last one, 0.
     scripts = {script.upper(): (_PARTS / script).read_text().partition("\n")[2] for script in _SCRIPTS}
     facts = {"VERSION": tree.version, "ARCHITECTURE": tree.architecture, "GLIBC": tree.glibc, "ROOT": str(root)}
@@ -61,19 +62,14 @@ def write_rpm(tree: Tree, folder: Path, work: Path, *, compression: str = "w6.xz
     return Path(shutil.copyfile(made, folder / made.name))
 
 
-def _lay_out(tree: Tree, root: Path) -> None:
-    """Make the file system of a package: what lies where at a site."""
+def _lay_out(tree: Tree, root: Path, *, manager: str) -> None:
+    """Make the file system of a package: what lies where at a site, and which program brings newer versions."""
     umask = os.umask(0o022)
     try:
-        for name in (
-            "usr/bin",
-            "usr/lib/leasehold",
-            "usr/lib/systemd/system",
-            "usr/share/doc/edge-agent",
-            "etc/leasehold",
-        ):
+        for name in _FOLDERS:
             (root / name).mkdir(parents=True)
         shutil.copytree(tree.folder, root / "usr/lib/leasehold/payload", symlinks=True)
+        (root / "usr/lib/leasehold" / MANAGED_BY).write_text(f"{manager}\n")
         (root / "usr/bin/edge-agent").symlink_to("../lib/leasehold/current/edge-agent")
         unit = systemd_unit(Path("/usr/bin/edge-agent"), "system")
         (root / "usr/lib/systemd/system/edge-agent.service").write_text(unit)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Licence:
+class Licence(NamedTuple):
     """Whose code is inside, and under which licence."""
 
     name: str
@@ -19,6 +18,7 @@ class Licence:
     texts: tuple[str, ...]
 
 
+@cache
 def build_facts() -> dict[str, Any] | None:
     """Return what this binary was built from and with; None when this is no binary."""
     facts: dict[str, Any] | None = _read("build.json")

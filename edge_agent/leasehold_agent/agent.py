@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import Coroutine
 from functools import partial
@@ -31,6 +32,13 @@ DELIVERY_PATIENCE_S = 15.0
 LOOKING_PATIENCE_S = 3.0
 """How long the start waits for what the machine offers; an engine that answers later is told of later."""
 logger = logging.getLogger(__name__)
+
+
+def _leave_what_stays_to_itself() -> None:
+    """Take what was imported and built out of the collector's way, less the garbage in it. It takes 50 ms."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 class _FinishedError(Exception):
@@ -92,6 +100,7 @@ class Agent:
                 self._spawn(self._parts.hosts.warm())
                 self._spawn(self._manager.keep_fed(lambda: self._parts.http.progressed_at))
                 self._manager.ready()
+                _leave_what_stays_to_itself()
                 if self._proving is not None:
                     self._spawn(self._proving.prove(self._parts.standing.was_greeted, self._parts.shutdown.asked))
                 asking = [self._spawn(self._parts.link.run()), self._spawn(self._parts.listening.run())]

@@ -52,7 +52,7 @@ from leasehold_agent.policy.file import PolicyFile
 from leasehold_agent.settings_in_force import SettingsInForce
 from leasehold_agent.shutdown import Shutdown
 from leasehold_agent.standing import Standing
-from leasehold_agent.updating.place import StartedAs, find_versions
+from leasehold_agent.updating.place import StartedAs, find_versions, managed_by
 from leasehold_agent.updating.proving import Proving
 from leasehold_agent.updating.succession import Succession
 from leasehold_agent.updating.watch import UpdateWatch, asking
@@ -212,6 +212,7 @@ def assemble(
         version=version,
         ask=asking(in_force, versions, version=version, started_as=started_as),
         is_connected=lambda: standing.is_connected,
+        manager=managed_by(versions),
     )
 
     def apply_what_time_changes() -> None:

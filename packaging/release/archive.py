@@ -19,7 +19,7 @@ class TreeError(Exception):
     """The tree can't be published."""
 
 
-def write_archive(tree: Path, file: Path, *, top: str = TOP, program: str = TOP) -> None:
+def write_archive(tree: Path, file: Path, *, top: str = TOP, program: str = TOP, level: int = _LEVEL) -> None:
     """Write ``tree`` as a ``.tar.gz``; links become what they lead to, for agents take no links.
 
     Args:
@@ -27,12 +27,13 @@ def write_archive(tree: Path, file: Path, *, top: str = TOP, program: str = TOP)
         file: where to.
         top: the one folder in it.
         program: what has to be in the tree, by its path.
+        level: how hard gzip tries.
     """
     if not os.access(tree / program, os.X_OK):
         raise TreeError(f"{tree} holds no program {program}: give the folder that was made for this")
     with (
         file.open("wb") as raw,
-        gzip.GzipFile(fileobj=raw, mode="wb", mtime=0, filename="", compresslevel=_LEVEL) as packed,
+        gzip.GzipFile(fileobj=raw, mode="wb", mtime=0, filename="", compresslevel=level) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
         for path in [tree, *sorted(tree.rglob("*"))]:

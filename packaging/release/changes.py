@@ -60,8 +60,8 @@ def renew(workspace: Workspace, role: str, *, now: datetime) -> None:
         workspace.stage("targets", workspace.next("targets", Targets, now=now))
 
 
-def add_version(workspace: Workspace, tree: Path, version: str, platform: str, *, now: datetime) -> str:
-    """Stage a version for a platform; return the path of its target. A version is never exchanged."""
+def add_version(workspace: Workspace, tree: Path, version: str, platform: str, *, now: datetime, level: int = 6) -> str:
+    """Stage a version for a platform, packed so hard (1 … 9); return the path of its target. None is ever exchanged."""
     _check_name(version)
     _check_name(platform)
     path = f"edge-agent/{version}/edge-agent-{version}-{platform}.tar.gz"
@@ -70,7 +70,7 @@ def add_version(workspace: Workspace, tree: Path, version: str, platform: str, *
         raise ReleaseError(f"{version} for {platform} is there already: what agents may have is never exchanged")
     aside = workspace.staged / ".archive"
     workspace.staged.mkdir(exist_ok=True)
-    write_archive(tree, aside)
+    write_archive(tree, aside, level=level)
     add_target(workspace, metadata, path, aside)
     return path
 

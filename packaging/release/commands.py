@@ -14,6 +14,7 @@ from release.changes import Holders
 from release.keys import KeyFileError, make_key, read_public, read_signer
 from release.packs import add_pack, withdraw_pack
 from release.publishing import publish, report
+from release.signatures import sign_files, signers_line
 from release.workspace import ReleaseError, Workspace
 
 _EXAMPLES = """\
@@ -25,6 +26,8 @@ examples:
   release.py promote repo 0.2.0 --channel stable
   release.py add-pack repo dist/packs/python3.12
   release.py publish repo --snapshot-key online.pem --timestamp-key online.pem
+  release.py sign-packages dist/packages --key targets.pem
+  release.py signers targets.pub > leasehold.signers
 """
 
 
@@ -128,6 +131,15 @@ def _publish(arguments: argparse.Namespace) -> str:
     return report(workspace)
 
 
+def _sign_packages(arguments: argparse.Namespace) -> str:
+    made = sign_files(arguments.folder, _signer(arguments.key, arguments.passphrase_file))
+    return "\n".join(map(str, made))
+
+
+def _signers(arguments: argparse.Namespace) -> str:
+    return "\n".join(signers_line(read_public(file)) for file in arguments.keys)
+
+
 def _show(arguments: argparse.Namespace) -> str:
     return report(Workspace(arguments.repository))
 
@@ -186,6 +198,14 @@ def _parser() -> argparse.ArgumentParser:
     public.add_argument("--snapshot-key", type=Path, required=True, metavar="FILE.pem")
     public.add_argument("--timestamp-key", type=Path, required=True, metavar="FILE.pem")
     _add_passphrase(public)
+    packages = commands.add_parser(
+        "sign-packages", help="sign SHA256SUMS and every file in it, each in a file of its own"
+    )
+    packages.add_argument("folder", type=Path, metavar="FOLDER", help="what make packages made: dist/packages")
+    packages.add_argument("--key", type=Path, required=True, metavar="FILE.pem")
+    _add_passphrase(packages)
+    signers = commands.add_parser("signers", help="print what sites check packages against, with ssh-keygen -Y verify")
+    signers.add_argument("keys", type=Path, nargs="+", metavar="FILE.pub")
     _repository(commands, "show", "show what is published, what is staged, and who has to sign yet")
     return parser
 
@@ -212,5 +232,7 @@ _COMMANDS = {
     "renew": _renew,
     "sign": _sign,
     "publish": _publish,
+    "sign-packages": _sign_packages,
+    "signers": _signers,
     "show": _show,
 }

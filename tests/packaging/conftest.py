@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.packaging.paths import ROOT
+from tests.packaging.paths import PACKAGING, ROOT
 
 BUILD = (sys.executable, str(ROOT / "packaging/build.py"))
 NEEDS_BINUTILS = 2
@@ -45,3 +46,27 @@ def binary(shared: Path) -> Path:
         pytest.skip(built.stderr.strip())
     assert built.returncode == 0, built.stdout + built.stderr
     return shared / "binary/edge-agent"
+
+
+@pytest.fixture(scope="session")
+def packages(binary: Path, shared: Path) -> Path:
+    """A folder with what sites download of that build, packed in haste: single file, tar and deb, signed.
+
+    ``leasehold.signers`` lies beside it: what the publisher gave to sites by another way.
+    """
+    folder = shared / "packages"
+    with alone(shared):
+        if not (folder / "SHA256SUMS.sig").exists():
+            made = [sys.executable, "make_packages.py", "--tree", str(binary), "--output", str(folder), "--level", "1"]
+            only = ["single", "tar", *(["deb"] if shutil.which("dpkg-deb") else [])]
+            _at_the_desk(*made, *(part for kind in only for part in ("--only", kind)))
+            key = shared / "release.pem"
+            _at_the_desk(sys.executable, "release.py", "key", str(key), "--online")
+            line = _at_the_desk(sys.executable, "release.py", "signers", str(key.with_suffix(".pub")))
+            (shared / "leasehold.signers").write_text(line)
+            _at_the_desk(sys.executable, "release.py", "sign-packages", str(folder), "--key", str(key))
+    return folder
+
+
+def _at_the_desk(*command: str) -> str:
+    return subprocess.run(command, cwd=PACKAGING, capture_output=True, text=True, check=True).stdout

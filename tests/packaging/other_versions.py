@@ -1,4 +1,4 @@
-"""Packages of the same binary under other versions, packed for speed: what an upgrade is tried with."""
+"""The same binary under other versions, and packages of them, packed for speed: what an upgrade is tried with."""
 
 from __future__ import annotations
 
@@ -22,6 +22,24 @@ print(globals()[maker](Tree.at(Path(tree)), to, to / f"work-{maker}", compressio
 """
 
 
+def make_version(binary: Path, tree: Path, version: str) -> Path:
+    """Make a tree of the binary that is ``version``; its files are the same ones on the disk: never write into them."""
+    shutil.copytree(binary, tree, symlinks=True, copy_function=_link)
+    about = tree / "_internal/about/build.json"
+    facts = json.loads(about.read_text())
+    about.unlink()
+    about.write_text(json.dumps(facts | {"version": version}))
+    return tree
+
+
+def _link(source: str, target: str) -> None:
+    """Link, where one file system holds both."""
+    try:
+        Path(target).hardlink_to(source)
+    except OSError:
+        shutil.copy2(source, target)
+
+
 def make_package(binary: Path, folder: Path, version: str, maker: str, compression: str) -> Path:
     """Return a package of the binary that says it is ``version``.
 
@@ -29,9 +47,6 @@ def make_package(binary: Path, folder: Path, version: str, maker: str, compressi
         maker: ``write_deb`` or ``write_rpm``.
         compression: how it is packed, in the words of that format.
     """
-    tree = folder / f"tree-{version}"
-    shutil.copytree(binary, tree, symlinks=True)
-    about = tree / "_internal/about/build.json"
-    about.write_text(json.dumps(json.loads(about.read_text()) | {"version": version}))
+    tree = make_version(binary, folder / f"tree-{version}", version)
     command = [sys.executable, "-c", _CODE, str(tree), str(folder), maker, compression]
     return Path(subprocess.check_output(command, cwd=PACKAGING, text=True).strip())

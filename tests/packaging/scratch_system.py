@@ -14,6 +14,14 @@ import pytest
 SIZE_MB = 512
 _PATIENCE_S = 120
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_SUDO = """\
+#!/bin/sh
+# What is typed of sudo, for root: as another user, or as oneself.
+[ "$1" = -u ] || exec "$@"
+user=$2
+shift 2
+exec setpriv --reuid "$user" --regid "$user" --clear-groups "$@"
+"""
 _MAKE = """\
 set -e
 mount --make-rprivate /
@@ -44,6 +52,12 @@ class ScratchSystem:
     def bring(self, file: Path, name: str) -> None:
         """Copy a file into it."""
         shutil.copyfile(file, self.path(name))
+
+    def add_sudo(self) -> None:
+        """Have ``sudo`` in it, as far as root needs it."""
+        sudo = self.path("/usr/local/bin/sudo")
+        sudo.write_text(_SUDO)
+        sudo.chmod(0o755)
 
     def run(self, *argv: str, stdin: str | None = None, fails: bool = False) -> str:
         """Run a command in it to its end, and return what it wrote."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from importlib.metadata import version as built_version
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from tests.system.programs import until
 
 pytestmark = pytest.mark.timeout(300)
 
-OLDER, NEWER = "1.0.0", "2.0.0"
+OLDER, NEWER = built_version("leasehold-agent"), "99.0.0"
 DAG = '''\
 """A task that goes on until it is let go, and then loads a module that it has not needed before."""
 
@@ -47,11 +48,11 @@ def waiting(gate: str):
 
 
 @pytest.fixture(scope="module")
-def packages(binary: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def debs(binary: Path, packages: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     if shutil.which("dpkg-deb") is None:
         pytest.skip("dpkg-deb is not installed")
-    folder = tmp_path_factory.mktemp("debs")
-    return {version: make_package(binary, folder, version, "write_deb", "none") for version in (OLDER, NEWER)}
+    (older,) = packages.glob("*.deb")
+    return {OLDER: older, NEWER: make_package(binary, tmp_path_factory.mktemp("debs"), NEWER, "write_deb", "none")}
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +65,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 
 @pytest.fixture
-def system(packages: dict[str, Path], tmp_path: Path) -> Iterator[ScratchSystem]:
+def system(debs: dict[str, Path], tmp_path: Path) -> Iterator[ScratchSystem]:
     with opened(tmp_path) as system:
-        for version, package in packages.items():
+        for version, package in debs.items():
             system.bring(package, f"/root/{version}.deb")
         yield system
 
@@ -124,8 +125,9 @@ def test_settings_are_the_sites_and_state_stays_until_purge(system: ScratchSyste
     settings.write_text(settings.read_text() + "slots = 7\n")
     system.run("dpkg", "--force-confold", "--install", f"/root/{NEWER}.deb")
     assert "slots = 7" in settings.read_text()
-    assert system.run("edge-agent", "--version").startswith("edge-agent ")
+    assert system.run("edge-agent", "--version") == f"edge-agent {NEWER}\n"
     assert versions(system) == {OLDER, NEWER}  # the one before stays, to go back to
+    assert "sudo apt install --only-upgrade edge-agent" in system.run("edge-agent", "update", fails=True)
 
     system.run("dpkg", "--remove", "edge-agent")
     assert not system.path("/usr/lib/leasehold").exists()

@@ -46,6 +46,7 @@ def test_it_is_installed_upgraded_downgraded_and_removed(packages: dict[str, Pat
         system.run(*rpm, "--upgrade", f"/root/{NEWER}.rpm")
         assert current(system) == NEWER
         assert "slots = 7" in settings.read_text()
+        assert "sudo dnf upgrade edge-agent" in system.run("edge-agent", "update", fails=True)
         system.run(*rpm, "--upgrade", "--oldpackage", f"/root/{OLDER}.rpm")
         assert current(system) == OLDER
         assert system.run("edge-agent", "--version").startswith("edge-agent ")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.packaging.other_versions import make_version
 from tests.packaging.paths import PACKAGING
 from tests.support.small_file_system import make_read_only, mounted
 from tests.system.programs import until
@@ -195,17 +195,17 @@ def test_two_files_of_the_same_tree_are_the_same_bytes(file: Path, tmp_path: Pat
 
 
 @pytest.mark.timeout(300)
-def test_the_binary_installs_itself_twice_side_by_side_and_goes_again(binary: Path, tmp_path: Path) -> None:
-    newer = tmp_path / "newer"
-    shutil.copytree(binary, newer, symlinks=True)
-    about = newer / "_internal/about/build.json"
-    facts = json.loads(about.read_text())
-    about.write_text(json.dumps(facts | {"version": "99.0"}))
+def test_the_binary_installs_itself_twice_side_by_side_and_goes_again(
+    binary: Path, packages: Path, tmp_path: Path
+) -> None:
+    newer = make_version(binary, tmp_path / "newer", "99.0")
+    (older_file,) = packages.glob(f"edge-agent-*-{MACHINE}")
+    facts = json.loads((binary / "_internal/about/build.json").read_text())
     place = ("--user", "--prefix", str(tmp_path / "the place"))
     quiet = {"XDG_CONFIG_HOME": str(tmp_path / "config"), "HOME": "/nonexistent"}
     command = tmp_path / "the place/bin/edge-agent"
 
-    first = run(made_of(binary, tmp_path), "install", *place, more=quiet)
+    first = run(older_file, "install", *place, more=quiet)
     second = run(made_of(newer, tmp_path), "install", *place, more=quiet)
 
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr

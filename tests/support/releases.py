@@ -82,7 +82,7 @@ class Publisher:
         self.release_tree(version, make_tree(self.folder / f"tree-{version}", version, body=body), channel=channel)
 
     def release_tree(self, version: str, tree: Path, *, channel: str | None = "stable") -> None:
-        changes.add_version(self.workspace, tree, version, platform_name(), now=NOW)
+        changes.add_version(self.workspace, tree, version, platform_name(), now=NOW, level=1)
         if channel is not None:
             changes.promote(self.workspace, version, channel, now=NOW)
         self.publish()

@@ -78,10 +78,12 @@ class Place:
         self.programs.append(program)
         return program
 
-    def start_agent(self, name: str, *flags: str, more: Mapping[str, str] | None = None) -> Program:
+    def start_agent(
+        self, name: str, *flags: str, more: Mapping[str, str] | None = None, command: str = "edge-agent"
+    ) -> Program:
         """Start the agent whose state directory is ``name``; it is connected when this returns."""
         before = self.last_seen(name)
-        program = self.start(name, "edge-agent", "run", "--state-dir", name, *flags, more=more)
+        program = self.start(name, command, "run", "--state-dir", name, *flags, more=more)
 
         def is_connected() -> bool:
             assert program.is_alive, program.said()

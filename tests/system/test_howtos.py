@@ -57,17 +57,3 @@ def test_the_service_is_run_as_the_page_says_backed_up_and_restored(
     assert f"{url}/welcome#lnk_" in ran
     assert "Restored as of" in restored
     assert (empty_place.home / "restored/leasehold.db").exists()
-
-
-def test_an_agent_is_installed_as_the_page_says(api: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    # As root the agent's own default would be the machine's.
-    monkeypatch.setitem(api.env, "LEASEHOLD_AGENT_STATE_DIR", str(api.home / "agent"))
-    api.client.delete("/v1/teams/default/sites/plant").raise_for_status()
-
-    said = typed(api, "install-agent.md", url=api.url)
-
-    before, _, after = said.partition("Enrolled as plant-1 of site plant")
-    assert "this machine is not enrolled yet" in before
-    assert "Start it:     edge-agent run\n" in after
-    assert "no problems, no warnings." in after, "the doctor is content once the agent is enrolled"
-    assert not (api.home / "plant.token").exists()

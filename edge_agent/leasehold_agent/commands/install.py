@@ -8,7 +8,6 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from leasehold_agent.about import build_facts
 from leasehold_agent.attempts.sdk import own_command
 from leasehold_agent.exits import Exit, OperatorError
 from leasehold_agent.installing import installation
@@ -21,14 +20,14 @@ from leasehold_agent.version import agent_version
 def run(arguments: Namespace) -> Exit:
     """Install the tree this program runs from, or only print the definition of a service."""
     if arguments.package is not None:
-        installation.put_packaged(own_tree(), own_version(), arguments.package)
+        installation.put_packaged(own_tree(), agent_version(), arguments.package)
         return Exit.OK
     chosen = _places(arguments)
     if arguments.print_unit is not None:
         sys.stdout.write(_definition(arguments.print_unit, chosen))
         return Exit.OK
     with_service = not arguments.no_service
-    tree, version = own_tree(), own_version()
+    tree, version = own_tree(), agent_version()
     done = installation.install(tree, version, chosen, with_service=with_service, link=arguments.unpacked)
     was = f" Version {done.before} stays beside it." if done.before not in (None, version) else ""
     sys.stdout.write(f"Installed version {version} in {done.tree}.{was}\nCommand: {chosen.command}\n")
@@ -68,12 +67,6 @@ def own_tree() -> Path:
             "Take the file edge-agent-VERSION-ARCHITECTURE; --print-unit systemd prints a service's definition.",
         )
     return Path(os.path.realpath(sys.executable)).parent
-
-
-def own_version() -> str:
-    """Return the version of that tree, as its build wrote it down."""
-    facts = build_facts()
-    return agent_version() if facts is None else str(facts["version"])
 
 
 def _places(arguments: Namespace) -> Places:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from argparse import Namespace
-from dataclasses import asdict
 
 from leasehold_agent.about import licences
 from leasehold_agent.exits import Exit, OperatorError
@@ -27,7 +26,7 @@ def run(arguments: Namespace) -> Exit:
             Exit.NOT_FOUND, f"Nothing in this binary is called {arguments.name}.", "edge-agent licences lists what is."
         )
     if arguments.json:
-        sys.stdout.write(json.dumps([asdict(one) for one in inside], indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps([one._asdict() for one in inside], indent=2, ensure_ascii=False) + "\n")
     elif arguments.name is not None:
         sys.stdout.write("\n\n".join(text for one in inside for text in one.texts) + "\n")
     else:

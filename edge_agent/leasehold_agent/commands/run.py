@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 from argparse import Namespace
 from contextlib import nullcontext
@@ -75,7 +74,7 @@ async def _run(
     started_as: StartedAs,
     proving: Proving | None,
 ) -> Exit:
-    agent = Agent(
+    return await Agent(
         settings,
         identity,
         keys,
@@ -85,11 +84,7 @@ async def _run(
         manager=manager,
         started_as=started_as,
         proving=proving,
-    )
-    # What was imported stays: out of the collector's way, it is neither walked again nor copied by forks.
-    gc.collect()
-    gc.freeze()
-    return await agent.run()
+    ).run()
 
 
 def _first(group: BaseExceptionGroup[OperatorError]) -> OperatorError:

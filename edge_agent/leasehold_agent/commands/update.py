@@ -19,7 +19,7 @@ from leasehold_agent.installing.versions import VersionRefusedError, Versions
 from leasehold_agent.packs.machine import platform_name
 from leasehold_agent.status import ask_running_agent
 from leasehold_agent.updating.choosing import Offer, checked_version, is_wanted
-from leasehold_agent.updating.place import find_repository, find_versions, read_root, working_folder
+from leasehold_agent.updating.place import find_repository, find_versions, managed_by, read_root, working_folder
 from leasehold_agent.updating.trial import Trial, TrialFile
 from leasehold_agent.version import agent_version
 
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 _LOOK_S = 0.2
 _GRACE_S = 30.0
+_PACKAGE_CURES = {
+    "apt": "Type sudo apt install --only-upgrade edge-agent, or sudo dpkg --install FILE.",
+    "dnf": "Type sudo dnf upgrade edge-agent, or sudo rpm --upgrade FILE.",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +49,8 @@ class _Here:
 def run(arguments: Namespace) -> Exit:
     """Look, bring, try, and say how it went."""
     here = _look_around(settings_from(arguments).settings)
+    if not arguments.check:
+        _leave_to_its_package(here.versions)
     repository_url = find_repository(here.settings)
     from leasehold_agent.link.downloads import Downloads
     from leasehold_agent.updating.obtaining import alone, obtain
@@ -106,6 +112,15 @@ def _found(here: _Here, offer: Offer, *, wanted: bool) -> str:
         f"This agent has {here.current}; the newest is {offer.version} ({offer.because}). There is nothing to do.\n"
         f"To go back all the same: edge-agent update --to {offer.version}"
     )
+
+
+def _leave_to_its_package(versions: Versions | None) -> None:
+    if (manager := managed_by(versions)) is not None:
+        raise OperatorError(
+            Exit.UPDATE,
+            f"This agent came as a package: {manager} brings newer versions here, and would not know of another.",
+            _PACKAGE_CURES.get(manager, f"Update it with {manager}.") + " Running tasks go on.",
+        )
 
 
 def _ours_to_change(versions: Versions | None) -> Versions:

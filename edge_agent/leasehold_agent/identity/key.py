@@ -1,35 +1,49 @@
-"""The agent's own key: P-256, made at the site, and what is signed with it (RFC 9449, RFC 7523)."""
+"""The agent's own key: P-256, made at the site, and what is signed with it (RFC 9449, RFC 7523).
+
+Tokens are written here, and not by a library for JOSE: of all its algorithms this needs one, and an idle agent would
+keep 3 MiB of the others in memory.
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import secrets
 from urllib.parse import urlsplit, urlunsplit
 
-from joserfc import jwt
-from joserfc.jwk import ECKey
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 ASSERTION_TYPE = "client-authentication+jwt"
 PROOF_TYPE = "dpop+jwt"
 _ASSERTION_LIFE_S = 60
+_NUMBER_BYTES = 32
+"""The length of a coordinate, and of each half of a signature (RFC 7518, 3.4 and 6.2.1)."""
 
 
 class AgentKey:
     """A P-256 key pair. The private half leaves this object only for the key store."""
 
-    def __init__(self, key: ECKey) -> None:
+    def __init__(self, key: ec.EllipticCurvePrivateKey) -> None:
         self._key = key
+        point = key.public_key().public_numbers()
         self.public_jwk: dict[str, str] = {
-            name: str(value) for name, value in key.as_dict(private=False).items() if name in ("kty", "crv", "x", "y")
+            "crv": "P-256",
+            "kty": "EC",
+            "x": _base64url(point.x.to_bytes(_NUMBER_BYTES, "big")),
+            "y": _base64url(point.y.to_bytes(_NUMBER_BYTES, "big")),
         }
-        self.thumbprint: str = key.thumbprint()
+        # The members in the order of their names, without spaces: RFC 7638, 3.
+        self.thumbprint: str = _base64url(hashlib.sha256(_json(self.public_jwk)).digest())
         """RFC 7638, SHA-256."""
 
     @classmethod
     def generate(cls) -> AgentKey:
         """Make a new key, one whose thumbprint no command line takes for an option: people copy it into some."""
-        while (made := cls(ECKey.generate_key("P-256", private=True))).thumbprint.startswith("-"):
+        while (made := cls(ec.generate_private_key(ec.SECP256R1()))).thumbprint.startswith("-"):
             pass  # one in 64
         return made
 
@@ -38,13 +52,21 @@ class AgentKey:
         """Return the key that ``private_der`` gave.
 
         Raises:
-            ValueError: it is not a private key.
+            ValueError: it is no private key on P-256.
         """
-        return cls(ECKey.import_key(der))
+        try:
+            key = serialization.load_der_private_key(der, None)
+        except (TypeError, UnsupportedAlgorithm) as error:  # it is sealed, or of a kind that nobody knows
+            raise ValueError(str(error)) from error
+        if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+            raise ValueError("the key is of another kind")
+        return cls(key)
 
     def private_der(self) -> bytes:
         """Return the private key (PKCS #8, DER) for the key store."""
-        return self._key.as_der(private=True)
+        return self._key.private_bytes(
+            serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
 
     def proof(self, *, method: str, url: str, now: float, token: str | None = None, nonce: str | None = None) -> str:
         """Return a DPoP proof (RFC 9449, 4.2) for one request at the Unix time ``now``.
@@ -81,7 +103,13 @@ class AgentKey:
         return self._signed({"typ": ASSERTION_TYPE, "alg": "ES256", "kid": self.thumbprint}, claims)
 
     def _signed(self, header: dict[str, object], claims: dict[str, str | int]) -> str:
-        return jwt.encode(header, dict(claims), self._key, algorithms=["ES256"])
+        signed = f"{_base64url(_json(header))}.{_base64url(_json(claims))}"
+        numbers = decode_dss_signature(self._key.sign(signed.encode(), ec.ECDSA(hashes.SHA256())))
+        return f"{signed}.{_base64url(b''.join(number.to_bytes(_NUMBER_BYTES, 'big') for number in numbers))}"
+
+
+def _json(members: dict[str, object] | dict[str, str] | dict[str, str | int]) -> bytes:
+    return json.dumps(members, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def _base64url(data: bytes) -> str:

@@ -16,12 +16,13 @@ from pathlib import Path
 from leasehold_agent.durable import write_atomically
 from leasehold_agent.exits import Exit, OperatorError
 from leasehold_agent.installing import service_control
-from leasehold_agent.installing.places import SERVICE, Places
+from leasehold_agent.installing.places import ROOT_OF_TRUST, SERVICE, Places
 from leasehold_agent.installing.trees import make_folders
 from leasehold_agent.installing.units import system_settings, systemd_unit
 from leasehold_agent.installing.versions import PROGRAM, VersionRefusedError, Versions
 
 _FIRST_START_S = 60.0
+_CARRIED_ROOT = Path("_internal/about/root.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,7 @@ def install(tree: Path, version: str, places: Places, *, with_service: bool, lin
     with _explained(places):
         _check_command(places, versions)
         new = _put(versions, tree, version, link=link)
+        _trust(versions, new)
         if with_service:
             service_control.make_user(places.scope)
             _write_definitions(places, versions.program)
@@ -73,7 +75,7 @@ def put_packaged(tree: Path, version: str, prefix: Path) -> None:
     with _explained(None, prefix):
         for other in set(versions.installed().versions) - {version}:
             versions.remove(other)
-        _put(versions, tree, version, link=True)
+        _trust(versions, _put(versions, tree, version, link=True))
         versions.flip(version)
 
 
@@ -130,11 +132,22 @@ def _put(versions: Versions, tree: Path, version: str, *, link: bool) -> Path:
     return new
 
 
+def _trust(versions: Versions, tree: Path) -> None:
+    """Put the root of trust that a tree carries beside the versions, for those that carry none; never over another.
+
+    One that is there may be the operator's own, and by its publisher's signatures agents follow it to every later one.
+    """
+    carried, place = tree / _CARRIED_ROOT, versions.prefix / ROOT_OF_TRUST
+    if carried.is_file() and not place.exists():
+        write_atomically(place, carried.read_bytes(), mode=0o644)
+
+
 def _remove_all(versions: Versions) -> Gone:
     versions.link.unlink(missing_ok=True)
     left = tuple(version for version in versions.installed().versions if not versions.remove(version))
     if not left:
-        (versions.prefix / ".lock").unlink(missing_ok=True)
+        for name in (".lock", ROOT_OF_TRUST):
+            (versions.prefix / name).unlink(missing_ok=True)
         for folder in (versions.prefix / "versions", versions.prefix):
             with suppress(OSError):  # a package's own files are beside it
                 folder.rmdir()

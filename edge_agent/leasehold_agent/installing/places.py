@@ -10,6 +10,10 @@ from typing import Literal
 Scope = Literal["user", "system"]
 
 SERVICE = "edge-agent"
+MANAGED_BY = "managed-by"
+"""A file beside the versions that a package brings: the program that brings newer ones (``apt``, ``dnf``)."""
+ROOT_OF_TRUST = "root.json"
+"""A file beside the versions: whose signatures count for newer ones."""
 SERVICE_USER = "leasehold-agent"
 SYSTEM_STATE = Path("/var/lib/leasehold-agent")
 SYSTEM_UNITS = tuple(

@@ -13,9 +13,9 @@ from leasehold_agent.attempts.sdk import own_command
 from leasehold_agent.config import Settings
 from leasehold_agent.exits import Exit, OperatorError
 from leasehold_agent.identity.record import read_record
+from leasehold_agent.installing.places import MANAGED_BY, ROOT_OF_TRUST
 from leasehold_agent.installing.versions import PROGRAM, Versions
 
-ROOT = "root.json"
 _FOLDER = "update"
 
 
@@ -51,8 +51,16 @@ def find_root(settings: Settings, versions: Versions | None) -> Path | None:
     """Return the file with the root of trust; none when nothing says whom to trust."""
     if settings.update_root is not None:
         return settings.update_root
-    beside = None if versions is None else versions.prefix / ROOT
+    beside = None if versions is None else versions.prefix / ROOT_OF_TRUST
     return beside if beside is not None and beside.is_file() else None
+
+
+def managed_by(versions: Versions | None) -> str | None:
+    """Return the package manager that brings versions here; none where they come otherwise."""
+    try:
+        return None if versions is None else (versions.prefix / MANAGED_BY).read_text("utf-8").strip() or None
+    except (OSError, ValueError):
+        return None
 
 
 def read_root(settings: Settings, versions: Versions | None) -> bytes:

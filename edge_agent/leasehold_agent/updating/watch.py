@@ -56,6 +56,8 @@ class Known:
     trouble: str | None = None
     is_current: bool = True
     """What starts the agent starts this version."""
+    manager: str | None = None
+    """The package manager that brings versions here (``apt``); none: ``edge-agent update`` does."""
 
     def told(self) -> str | None:
         """Return what the operator should know; none when all is as it should be. Pure."""
@@ -71,7 +73,8 @@ class Known:
             return f"update: {self.running} runs, but {trial.prefix}/current does not lead to it: {trial.why}"
         if self.trouble is not None:
             return f"update: {self.trouble}"
-        return None if self.newer is None else f"update: version {self.newer} is there (edge-agent update)"
+        how = "edge-agent update" if self.manager is None else f"{self.manager} brings it"
+        return None if self.newer is None else f"update: version {self.newer} is there ({how})"
 
 
 class UpdateWatch:
@@ -86,11 +89,12 @@ class UpdateWatch:
         version: str,
         ask: Ask | None,
         is_connected: Callable[[], bool],
+        manager: str | None = None,
     ) -> None:
         self._settings = settings
         self._roster = roster
         self._succession = succession
-        self._known = Known(running=version)
+        self._known = Known(running=version, manager=manager)
         self._ask = ask
         self._next_at = boottime() + min(random.uniform(*_FIRST_S), settings.now.update_every_s)  # noqa: S311 - no secret
         self._is_connected = is_connected
@@ -132,7 +136,8 @@ class UpdateWatch:
         try:
             found = await ask(["--check"], _CHECK_S)
             newer = str(found["available"]) if found["wanted"] else None
-            if newer is not None and self._settings.now.update == "install" and not self._has_failed(newer):
+            installs = self._settings.now.update == "install" and self._known.manager is None
+            if newer is not None and installs and not self._has_failed(newer):
                 await ask(["--no-start", "--to", newer], _INSTALL_S)
                 await self.begin_trial(newer)
         except AskError as error:
@@ -140,7 +145,7 @@ class UpdateWatch:
             trouble = str(error) if error.code in _WORTH_TELLING else None
         except OperatorError as error:
             trouble = error.cause
-        self._known = Known(running=self._known.running, newer=newer, trouble=trouble)
+        self._known = replace(self._known, newer=newer, trouble=trouble)
 
     def _has_failed(self, version: str) -> bool:
         trial = self._succession.file.read()

@@ -1,7 +1,8 @@
 """When that which checks messages is built: with their definition, or when each is first used.
 
-A command that ends soon uses few of them. Services build all of them when they start: what is built at first use may be
-built in two threads at once.
+A command that ends soon uses few of them, and so does an agent: what nobody sends or reads takes 6 MiB of its memory.
+The service builds all of them when it starts, for its first requests' sake. Pydantic builds one at a time, whatever the
+number of threads (from 2.14 on).
 """
 
 from __future__ import annotations

@@ -138,9 +138,9 @@ async def test_a_new_version_takes_over_the_process_and_what_runs_goes_on(
             "A setting is unknown",
         ),
         (
-            "import leasehold_agent.cli\n"
+            "import leasehold_agent.arguments\n"
             "def parser(): raise SystemExit(2)\n"
-            "if 'run' in sys.argv: leasehold_agent.cli._parser = parser",
+            "if 'run' in sys.argv: leasehold_agent.arguments.parser = parser",
             "it does not know the arguments",
         ),
         (

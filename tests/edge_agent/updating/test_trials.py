@@ -280,12 +280,24 @@ class Asked:
 
 
 def watch(
-    tmp_path: Path, file: TrialFile, versions: Versions, asked: Asked, **settings: Any
+    tmp_path: Path,
+    file: TrialFile,
+    versions: Versions,
+    asked: Asked,
+    *,
+    manager: str | None = None,
+    **settings: Any,
 ) -> tuple[UpdateWatch, Roster]:
     roster = Roster(1)
     in_force = SettingsInForce(Settings(state_dir=tmp_path, **settings))
     watch = UpdateWatch(
-        in_force, roster, succession(file, versions), version=OLD, ask=asked, is_connected=lambda: False
+        in_force,
+        roster,
+        succession(file, versions),
+        version=OLD,
+        ask=asked,
+        is_connected=lambda: False,
+        manager=manager,
     )
     return watch, roster
 
@@ -315,6 +327,19 @@ async def test_what_the_repository_has_is_told_and_nothing_is_installed(
 
     assert [reason.text for reason in roster.reasons] == ([] if told is None else [told])
     assert roster.paused_because == []
+    assert asked.words == [["--check"]]
+
+
+async def test_a_package_is_left_to_its_manager_whatever_is_set(
+    tmp_path: Path, file: TrialFile, versions: Versions
+) -> None:
+    asked = Asked(NEWER)
+    watching, roster = watch(tmp_path, file, versions, asked, manager="apt", update="install")
+
+    await watching.check(asked)
+    await watching.look()
+
+    assert [reason.text for reason in roster.reasons] == [f"update: version {NEW} is there (apt brings it)"]
     assert asked.words == [["--check"]]
 
 

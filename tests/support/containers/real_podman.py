@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +52,10 @@ class RealPodman:
         self._ask("import", str(archive), self.image)
         archive.unlink()
         self._ask("run", "--rm", *self.options, self.image, "true")
+
+    def make_image(self, archive: Path, name: str, changes: Sequence[str]) -> None:
+        """Make another image, of a tar archive of its file system, and of lines as a Containerfile has them."""
+        self._ask("import", *(part for change in changes for part in ("--change", change)), str(archive), name)
 
     def close(self) -> None:
         """End and remove everything."""
