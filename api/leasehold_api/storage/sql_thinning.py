@@ -39,8 +39,12 @@ _INSTANCES = text("""
     SELECT id, task, map_index FROM task_instances
      WHERE run_id = :run AND (task, map_index) > (:task, :map_index) ORDER BY task, map_index LIMIT :most
 """)
+# In one statement with the run's end: an attempt of a run that was opened again meanwhile may be writing.
 _ATTEMPTS = text("""
-    SELECT task_instance_id, epoch FROM attempts WHERE task_instance_id IN :ids AND log_deleted_at IS NULL
+    SELECT a.task_instance_id, a.epoch
+      FROM attempts a JOIN task_instances t ON t.id = a.task_instance_id JOIN runs r ON r.id = t.run_id
+     WHERE a.task_instance_id IN :ids AND a.log_deleted_at IS NULL
+       AND r.ended_at IS NOT NULL AND r.ended_at <= :ended_at
 """).bindparams(bindparam("ids", expanding=True))
 
 _LOG_GONE = text("""
@@ -122,8 +126,7 @@ class SqlThinning:
             if not found:
                 return None
             ids = [each for instances in found.values() for each in instances]
-            attempts = connection.execute(_ATTEMPTS, {"ids": ids}).all() if batch.what is Thinned.LOGS else []
-            logs = [attempt_id(row.task_instance_id, row.epoch) for row in attempts]
+            logs = _logs(connection, batch, ids) if batch.what is Thinned.LOGS else []
             return Piece(instances=found, attempts=logs, end=place)
 
         return await self._database.read(query)
@@ -199,6 +202,11 @@ def _between(connection: Connection, dag_id: str, what: Thinned, ended_before: f
         "newest": newest.id if newest else "",
         "newest_ended": _NEVER if newest is None or newest.ended_at is None else newest.ended_at,
     }
+
+
+def _logs(connection: Connection, batch: Batch, instances: Sequence[str]) -> list[str]:
+    rows = connection.execute(_ATTEMPTS, {"ids": instances, "ended_at": batch.ended_at})
+    return [attempt_id(row.task_instance_id, row.epoch) for row in rows]
 
 
 def _logs_gone(tx: Transaction, attempts: Sequence[str], *, now: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -233,6 +234,10 @@ class ThinningContract:
         await self.store.pass_by(batch, now=world.now)
 
         assert (await self.left(world, old))["xcoms"] == 1
+        logs = dataclasses.replace(batch, what=Thinned.LOGS)
+        spared = await self.store.next_piece(logs, after=thinning.Place(), most=9)
+        assert spared is not None
+        assert spared.attempts == [], "one of them may be writing"
         await self.work(world)
         await self.ended(world)
         world.now += 40 * DAY_S
@@ -278,6 +283,22 @@ class ThinningContract:
             await reads.one(reader, earlier, map_index=-1, include_prior=True)
         with pytest.raises(NotFoundError, match=r"has no XCom 'rows'$"):
             await reads.one(reader, Wanted(task="other", key="rows", run=old), map_index=-1, include_prior=False)
+
+    async def test_a_task_that_asks_for_a_deleted_result_without_naming_it_is_told_what_helps(
+        self, world: World
+    ) -> None:
+        old = await world.run(program("read"), program("send", upstream=["read"]))
+        await self.work(world)
+        await self.work(world, EndingKind.FAILED)
+        await self.ended(world)
+        world.now += 40 * DAY_S
+        await self.thin(world)
+        await self.hand.retry(OURS, old, RetryRequest(), by=By(actor="tester", at=world.now))
+        (own,) = await world.claim()
+        reads, reader = SqlXComs(world.database), self.reader(old, own.attempt)
+
+        with pytest.raises(NotFoundError, match=f"let it run again too: leasehold runs retry {old} --task read"):
+            await reads.one(reader, Wanted(task="read", key="return_value"), map_index=-1, include_prior=False)
 
     async def test_a_log_that_comes_too_late_is_taken_in_and_not_kept(self, world: World) -> None:
         old, _newest = await self.ended(world), await self.ended(world)
