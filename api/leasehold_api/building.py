@@ -40,6 +40,7 @@ from leasehold_api.objects.blobs import DirectoryBlobs
 from leasehold_api.objects.logs import DirectoryLogs
 from leasehold_api.objects.uploads import DirectoryUploads, RunningHashes
 from leasehold_api.runs.retention import Retention
+from leasehold_api.runs.thinning import KeptApart, Thinner
 from leasehold_api.signals import Signal, Signals, Topic
 from leasehold_api.storage.plans import Plans
 from leasehold_api.storage.sql_agent_keys import SqlAgentKeys
@@ -71,6 +72,7 @@ from leasehold_api.storage.sql_service_clients import SqlServiceClients
 from leasehold_api.storage.sql_sites import SqlSites
 from leasehold_api.storage.sql_task_state import SqlTaskState
 from leasehold_api.storage.sql_teams import SqlTeams
+from leasehold_api.storage.sql_thinning import SqlThinning
 from leasehold_api.storage.sql_tokens import SqlApiTokens, SqlEnrolmentTokens
 from leasehold_api.storage.sql_trail import SqlTrail
 from leasehold_api.storage.sql_triggers import SqlTaskRuns
@@ -136,6 +138,11 @@ def _furnish(foundations: Foundations, keys: SigningKeys, scheduler: AsyncIOSche
     leases = SqlLeases(database, plans, exports_metrics=exports_metrics)
     attempt_store = SqlAttempts(database, plans, exports_metrics=exports_metrics)
     logs = DirectoryLogs(settings.state_dir / "logs")
+    kept_apart = KeptApart(
+        logs=settings.log_retention_days,
+        xcoms=settings.xcom_retention_days,
+        metrics=settings.metric_retention_days,
+    )
 
     def blobs_of(team_id: str) -> DirectoryBlobs:
         return DirectoryBlobs(settings.state_dir / "blobs" / team_id)
@@ -195,12 +202,15 @@ def _furnish(foundations: Foundations, keys: SigningKeys, scheduler: AsyncIOSche
         runs=SqlRuns(database, plans),
         run_operations=SqlRunOperations(database, plans),
         retention_store=SqlRetention(database),
+        thinning_store=SqlThinning(database),
+        kept_apart=kept_apart,
         retention=Retention(
             SqlRetention(database),
             scheduler,
             logs=logs,
             blobs_of=blobs_of,
             server_days=settings.retention_days,
+            thinner=Thinner(SqlThinning(database), logs=logs, kept=kept_apart, clock=clock.now),
             clock=clock.now,
         ),
         why=SqlWhy(

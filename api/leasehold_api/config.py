@@ -141,6 +141,22 @@ class Settings(BaseSettings):
         description="How long runs are kept after they ended, with their logs, results, metrics, files and kept state. "
         "A DAG can ask for less. Without it they are kept for ever.",
     )
+    log_retention_days: float | None = Field(
+        default=None,
+        gt=0,
+        le=36500,
+        description="How long logs are kept after their run ended. Without it as long as the run. The newest run of "
+        "a DAG stays whole.",
+    )
+    xcom_retention_days: float | None = Field(
+        default=None,
+        gt=0,
+        le=36500,
+        description="The same for XComs: what tasks returned and passed on, with the files that it names.",
+    )
+    metric_retention_days: float | None = Field(
+        default=None, gt=0, le=36500, description="The same for the metrics of tasks."
+    )
     webhooks_private_addresses: bool = Field(
         default=False,
         description="Webhooks may go to private and local addresses too, and over `http://`: everybody who may deploy "

@@ -10,7 +10,7 @@ import respx
 
 from leasehold_protocol.v1.operations import ChangedInstance, RunChanged
 from leasehold_protocol.v1.problems import ProblemCode
-from leasehold_protocol.v1.retention import PruneAnswer, PrunedDag
+from leasehold_protocol.v1.retention import PruneAnswer, PrunedDag, Thinned, ThinnedDag
 from leasehold_protocol.v1.runs import RunState, TaskState
 from leasehold_protocol.v1.why import Why, WhyKind, WhyReason, WhyRun
 from tests.cli.answers import NOON, a_run, a_task, refused, said
@@ -121,3 +121,14 @@ def test_a_shown_run_says_why_its_tasks_wait_and_does_without_where_the_api_cann
 
     assert "offline" in author("runs", "show", "run-1").out
     assert author("runs", "show", "run-1").code == 0
+
+
+def test_a_dry_run_of_pruning_shows_what_goes_of_runs_that_stay(author: Leasehold, api: respx.Router) -> None:
+    thinned = ThinnedDag(dag="report", what=Thinned.XCOMS, days=14, runs=3, oldest=NOON)
+    api.post("/v1/teams/default/prune").mock(return_value=said(PruneAnswer(dry_run=True, thinned=[thinned])))
+
+    ended = author("runs", "prune", "--dry-run")
+
+    assert "No run is that old." in ended.out + ended.err
+    assert "XComs" in ended.out
+    assert "14 d" in ended.out

@@ -46,6 +46,7 @@ from leasehold_api.runs.operations import RunOperations
 from leasehold_api.runs.pools import CeilingStore, PoolStore
 from leasehold_api.runs.questions import EventStore, QuestionStore
 from leasehold_api.runs.retention import Retention, RetentionStore
+from leasehold_api.runs.thinning import KeptApart, ThinningStore
 from leasehold_api.runs.why import WhyStore
 from leasehold_api.schedules.catalog import BackfillStore, ScheduleStore
 from leasehold_api.telemetry.attempts import AttemptStore
@@ -87,6 +88,8 @@ class House:
     why: WhyStore
     retention_store: RetentionStore
     retention: Retention
+    thinning_store: ThinningStore
+    kept_apart: KeptApart
     run_facts: RunFactsStore
     pools: PoolStore
     ceilings: CeilingStore

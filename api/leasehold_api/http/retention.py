@@ -32,9 +32,13 @@ async def delete_run(request: Request, caller: Operator, run: str) -> Response:
 async def prune(request: Request, caller: Operator, body: PruneRequest) -> Response:
     """Delete runs that ended long ago, or say which would go."""
     services = house(request)
+    team, by, kept = team_of(caller), done_by(caller), services.kept_apart
     done = await services.retention_store.prune(
-        team_of(caller), body, server_days=services.settings.retention_days, by=done_by(caller)
+        team, body, server_days=services.settings.retention_days, by=by, thins=bool(kept.days())
     )
     if not body.dry_run:
         services.retention.soon()
+    elif body.older_than_days is None:
+        thinned = await services.thinning_store.outlook(team, body.dag, kept, now=by.at)
+        done = done.model_copy(update={"thinned": thinned})
     return answer(done)

@@ -114,26 +114,33 @@ async def cancel_run(request: Request, caller: Author, run: str, body: CancelReq
 @router.get("/runs/{run}/metrics", response_model=MetricList)
 async def run_metrics(request: Request, caller: Viewer, run: str) -> Response:
     """Return what the run's tasks measured."""
-    return answer(MetricList(items=await house(request).runs.metrics(caller.team_id, run)))
+    return answer(await house(request).runs.metrics(caller.team_id, run))
 
 
 @router.get("/runs/{run}/xcoms", response_model=XComList)
 async def run_xcoms(request: Request, caller: Viewer, run: str) -> Response:
     """Return what the run's tasks passed on."""
-    return answer(XComList(items=await house(request).runs.xcoms(caller.team_id, run)))
+    return answer(await house(request).runs.xcoms(caller.team_id, run))
 
 
 @router.get("/attempts/{attempt}/log", response_class=Response)
 async def read_log(
     request: Request, caller: Viewer, attempt: str, offset: Annotated[int, Query(ge=0)] = 0, wait_s: Wait = 0
 ) -> Response:
-    """Return the log from an offset; when there is nothing yet, wait for more. ``Log-Complete`` says when to stop."""
+    """Return the log from an offset; when there is nothing yet, wait for more. ``Log-Complete`` says when to stop.
+
+    ``Log-Deleted-At`` says that retention deleted it: there is nothing to wait for.
+    """
     services = house(request)
     loop = asyncio.get_running_loop()
     ends_at = loop.time() + wait_s
     with services.log_watch.expect(attempt) as change:
         while True:
             state = await services.attempts.log_state(caller.team_id, attempt)
+            if state.deleted_at is not None:
+                gone = {"Log-Deleted-At": clock.instant(state.deleted_at).isoformat()}
+                headers = {"Upload-Offset": str(offset), "Log-Complete": "true"} | gone
+                return Response(b"", media_type="application/octet-stream", headers=headers)
             data = await services.logs.read(attempt, offset, LOG_CHUNK_BYTES)
             reached = offset + len(data)
             complete = state.complete and reached >= (state.size or 0)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from leasehold_api.acting import By
-from leasehold_protocol.v1.runs import MetricSummary, RunDetail, RunState, RunSummary, TaskInstance, XComSummary
+from leasehold_protocol.v1.runs import MetricList, RunDetail, RunState, RunSummary, TaskInstance, XComList
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,10 +86,10 @@ class RunStore(Protocol):
         """Return runs, newest first, older than the run ``after``."""
         ...
 
-    async def metrics(self, team_id: str, run: str) -> list[MetricSummary]:
-        """Return each metric of each attempt, summed up."""
+    async def metrics(self, team_id: str, run: str) -> MetricList:
+        """Return each metric of each attempt, summed up; or when retention deleted them."""
         ...
 
-    async def xcoms(self, team_id: str, run: str) -> list[XComSummary]:
-        """Return the XComs that stand, small ones with their values."""
+    async def xcoms(self, team_id: str, run: str) -> XComList:
+        """Return the XComs that stand, small ones with their values; or when retention deleted them."""
         ...

@@ -18,11 +18,12 @@ from leasehold_api.acting import By, Team
 from leasehold_api.errors import ApiError
 from leasehold_api.objects.blobs import BlobsOf
 from leasehold_api.objects.logs import LogStore
+from leasehold_api.runs.thinning import DAY_S as DAY_S
+from leasehold_api.runs.thinning import Thinner
 from leasehold_protocol.v1.retention import PruneAnswer, PruneRequest
 
 log = logging.getLogger(__name__)
 
-DAY_S = 86400.0
 EVERY_S = 600.0
 MOST_RUNS = 200
 """Runs marked in one transaction."""
@@ -71,8 +72,10 @@ class RetentionStore(Protocol):
         """
         ...
 
-    async def prune(self, team: Team, asked: PruneRequest, *, server_days: float | None, by: By) -> PruneAnswer:
-        """Mark what is old, or only say what is.
+    async def prune(
+        self, team: Team, asked: PruneRequest, *, server_days: float | None, by: By, thins: bool = False
+    ) -> PruneAnswer:
+        """Mark what is old, or only say what is; where the server ``thins`` runs there is always something to say.
 
         Raises:
             InvalidRequestError: if nothing says how long runs are kept.
@@ -112,6 +115,7 @@ class Retention:
         logs: LogStore,
         blobs_of: BlobsOf,
         server_days: float | None,
+        thinner: Thinner,
         clock: Callable[[], float],
     ) -> None:
         self._store = store
@@ -119,6 +123,7 @@ class Retention:
         self._logs = logs
         self._blobs_of = blobs_of
         self._server_days = server_days
+        self._thinner = thinner
         self._clock = clock
         self._turn = asyncio.Lock()
         self._closed = False
@@ -138,12 +143,13 @@ class Retention:
             pass
 
     async def sweep(self) -> None:
-        """Mark what is old, delete what is marked, collect what nothing names."""
+        """Mark what is old, delete what is marked, thin what stays, collect what nothing names."""
         async with self._turn:
             try:
                 while not self._closed and await self._mark() == MOST_RUNS:
                     await self._delete_marked()
                 await self._delete_marked()
+                await self._thinner.thin(may_go_on=lambda: not self._closed)
                 await self._collect_blobs()
             except (ApiError, OSError) as error:
                 log.warning("old runs wait to be deleted", extra={"cause": str(error)})

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, CursorResult, text
 
 from leasehold_api.errors import LeaseLostError, NotFoundError
 from leasehold_api.signals import Signal, Topic
@@ -28,11 +29,16 @@ _FENCE = """
 """
 
 _NOTE_LOG = text("""
-    UPDATE attempts SET log_size = :size, log_complete = :complete WHERE task_instance_id = :id AND epoch = :epoch
+    UPDATE attempts SET log_size = :size, log_complete = :complete
+     WHERE task_instance_id = :id AND epoch = :epoch AND log_deleted_at IS NULL
 """)
 
+_LOG_DELETED = text(
+    "SELECT 1 FROM attempts WHERE task_instance_id = :id AND epoch = :epoch AND log_deleted_at IS NOT NULL"
+)
+
 _LOG_STATE = text("""
-    SELECT a.ending, a.assumed, a.log_size, a.log_complete FROM attempts a
+    SELECT a.ending, a.assumed, a.log_size, a.log_complete, a.log_deleted_at FROM attempts a
       JOIN task_instances t ON t.id = a.task_instance_id
      WHERE t.id = :id AND a.epoch = :epoch AND t.team_id = :team
 """)
@@ -89,17 +95,20 @@ class SqlAttempts:
 
         return await self._database.write(write)
 
-    async def note_logs(self, sizes: Mapping[str, int]) -> None:
+    async def note_logs(self, sizes: Mapping[str, int]) -> list[str]:
         """Note that logs are whole; see the port."""
         # In one order everywhere: two API processes that note the same logs must not wait for each other.
         parameters = [{**_key(attempt), "size": size, "complete": True} for attempt, size in sorted(sizes.items())]
 
-        def write(tx: Transaction) -> None:
-            tx.run(_NOTE_LOG, parameters)
+        def write(tx: Transaction) -> list[str]:
+            noted = cast("CursorResult[Any]", tx.run(_NOTE_LOG, parameters)).rowcount
             for attempt in sizes:
                 tx.signal(Signal(Topic.LOG, attempt))
+            if noted == len(sizes):
+                return []
+            return [attempt for attempt in sorted(sizes) if tx.run(_LOG_DELETED, _key(attempt)).first() is not None]
 
-        await self._database.write(write)
+        return await self._database.write(write)
 
     async def log_state(self, team_id: str, attempt: str) -> LogState:
         """Return what is known of a log; see the port."""
@@ -108,7 +117,8 @@ class SqlAttempts:
         if row is None:
             raise _unknown(attempt)
         ended = row.ending is not None and not row.assumed
-        return LogState(ended=ended, size=row.log_size, complete=bool(row.log_complete))
+        complete = bool(row.log_complete)
+        return LogState(ended=ended, size=row.log_size, complete=complete, deleted_at=row.log_deleted_at)
 
     async def holds_bundle(self, agent_id: str, sha256: str) -> bool:
         """Return whether this agent's leases need this bundle; see the port."""

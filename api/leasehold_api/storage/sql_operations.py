@@ -20,6 +20,7 @@ from leasehold_api.storage.database import Database
 from leasehold_api.storage.plans import Plans
 from leasehold_api.storage.sql_ending_by_hand import cancel_running, end_by_hand
 from leasehold_api.storage.sql_flow import end_run, settle, start
+from leasehold_api.storage.sql_gone_xcoms import refuse_retry
 from leasehold_api.storage.sql_newer_version import move_to_newest
 from leasehold_api.storage.writer import Transaction
 from leasehold_protocol.v1.operations import (
@@ -233,6 +234,7 @@ def _as(one: Standing, state: TaskState) -> Standing:
 
 def _begin_anew(tx: Transaction, opened: _Opened, cleared: Collection[str], *, now: float) -> None:
     """Clear task instances, count everything that waits anew, and open or close the run accordingly."""
+    refuse_retry(tx, opened.plan, opened.picture, opened.run.id, cleared)
     for ids in _parts(sorted(cleared)):
         tx.run(_CLEAR, {"ids": ids})
         tx.run(_FORGET_WAITS, {"ids": ids})

@@ -95,7 +95,9 @@ class SqlRetention:
 
         await self._database.write(operation)
 
-    async def prune(self, team: Team, asked: PruneRequest, *, server_days: float | None, by: By) -> PruneAnswer:
+    async def prune(
+        self, team: Team, asked: PruneRequest, *, server_days: float | None, by: By, thins: bool = False
+    ) -> PruneAnswer:
         """Mark what is old, or say what is; see the port."""
 
         def operation(tx: Transaction) -> PruneAnswer:
@@ -103,7 +105,7 @@ class SqlRetention:
             if asked.dag is not None and not dags:
                 raise NotFoundError(f"there is no DAG {asked.dag!r} in this team; list them: leasehold dags list")
             days = {dag.id: asked.older_than_days or kept_days(server_days, dag.retention_days) for dag in dags}
-            if not any(days.values()):
+            if not any(days.values()) and not (thins and asked.dry_run):
                 raise InvalidRequestError(
                     "nothing says how long runs are kept: name an age (leasehold runs prune --older-than 90d), or set "
                     "retention_days on the server or of the DAG"
@@ -168,7 +170,7 @@ class SqlRetention:
                 tx.run(_FORGET_RUN, {"run": part.run})
                 return
             ids = {"ids": list(part.instances)}
-            tx.run(_NOTE_BLOBS, {**ids, "team": part.team_id, "now": now})
+            note_blobs(tx, part.instances, team_id=part.team_id, now=now)
             for statement in (*_FORGET, _FORGET_REFUSALS, _FORGET_INSTANCES):
                 tx.run(statement, ids)
 
@@ -189,6 +191,11 @@ class SqlRetention:
         if blobs:
             rows = [{"team": blob.team_id, "sha256": blob.sha256} for blob in blobs]
             await self._database.write(lambda tx: tx.run(_NOTED_NO_MORE, rows).close())
+
+
+def note_blobs(tx: Transaction, instances: Sequence[str], *, team_id: str, now: float) -> None:
+    """Note the blobs that the XComs of task instances name, before those are deleted."""
+    tx.run(_NOTE_BLOBS, {"ids": list(instances), "team": team_id, "now": now})
 
 
 def _old(

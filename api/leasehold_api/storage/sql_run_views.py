@@ -20,12 +20,14 @@ from leasehold_protocol.v1.leases import Rendered
 from leasehold_protocol.v1.manifest import RESULT_KEY, Manifest, TaskEntry
 from leasehold_protocol.v1.runs import (
     AttemptSummary,
+    MetricList,
     MetricSummary,
     RunDetail,
     RunState,
     RunSummary,
     TaskInstance,
     TaskState,
+    XComList,
     XComSummary,
 )
 
@@ -121,16 +123,16 @@ class SqlRunViews:
         rows = await self._database.read(lambda connection: connection.execute(query).all())
         return [RunSummary(**_summary(row)) for row in rows]
 
-    async def metrics(self, team_id: str, run: str) -> list[MetricSummary]:
+    async def metrics(self, team_id: str, run: str) -> MetricList:
         """Return each metric of each attempt; see the port."""
         return await self._database.read(lambda connection: _metrics(connection, team_id, run))
 
-    async def xcoms(self, team_id: str, run: str) -> list[XComSummary]:
+    async def xcoms(self, team_id: str, run: str) -> XComList:
         """Return the XComs that stand; see the port."""
 
-        def query(connection: Connection) -> list[XComSummary]:
-            _row(connection, team_id, run)
-            return [
+        def query(connection: Connection) -> XComList:
+            of_run = _row(connection, team_id, run)
+            items = [
                 XComSummary(
                     task=row.task,
                     map_index=row.map_index,
@@ -141,6 +143,7 @@ class SqlRunViews:
                 )
                 for row in connection.execute(_XCOMS, {"run": run})
             ]
+            return XComList(items=items, deleted_at=instant_or_none(of_run.xcoms_deleted_at))
 
         return await self._database.read(query)
 
@@ -186,7 +189,13 @@ def _detail(connection: Connection, team_id: str, run: str, *, only: tuple[str, 
         for task in connection.execute(_TASKS, {"run": run})
         if only in (None, (task.task, task.map_index))
     ]
-    return RunDetail(**_summary(row), params=json.loads(row.params), tasks=tasks)
+    return RunDetail(
+        **_summary(row),
+        params=json.loads(row.params),
+        tasks=tasks,
+        xcoms_deleted_at=instant_or_none(row.xcoms_deleted_at),
+        metrics_deleted_at=instant_or_none(row.metrics_deleted_at),
+    )
 
 
 def _task(row: Row[Any], entry: TaskEntry, attempts: list[AttemptSummary], refused: str | None) -> TaskInstance:
@@ -238,6 +247,7 @@ def _attempt(row: Row[Any], *, shown_whole: bool) -> AttemptSummary:
         message=row.message,
         log_bytes=row.log_size or 0,
         log_complete=bool(row.log_complete),
+        log_deleted_at=instant_or_none(row.log_deleted_at),
         progress=row.progress,
         note=row.note,
         label=row.label,
@@ -245,12 +255,12 @@ def _attempt(row: Row[Any], *, shown_whole: bool) -> AttemptSummary:
     )
 
 
-def _metrics(connection: Connection, team_id: str, run: str) -> list[MetricSummary]:
-    _row(connection, team_id, run)
+def _metrics(connection: Connection, team_id: str, run: str) -> MetricList:
+    of_run = _row(connection, team_id, run)
     points: defaultdict[tuple[Any, ...], list[float]] = defaultdict(list)
     for row in connection.execute(_METRICS, {"run": run}):
         points[row.task, row.map_index, f"{row.task_instance_id}.{row.epoch}", row.name, row.kind].append(row.value)
-    return [
+    items = [
         MetricSummary(
             task=task,
             map_index=map_index,
@@ -267,3 +277,4 @@ def _metrics(connection: Connection, team_id: str, run: str) -> list[MetricSumma
         )
         for (task, map_index, attempt, name, kind), values in points.items()
     ]
+    return MetricList(items=items, deleted_at=instant_or_none(of_run.metrics_deleted_at))

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, bindparam, text
 from leasehold_api.callers import TaskCaller
 from leasehold_api.errors import ApiError, LeaseLostError, NotFoundError
 from leasehold_api.storage.database import Database
+from leasehold_api.storage.sql_gone_xcoms import refuse_if_gone, said_of_earlier
 from leasehold_api.telemetry.xcoms import PREVIOUS, Wanted, XCom, XComSlice
 from leasehold_protocol.v1.problems import ProblemCode
 
@@ -78,7 +79,7 @@ class SqlXComs:
 
         def query(connection: Connection) -> XCom:
             at = _reader(connection, reader)
-            parameters = {"task": wanted.task, "key": wanted.key, "map_index": map_index, "own": at.run}
+            parameters: dict[str, Any] = {"task": wanted.task, "key": wanted.key, "map_index": map_index, "own": at.run}
             if include_prior and wanted.run is None:
                 # Of its own run only what it waits for: elsewhere nothing is missing, it is only not there yet.
                 sees = {"dag": at.dag_id, "date": at.logical_date, "reads_own": int(_waits_for(reader, wanted.task))}
@@ -86,8 +87,11 @@ class SqlXComs:
             else:
                 parameters["run"] = _run(connection, reader, at, wanted)
                 row = connection.execute(_ONE, parameters).one_or_none()
+            if row is None and (run := parameters.get("run")) is not None:
+                refuse_if_gone(connection, run=run, task=wanted.task, map_index=map_index, own=run == at.run)
             if row is None:
-                raise NotFoundError(_missing(wanted, map_index, include_prior=include_prior))
+                earlier = said_of_earlier(connection, at.dag_id) if include_prior else ""
+                raise NotFoundError(_missing(wanted, map_index, include_prior=include_prior) + earlier)
             return _xcom(row)
 
         return await self._database.read(query)
@@ -98,6 +102,7 @@ class SqlXComs:
         def query(connection: Connection) -> XComSlice:
             at = _reader(connection, reader)
             run = _run(connection, reader, at, wanted)
+            refuse_if_gone(connection, run=run, task=wanted.task, map_index=None, own=run == at.run)
             parameters = {"run": run, "own": at.run, "task": wanted.task, "key": wanted.key}
             page = {"limit": limit, "offset": offset}
             rows = connection.execute(_SLICE, parameters | page).all() if limit else []

@@ -17,6 +17,8 @@ class LogState:
     size: int | None
     """Known once the attempt has ended."""
     complete: bool
+    deleted_at: float | None = None
+    """Retention deleted it then."""
 
 
 class AttemptStore(Protocol):
@@ -55,8 +57,12 @@ class AttemptStore(Protocol):
         """Store points and return the highest sequence number that is stored."""
         ...
 
-    async def note_logs(self, sizes: Mapping[str, int]) -> None:
-        """Note the logs, by attempt, of which all is here, and how long they are: in one commit."""
+    async def note_logs(self, sizes: Mapping[str, int]) -> list[str]:
+        """Note the logs, by attempt, of which all is here, and how long they are: in one commit.
+
+        Returns:
+            the attempts whose logs came too late: retention had deleted what there was, and they are not kept.
+        """
         ...
 
     async def log_state(self, team_id: str, attempt: str) -> LogState:

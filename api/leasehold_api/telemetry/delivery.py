@@ -113,7 +113,8 @@ class Delivery:
     async def _note(self, whole: dict[str, int]) -> None:
         if whole:
             reach("api.log.whole.before-note")
-            await self._attempts.note_logs(whole)
+            for late in await self._attempts.note_logs(whole):
+                await self._logs.clear(late)
 
     async def _with_log(self, outcome: Outcome, ack: OutcomeAck) -> tuple[OutcomeAck, LogAnswer | None]:
         if outcome.log is None or ack.verdict is OutcomeVerdict.REFUSED:

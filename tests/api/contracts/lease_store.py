@@ -237,7 +237,7 @@ class LeaseStoreContract(InAWorld):
         await world.leases.queue_due(now=world.now)
         await world.claim()
 
-        assert await world.runs.xcoms(TEAM, run) == []
+        assert (await world.runs.xcoms(TEAM, run)).items == []
 
     async def test_a_full_queue_refuses_the_next_run(self, world: World) -> None:
         await world.run(program("a"), program("b"), most_queued=2)

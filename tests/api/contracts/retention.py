@@ -17,7 +17,9 @@ from leasehold_api.objects.blobs import DirectoryBlobs
 from leasehold_api.objects.logs import DirectoryLogs
 from leasehold_api.runs import retention
 from leasehold_api.runs.retention import BLOBS_STAY_S, DAY_S, Retention
+from leasehold_api.runs.thinning import KeptApart, Thinner
 from leasehold_api.storage.sql_retention import SqlRetention
+from leasehold_api.storage.sql_thinning import SqlThinning
 from leasehold_api.storage.tables import dags, xcom_files, xcoms
 from leasehold_protocol.v1.leases import EndingKind
 from leasehold_protocol.v1.retention import PruneRequest
@@ -50,6 +52,7 @@ class RetentionContract:
             logs=self.logs,
             blobs_of=lambda _team: self.blobs,
             server_days=days,
+            thinner=Thinner(SqlThinning(world.database), logs=self.logs, kept=KeptApart(), clock=lambda: world.now),
             clock=lambda: world.now,
         )
 

@@ -30,7 +30,7 @@ from leasehold_api.storage.tables.people import (
     sign_in_links,
     users,
 )
-from leasehold_api.storage.tables.retention import unneeded_blobs
+from leasehold_api.storage.tables.retention import thinned, unneeded_blobs
 from leasehold_api.storage.tables.schedules import (
     asset_arrivals,
     asset_watchers,
@@ -109,6 +109,7 @@ __all__ = [
     "task_instances",
     "task_state",
     "teams",
+    "thinned",
     "unneeded_blobs",
     "used_jtis",
     "users",

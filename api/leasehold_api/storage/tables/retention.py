@@ -1,8 +1,8 @@
-"""What was left over by runs that were deleted."""
+"""What was left over by runs that were deleted, and up to where runs that stay were thinned."""
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Double, Index, Table, Text
+from sqlalchemy import Column, Double, ForeignKey, Index, Table, Text
 
 from leasehold_api.storage.tables.schema import metadata
 
@@ -15,3 +15,13 @@ unneeded_blobs = Table(
     Column("since", Double, nullable=False),
 )
 Index(None, unneeded_blobs.c.since)
+
+# Of every run of the DAG that ended up to there, logs (or XComs, or metrics) are deleted: nobody looks at those again.
+thinned = Table(
+    "thinned",
+    metadata,
+    Column("dag_id", Text, ForeignKey("dags.id", ondelete="CASCADE"), primary_key=True),
+    Column("what", Text, primary_key=True),  # logs, xcoms, metrics
+    Column("ended_at", Double, nullable=False),
+    Column("run_id", Text, nullable=False),  # the last of those that ended at that moment
+)

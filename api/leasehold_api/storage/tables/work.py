@@ -102,6 +102,9 @@ runs = Table(
     Column("started_at", Double),
     Column("ended_at", Double),
     Column("deleted_at", Double),  # what it left is being deleted; nobody sees it any more
+    # What its task instances had left by then is deleted; what they leave when they run again is not.
+    Column("xcoms_deleted_at", Double),
+    Column("metrics_deleted_at", Double),
     Column("data_interval_start", Double),
     Column("data_interval_end", Double),
     Column("backfill_id", Text),
@@ -241,6 +244,7 @@ attempts = Table(
     Column("rendered", Text),  # JSON: what its arguments came to
     Column("log_size", BigInteger),
     Column("log_complete", Boolean, nullable=False, server_default=text("false")),
+    Column("log_deleted_at", Double),  # by the retention of logs: there is nothing to read, nor will there be
 )
 Index(None, attempts.c.agent_id)
 

@@ -25,7 +25,9 @@ def show_attempts(task: TaskInstance, *, now: datetime) -> None:
                 show_when(each.leased_at, now=now),
                 show_between(each.started_at, each.ended_at, now=now),
                 screen.show_value(" ".join(part for part in (each.ending, each.message) if part)),
-                show_size(each.log_bytes),
+                show_size(each.log_bytes)
+                if each.log_deleted_at is None
+                else f"deleted by retention {show_when(each.log_deleted_at, now=now)}",
             )
             for each in task.attempts
         ],

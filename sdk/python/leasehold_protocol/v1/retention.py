@@ -1,7 +1,8 @@
-"""Deleting old runs: what a policy, or a person, would delete, and what was."""
+"""Deleting old runs, or some of what they left: what a policy, or a person, would delete, and what was."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
@@ -33,6 +34,26 @@ class PrunedDag(Message):
     """When the oldest of them ended."""
 
 
+class Thinned(StrEnum):
+    """What goes of a run that stays."""
+
+    LOGS = "logs"
+    XCOMS = "xcoms"
+    METRICS = "metrics"
+
+
+class ThinnedDag(Message):
+    """What goes of runs that stay, of one DAG."""
+
+    dag: Name
+    what: Thinned
+    days: float
+    """How long it is kept after the end of a run."""
+    runs: int
+    oldest: Instant | None = None
+    """When the oldest of the runs ended."""
+
+
 class PruneAnswer(Message):
     """What goes, or would go. The newest run of a DAG always stays."""
 
@@ -40,3 +61,5 @@ class PruneAnswer(Message):
     items: list[PrunedDag] = Field(default_factory=list[PrunedDag])
     more: bool = False
     """There are more than one request takes: ask again."""
+    thinned: list[ThinnedDag] = Field(default_factory=list[ThinnedDag])
+    """Of a dry run without an age of its own: what the server deletes next of runs that stay."""

@@ -149,6 +149,8 @@ class AttemptSummary(Message):
     message: str | None = None
     log_bytes: int = 0
     log_complete: bool = False
+    log_deleted_at: Instant | None = None
+    """Retention deleted the log then."""
     progress: float | None = None
     note: str | None = None
     label: str | None = None
@@ -193,6 +195,10 @@ class RunDetail(RunSummary):
 
     params: dict[str, Json] = Field(default_factory=dict[str, Json])
     tasks: list[TaskInstance] = Field(default_factory=list[TaskInstance])
+    xcoms_deleted_at: Instant | None = None
+    """Retention deleted then what had been passed on; what tasks that ran again since left is there."""
+    metrics_deleted_at: Instant | None = None
+    """The same of what was measured."""
 
 
 class CancelRequest(Message):
@@ -252,9 +258,13 @@ class MetricList(Page):
     """``GET /v1/teams/{team}/runs/{run}/metrics``."""
 
     items: list[MetricSummary]
+    deleted_at: Instant | None = None
+    """Retention deleted then what had been measured before."""
 
 
 class XComList(Page):
     """``GET /v1/teams/{team}/runs/{run}/xcoms``."""
 
     items: list[XComSummary]
+    deleted_at: Instant | None = None
+    """Retention deleted then what had been passed on before."""

@@ -12,6 +12,7 @@ from leasehold.cli import completing, log_text, screen
 from leasehold.cli.api import Api
 from leasehold.cli.errors import NotFoundError
 from leasehold.cli.following import Origin, Tail, Wanted, follow_run, origins, task_label
+from leasehold.cli.gone_parts import deleted_logs
 from leasehold.cli.log_filter import Level, LogFilter, pattern_of, time_of
 from leasehold.cli.log_lines import LogLine, harmless
 from leasehold.cli.log_order import in_order
@@ -86,6 +87,8 @@ def logs(
 async def _show(api: Api, run: RunDetail, view: LogView, wanted: Wanted, *, follow: bool) -> None:
     """Show what there is, oldest first; then what comes, as it comes."""
     tails = [Tail(origin) for origin in origins(run, wanted)]
+    if (gone := deleted_logs(run, {tail.origin.attempt for tail in tails})) is not None:
+        view.notice(gone)
     patience = Patience(notice=view.notice, most_failures=3)
     async for origin, line in in_order(api, tails, patience, reading_on=follow):
         view.log_line(origin, line)

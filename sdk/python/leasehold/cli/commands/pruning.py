@@ -16,7 +16,9 @@ from leasehold.cli.examples import examples
 from leasehold.cli.options import JsonOption, TeamOption
 from leasehold.cli.session import ask
 from leasehold.durations import seconds
-from leasehold_protocol.v1.retention import PruneAnswer, PruneRequest
+from leasehold_protocol.v1.retention import PruneAnswer, PruneRequest, Thinned
+
+_WHAT = {Thinned.LOGS: "logs", Thinned.XCOMS: "XComs", Thinned.METRICS: "metrics"}
 
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is nobody to ask.")]
 
@@ -73,14 +75,21 @@ def prune(
     now = screen.now()
     screen.table(
         ["dag", "runs", "kept for", "oldest ended"],
-        [
-            (each.dag, str(each.runs), f"{each.days:g} d", show_when(each.oldest, now=now) if each.oldest else "")
-            for each in done.items
-        ],
+        [(each.dag, str(each.runs), f"{each.days:g} d", show_when(each.oldest, now=now)) for each in done.items],
         empty="No run is that old.",
     )
     if done.items:
         screen.say("They would be deleted." if dry_run else "They are deleted.")
+    if done.thinned:
+        screen.say("Of runs that stay, the settings of the server delete next:")
+        screen.table(
+            ["dag", "what", "runs", "kept for", "oldest ended"],
+            [
+                (each.dag, _WHAT[each.what], str(each.runs), f"{each.days:g} d", show_when(each.oldest, now=now))
+                for each in done.thinned
+            ],
+            empty="",
+        )
     if done.more:
         screen.say("There are more: ask again.", stderr=True)
 

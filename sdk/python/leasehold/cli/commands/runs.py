@@ -11,10 +11,11 @@ import typer
 
 from leasehold.cli import completing, screen
 from leasehold.cli.amounts import show_size, show_when
-from leasehold.cli.api import Api, rows
+from leasehold.cli.api import Api
 from leasehold.cli.errors import FailedError
 from leasehold.cli.examples import examples
 from leasehold.cli.following import follow_run, task_label
+from leasehold.cli.gone_parts import deleted_in, say_deleted
 from leasehold.cli.graph.picture import picture
 from leasehold.cli.graph.subjects import tasks_of_run
 from leasehold.cli.mapped_tasks import gathered
@@ -181,6 +182,7 @@ def show(
             ("params", screen.show_value(found.params, longest=400) if found.params else ""),
             ("begun", f"{show_when(found.created_at, now=screen.now())} by {found.created_by}"),
             ("started by task", found.caused_by or ""),
+            ("deleted", deleted_in(found, now=screen.now())),
         ]
     )
     _show_tasks(found, mapped=mapped)
@@ -202,19 +204,23 @@ def _show_one(run: str, task: str, map_index: int, *, team: str | None, json: bo
 @app.command("metrics", epilog=examples("leasehold runs metrics 01JD3"))
 def metrics(run: RunId, *, team: TeamOption = None, json: JsonOption = False) -> None:
     """Show what the tasks of a run measured."""
-    found = ask(lambda api: rows(api.pages(api.of_team("runs", run, "metrics"), MetricList)), team=team)
+    whole = ask(lambda api: api.get(api.of_team("runs", run, "metrics"), MetricList), team=team)
+    found = whole.items
+    say_deleted("What was measured in the tasks", whole.deleted_at, some_left=bool(found))
     if json:
         screen.write_json(found)
     elif found:
         screen.show(metric_table(found))
-    else:
+    elif whole.deleted_at is None:
         screen.say("The tasks of this run sent no metrics.", stderr=True)
 
 
 @app.command("xcoms", epilog=examples("leasehold runs xcoms 01JD3"))
 def xcoms(run: RunId, *, team: TeamOption = None, json: JsonOption = False) -> None:
     """Show what the tasks of a run returned or pushed."""
-    found = ask(lambda api: rows(api.pages(api.of_team("runs", run, "xcoms"), XComList)), team=team)
+    whole = ask(lambda api: api.get(api.of_team("runs", run, "xcoms"), XComList), team=team)
+    found = whole.items
+    say_deleted("What the tasks passed on", whole.deleted_at, some_left=bool(found))
     if json:
         screen.write_json(found)
         return
@@ -229,5 +235,5 @@ def xcoms(run: RunId, *, team: TeamOption = None, json: JsonOption = False) -> N
             )
             for xcom in found
         ],
-        empty="The tasks of this run returned nothing.",
+        empty="The tasks of this run returned nothing." if whole.deleted_at is None else "Nothing is left.",
     )
