@@ -355,6 +355,15 @@ async def test_building_can_be_stopped(tmp_path: Path) -> None:
     assert list(cache.root.iterdir()) == []
 
 
+async def test_building_has_a_time_and_ends_with_it(tmp_path: Path) -> None:
+    cache, wanted, _ = order(tmp_path, pack_wheel(tmp_path, "big-1-py3-none-any.whl", {"big.txt": bytes(50_000_000)}))
+
+    with pytest.raises(BuildFailedError, match="environment_timeout_s"):
+        await build(cache, replace(wanted, timeout_s=0))
+
+    assert list(cache.root.iterdir()) == []
+
+
 async def test_what_is_not_carried_goes_to_another_python_or_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -122,7 +122,9 @@ async def _unzip(aside: Path, order: Order) -> None:
         stopping.cancel()
         halt.set()  # whatever ends the waiting: nobody writes any more when the rest is removed
         await asyncio.wait([working])
-    working.result()
+        problem = working.exception()
+    if problem is not None:
+        raise problem
 
 
 async def _install(aside: Path, order: Order) -> None:
