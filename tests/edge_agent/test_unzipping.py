@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import random
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -260,6 +262,33 @@ def test_a_wheel_that_says_less_than_it_has_is_refused(tmp_path: Path) -> None:
     wheel.write_bytes(data.replace((100_000).to_bytes(4, "little"), (10).to_bytes(4, "little")))
 
     with pytest.raises(BadWheelError, match="CRC"):
+        unzipped(tmp_path / "in", wheel)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_damaged_archive_is_refused_or_unzipped_and_does_no_harm(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    wheel = pack_wheel(
+        tmp_path, "bad-1-py3-none-any.whl", {"a/b.py": "x = 1\n" * 9, "bad-1.data/scripts/s": "#!python\n"}
+    )
+    data = bytearray(wheel.read_bytes())
+    for _ in range(3):
+        data[chance.randrange(len(data))] = chance.randrange(256)
+    wheel.write_bytes(data)
+
+    with suppress(BadWheelError):
+        unzipped(tmp_path / "in", wheel)
+
+    assert {path.name for path in (tmp_path / "in").iterdir()} <= {"wheels", "environment"}
+
+
+def test_an_archive_of_a_format_to_come_is_refused(tmp_path: Path) -> None:
+    wheel = pack_wheel(tmp_path, "bad-1-py3-none-any.whl", {"a.py": ""})
+    data = wheel.read_bytes()
+    at = data.rindex(b"PK\x01\x02") + 6
+    wheel.write_bytes(data[:at] + b"\xc8" + data[at + 1 :])
+
+    with pytest.raises(BadWheelError, match="version 20"):
         unzipped(tmp_path / "in", wheel)
 
 

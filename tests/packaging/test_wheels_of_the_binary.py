@@ -47,6 +47,7 @@ def work() -> None:
         "compiled": markupsafe._speedups.__file__,
         "command": subprocess.check_output(["colour"], text=True).strip(),
         "prefix": sys.prefix,
+        "command_line": open("/proc/self/cmdline").read(),
     })
 
 
@@ -139,6 +140,7 @@ def test_a_machine_without_python_runs_tasks_with_carried_wheels(binary: Path, t
         assert f"'compiled': '{environment.parent}/lib/" in logs["work"]
         assert "'command': 'a command'" in logs["work"]
         assert f"'prefix': '{environment.parent}'" in logs["work"]
+        assert "leasehold.warm.zygote" in logs["work"], "it was forked from a warm process"
         assert "again 1.0" in logs["again"]
 
         (plain,) = place.run_dag("plain")["tasks"]

@@ -5,6 +5,7 @@ Standard library only. What is unzipped was held against the lock's hashes first
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -32,6 +33,10 @@ _WHEEL_FORMAT = re.compile(r"^Wheel-Version:\s*([0-9]+)\.", re.MULTILINE)
 
 
 _CURE = ": have its maker correct it, or give the site a Python and uv (edge-agent packs add …), which may take it"
+
+
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, IndexError, ValueError)
+"""What a damaged archive makes of its reader; what is refused here is one of these too."""
 
 
 class BadWheelError(Exception):
@@ -78,8 +83,13 @@ def unzip(
             say(f"  unzipping {wheel.file}")
             try:
                 environment.add(archive)
-            except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, ValueError) as problem:
+            except _UNREADABLE as problem:
                 raise BadWheelError(f"{wheel.file} can't be unzipped: {problem}{_CURE}") from None
+            except OSError as problem:
+                if problem.errno != errno.EINVAL:
+                    raise
+                text = "it says that a file begins where it has nothing"  # and the reader was sent there
+                raise BadWheelError(f"{wheel.file} can't be unzipped: {text}{_CURE}") from None
 
 
 def _opened(wheel: CarriedWheel, file: IO[bytes], halt: threading.Event) -> zipfile.ZipFile:
@@ -96,7 +106,7 @@ def _opened(wheel: CarriedWheel, file: IO[bytes], halt: threading.Event) -> zipf
         )
     try:
         return zipfile.ZipFile(file)
-    except (zipfile.BadZipFile, ValueError) as problem:
+    except _UNREADABLE as problem:
         raise BadWheelError(f"{wheel.file} is no wheel: {problem}{_CURE}") from None
 
 
