@@ -1,11 +1,15 @@
 """``edge-python``: an interpreter for tasks, with the standard library and what the task's code adds, and nothing else.
 
 It is called as ``python -I -S`` is: ``-c CODE``, ``-m MODULE`` or a file, with the usual flags before. Imported here is
-next to nothing: every task pays for it.
+next to nothing: every task pays for it. Called through a link in an environment, and without ``-S``, it sees what is
+installed there as well.
 """
+
+# ruff: noqa: PTH100, PTH113, PTH120 - pathlib is heavy
 
 from __future__ import annotations
 
+import os
 import sys
 from itertools import pairwise
 
@@ -29,6 +33,7 @@ def main() -> None:
     flags, rest = _split(sys.argv[1:])
     _show_only_the_standard_library()
     _look_like_an_interpreter(flags)
+    _enter_environment(with_packages="-S" not in flags)
     namespace = _fresh_main()
     try:
         match rest:
@@ -93,6 +98,35 @@ def _look_like_an_interpreter(flags: Sequence[str]) -> None:
     if "-u" in flags:
         for stream in (sys.stdout, sys.stderr):
             stream.reconfigure(write_through=True)  # type: ignore[union-attr]  # both are text files here
+
+
+def _enter_environment(*, with_packages: bool) -> None:
+    """Be the interpreter of the environment that the link is in by which this was called, if there is one.
+
+    Only what the environment has is changed here: below ``_HOME`` nothing is ever written.
+    """
+    # Asked by agents that look for interpreters: another frozen program, or one of before, is none for packages.
+    vars(sys)["_edge_python"] = "unpacks"
+    called = _called_by()
+    folder = os.path.dirname(called)
+    root = os.path.dirname(folder)
+    if folder == os.path.dirname(_HOME) or not os.path.isfile(f"{root}/pyvenv.cfg"):
+        return
+    # Also with -S: what is started from here says by this name that it belongs to the environment.
+    sys.executable = called
+    if with_packages:
+        sys.prefix = sys.exec_prefix = root
+        major, minor = sys.version_info[:2]
+        sys.path.append(f"{root}/lib/python{major}.{minor}/site-packages")
+
+
+def _called_by() -> str:
+    """Return the absolute path by which this program was started; links are followed by the boot loader only."""
+    name = sys.orig_argv[0]
+    if "/" not in name:
+        places = (f"{folder}/{name}" for folder in os.environ.get("PATH", "").split(os.pathsep) if folder)
+        name = next((place for place in places if os.path.isfile(place)), sys.executable)
+    return os.path.abspath(name)
 
 
 def _fresh_main() -> dict[str, Any]:

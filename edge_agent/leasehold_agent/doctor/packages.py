@@ -40,10 +40,7 @@ def check_packages(settings: Settings) -> Iterator[Finding]:
             "pythons", "for tasks that say requires-python: " + ", ".join(sorted({one.spelled for one in known}))
         )
     else:
-        cure = (
-            "Run edge-agent packs add python3.12, or install Python 3.11 or newer and name it in `pythons`: "
-            "the agent's binary itself can't have packages."
-        )
+        cure = "Run edge-agent packs add python3.12, or install Python 3.11 or newer and name it in `pythons`."
         yield warning("pythons", "there is no Python that packages could be installed for", cure)
     yield _packs(packs)
     uv = find_uv(None if settings.uv is None else str(settings.uv), search_path=search_path, packs_dir=str(packs))
@@ -51,6 +48,13 @@ def check_packages(settings: Settings) -> Iterator[Finding]:
         yield fine("packages", f"{uv} installs what tasks depend on")
     elif any(one.has_pip for one in known):
         yield warning("packages", "pip installs what tasks depend on: slowly", f"{_GET_UV}.")
+    elif any(one.unpacks for one in known):
+        yield warning(
+            "packages",
+            "only packages that travel with a DAG (leasehold deploy --wheels) are installed here: "
+            "there is neither uv nor pip",
+            "Where DAGs need a package index: run edge-agent packs add python3.12 and edge-agent packs add uv.",
+        )
     else:
         yield warning(
             "packages",

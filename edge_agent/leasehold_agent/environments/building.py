@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -90,6 +91,43 @@ async def build(cache: EnvironmentCache, order: Order) -> None:
 
 
 async def _fill(aside: Path, order: Order) -> None:
+    if order.tool.unzips:
+        await _unzip(aside, order)
+    else:
+        await _install(aside, order)
+
+
+async def _unzip(aside: Path, order: Order) -> None:
+    from leasehold_agent.environments.carried import NotCarriedError, carried_wheels
+    from leasehold_agent.environments.unzipping import BadWheelError, HaltedError, unzip
+
+    python, halt, loop = order.tool.python, threading.Event(), asyncio.get_running_loop()
+
+    def say(text: str) -> None:
+        loop.call_soon_threadsafe(order.say, text)
+
+    def work() -> None:
+        try:
+            unzip(aside, carried_wheels(order.wanted, python, order.wheels_dir), python, halt, say)
+        except (BadWheelError, NotCarriedError) as problem:
+            raise BuildFailedError(str(problem)) from None
+        except HaltedError:
+            raise BuildStoppedError from None
+
+    working = asyncio.ensure_future(asyncio.to_thread(work))
+    stopping = asyncio.ensure_future(order.stopped.wait())
+    try:
+        await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+        halt.set()  # whatever ends the waiting: nobody writes any more when the rest is removed
+        await asyncio.wait([working])
+        problem = working.exception()
+    if problem is not None:
+        raise problem
+
+
+async def _install(aside: Path, order: Order) -> None:
     await _run(order.tool.make(aside), order, "making an empty environment")
     lock = aside / "requirements.lock"
     lock.write_text(order.wanted.lock, encoding="utf-8")

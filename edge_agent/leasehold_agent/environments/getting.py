@@ -16,7 +16,7 @@ from leasehold.runtime.rules.locks import (
     locked_packages,
     wanted_environment,
 )
-from leasehold.runtime.rules.python_versions import BadSpecifierError
+from leasehold.runtime.rules.python_versions import BadSpecifierError, allows
 from leasehold_agent.environments.cache import EnvironmentCache, Hold, environment_key
 from leasehold_agent.environments.pythons import Interpreter, NoPythonError, chosen, interpreters
 from leasehold_agent.environments.rules import EnvironmentRules
@@ -128,7 +128,7 @@ def _chosen(wanted: WantedEnvironment, site: Site, cache: EnvironmentCache) -> t
     """
     packs = Path(site.rules.packs_dir) if site.rules.packs_dir is not None else None
     for _ in range(_CHOICES):
-        here = _interpreters(site, cache, packs)
+        here = _able(_interpreters(site, cache, packs), wanted, Path(site.rules.wheels_dir))
         if packs is None:
             return chosen(wanted.requires_python, here), None
         with suppress(NoPythonError):
@@ -138,6 +138,38 @@ def _chosen(wanted: WantedEnvironment, site: Site, cache: EnvironmentCache) -> t
         with suppress(PackGoneError):  # what is gone is not among the next ones to choose from
             return python, keep(packs, python.path)
     raise NoPythonError("the Pythons of this site are being changed: edge-agent packs list shows which there are")
+
+
+def _able(here: list[Interpreter], wanted: WantedEnvironment, wheels_dir: Path) -> list[Interpreter]:
+    """Return those of the interpreters that the packages can be had for: the binary's own needs them carried.
+
+    Raises:
+        NoPythonError: only that would be allowed, and they are not.
+    """
+    if not wanted.lock or not any(one.unpacks for one in here):
+        return here
+    from leasehold_agent.environments.carried import NotCarriedError, carried_wheels
+
+    able: list[Interpreter] = []
+    lacks: dict[str, str] = {}
+    for one in here:
+        try:
+            if one.unpacks:
+                carried_wheels(wanted, one, wheels_dir)
+            able.append(one)
+        except NotCarriedError as problem:
+            lacks[one.spelled] = str(problem)
+    others = [one for one in able if allows(wanted.requires_python, one.version)]
+    own = [one for one in here if one.unpacks and allows(wanted.requires_python, one.version)]
+    if own and not others:
+        python = own[0]
+        major, minor, _ = python.version
+        raise NoPythonError(
+            f"the packages can't be had for the agent's own Python {python.spelled}, which takes only wheels that "
+            f"travel with the DAG: {lacks[python.spelled]}: carry the wheels (leasehold deploy --wheels), or add a "
+            f"Python and uv to this site (edge-agent packs add python{major}.{minor}, edge-agent packs add uv)"
+        )
+    return able
 
 
 def _interpreters(site: Site, cache: EnvironmentCache, packs: Path | None) -> list[Interpreter]:

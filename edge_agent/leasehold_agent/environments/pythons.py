@@ -18,14 +18,16 @@ _MOST_MICRO = 40
 _NAMES = ("python3", *(f"python3.{minor}" for minor in _MINORS))
 _OLDEST: Version = (3, 11, 0)
 _ASK_S = 20.0
-# The binary's own edge-python says of itself that it is not frozen, and has no folder that packages could go to.
-_ASK = """\
+# How packages get into its environments is a word: 1 with its pip, 0 not by itself. A frozen program is an interpreter
+# for tasks only if it knows such environments, as the binary's own edge-python does.
+_UNPACKS = "unpacks"
+_ASK = f"""\
 import sys, sysconfig
 from importlib.util import find_spec
-if not hasattr(sys, "_MEIPASS"):
-    pip = int(find_spec("pip") is not None)
-    tag = f"{sys.implementation.cache_tag}-{sysconfig.get_platform()}"
-    print(*sys.version_info[:3], tag, pip, sys.executable)
+how = getattr(sys, "_edge_python", None) if hasattr(sys, "_MEIPASS") else int(find_spec("pip") is not None)
+if how in (0, 1, "{_UNPACKS}"):
+    tag = f"{{sys.implementation.cache_tag}}-{{sysconfig.get_platform()}}"
+    print(*sys.version_info[:3], tag, how, sys.executable)
 """
 
 
@@ -38,12 +40,14 @@ class Interpreter:
         version: Major, minor and micro.
         tag: Which compiled packages fit: implementation and platform.
         has_pip: It can install packages itself.
+        unpacks: It is the binary's own: its packages are carried wheels, unzipped; nothing can be installed for it.
     """
 
     path: str
     version: Version
     tag: str
     has_pip: bool
+    unpacks: bool = False
 
     @property
     def spelled(self) -> str:
@@ -138,11 +142,11 @@ def _ask(path: str) -> Interpreter | None:
             stdin=subprocess.DEVNULL,
         )
         # What it calls itself: a name on the PATH may be a script that chooses.
-        major, minor, micro, tag, pip, executable = done.stdout.strip().split(maxsplit=5)
+        major, minor, micro, tag, how, executable = done.stdout.strip().split(maxsplit=5)
         version = (int(major), int(minor), int(micro))
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
-    return Interpreter(path=executable, version=version, tag=tag, has_pip=pip == "1")
+    return Interpreter(path=executable, version=version, tag=tag, has_pip=how == "1", unpacks=how == _UNPACKS)
 
 
 def _interpreter(fields: dict[str, object]) -> Interpreter:
@@ -152,6 +156,7 @@ def _interpreter(fields: dict[str, object]) -> Interpreter:
         version=(major, minor, micro),
         tag=str(fields["tag"]),
         has_pip=fields["has_pip"] is True,
+        unpacks=fields.get("unpacks") is True,
     )
 
 

@@ -25,11 +25,16 @@ class NoToolError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
-    """uv, or the pip of an interpreter."""
+    """uv, or the pip of an interpreter; for the binary's own interpreter the agent, which unzips carried wheels."""
 
     name: str
     uv: str | None
     python: Interpreter
+
+    @property
+    def unzips(self) -> bool:
+        """Say whether there is nothing to be started: the host does it."""
+        return self.python.unpacks
 
     def make(self, target: Path) -> list[str]:
         """Return the command that makes an empty environment."""
@@ -57,6 +62,8 @@ def find_tool(rules: EnvironmentRules, python: Interpreter, *, search_path: str)
     Raises:
         NoToolError: there is neither uv nor pip.
     """
+    if python.unpacks:
+        return Tool(name="the agent itself", uv=None, python=python)
     if uv := find_uv(rules.uv, search_path=search_path, packs_dir=rules.packs_dir):
         return Tool(name="uv", uv=uv, python=python)
     if python.has_pip:

@@ -30,8 +30,13 @@ class LockedPackage:
     name: str
     version: str
     hashes: frozenset[str]
-    is_conditional: bool
-    """It is not wanted everywhere: there is a marker."""
+    marker: str | None = None
+    """Where it is wanted, if not everywhere."""
+
+    @property
+    def is_conditional(self) -> bool:
+        """Say whether it is not wanted everywhere."""
+        return self.marker is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +78,7 @@ def locked_packages(lock: str) -> list[LockedPackage]:
                 name=normal_name(match["name"]),
                 version=match["version"],
                 hashes=frozenset(each["sha256"] for each in matches if each),
-                is_conditional=match["marker"] is not None,
+                marker=match["marker"],
             )
         )
     return found
