@@ -11,31 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.forwarder import Forwarder
+from tests.support.patient_dag import DAG
 from tests.system.place import Place, open_place
 from tests.system.programs import Program
 
 STATE = "bench"
-DAGS = '''\
-"""A task that waits to be let go."""
-
-import time
-from pathlib import Path
-
-from leasehold import dag, task
-
-
-@task
-def patient(gate: str) -> str:
-    print("waiting", flush=True)
-    while not Path(gate).exists():
-        time.sleep(0.02)
-    return "went on"
-
-
-@dag
-def waiting(gate: str):
-    patient(gate)
-'''
 _LINKS = {"poll": "pull", "stream": "push"}
 
 
@@ -93,7 +73,7 @@ def open_site(tree: Path, home: Path, *, way: str = "poll") -> Generator[Site]:
             place.serve("--public-url", forwarder.url)
             forwarder.forward_to(place.url)
             place.make_site("site")
-            place.deploy("waiting", DAGS)
+            place.deploy("waiting", DAG)
             token = place.issue_token("site")
             where = ("--name", STATE, "--state-dir", STATE)
             place.command(str(tree / "edge-agent"), "enroll", forwarder.url, "--token-file", token, *where)

@@ -16,35 +16,13 @@ import pytest
 
 from tests.packaging.other_versions import make_package
 from tests.packaging.scratch_system import ScratchSystem, opened
+from tests.support.patient_dag import DAG
 from tests.system.place import Place, open_place
 from tests.system.programs import until
 
 pytestmark = pytest.mark.timeout(300)
 
 OLDER, NEWER = built_version("leasehold-agent"), "99.0.0"
-DAG = '''\
-"""A task that goes on until it is let go, and then loads a module that it has not needed before."""
-
-import time
-from pathlib import Path
-
-from leasehold import dag, task
-
-
-@task
-def patient(gate: str) -> str:
-    print("waiting", flush=True)
-    while not Path(gate).exists():
-        time.sleep(0.02)
-    import tabnanny, xml.dom.minidom
-
-    return "went on"
-
-
-@dag
-def waiting(gate: str):
-    patient(gate)
-'''
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from leasehold_agent.exits import Exit
 from leasehold_agent.installing.versions import Versions
 from tests.packaging.other_versions import make_version
 from tests.packaging.paths import NO_PROGRAMS
+from tests.support.patient_dag import DAG
 from tests.support.releases import Publisher
 from tests.support.small_file_system import mounted
 from tests.system.place import Place, open_place
@@ -21,29 +22,6 @@ from tests.system.programs import Program, until
 pytestmark = pytest.mark.timeout(300)
 
 OLD, NEW, BROKEN = "1.0.0", "1.1.0", "1.2.0"
-DAG = '''\
-"""A task that goes on until it is let go, and then loads a module that it has not needed before."""
-
-import time
-from pathlib import Path
-
-from leasehold import dag, task
-
-
-@task
-def patient(gate: str) -> str:
-    print("waiting", flush=True)
-    while not Path(gate).exists():
-        time.sleep(0.02)
-    import tabnanny, xml.dom.minidom
-
-    return "went on"
-
-
-@dag
-def waiting(gate: str):
-    patient(gate)
-'''
 
 
 @dataclass
