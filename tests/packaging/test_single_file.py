@@ -219,7 +219,16 @@ def test_the_binary_installs_itself_twice_side_by_side_and_goes_again(
     older = versions / facts["version"] / "edge-agent"
     assert json.loads(subprocess.check_output([older, "version", "--json"]))["build"] == facts
 
-    gone = subprocess.run([command, "uninstall", *place], env=os.environ | quiet, capture_output=True, text=True)
+    task = [older.with_name("edge-python"), "-c", "import sys; print('runs', flush=True); sys.stdin.read()"]
+    with subprocess.Popen(task, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as still_runs:
+        assert still_runs.stdout is not None
+        still_runs.stdout.readline()
+        kept = subprocess.run([command, "uninstall", *place], env=os.environ | quiet, capture_output=True, text=True)
+    assert (kept.returncode, kept.stderr) == (0, "")
+    assert [path.name for path in versions.iterdir()] == [facts["version"]]
+    (again,) = [line for line in kept.stdout.splitlines() if line.startswith("  ")]
+    gone = subprocess.run(["sh", "-c", again], env=os.environ | quiet, capture_output=True, text=True)
     assert (gone.returncode, gone.stderr) == (0, "")
+    assert gone.stdout.startswith("Removed.")
     assert not [path for path in (tmp_path / "the place").rglob("*") if path.is_file() or path.is_symlink()]
     assert not list((tmp_path / "config").rglob("*.service"))

@@ -13,7 +13,7 @@ from leasehold_agent.exits import Exit, OperatorError
 from leasehold_agent.installing import installation
 from leasehold_agent.installing.places import SERVICE, Places, Scope, places
 from leasehold_agent.installing.units import launchd_plist, systemd_unit, windows_service
-from leasehold_agent.installing.versions import Versions
+from leasehold_agent.installing.versions import PROGRAM, Versions
 from leasehold_agent.version import agent_version
 
 
@@ -42,15 +42,20 @@ def run(arguments: Namespace) -> Exit:
 def remove(arguments: Namespace) -> Exit:
     """Take an installation away."""
     if arguments.package is not None:
-        gone = installation.remove_packaged(arguments.package)
+        prefix, gone = arguments.package, installation.remove_packaged(arguments.package)
     else:
-        gone = installation.uninstall(_places(arguments), with_service=not arguments.no_service)
+        chosen = _places(arguments)
+        prefix, gone = chosen.versions, installation.uninstall(chosen, with_service=not arguments.no_service)
     for version in gone.in_use:
+        tree = Versions(prefix).tree(version)
+        again = shlex.join([str(tree / PROGRAM), *sys.argv[1:]])  # the command that was typed is gone by then
         sys.stdout.write(
-            f"Version {version} stays: tasks or an agent still run from it. Uninstall again when they ended.\n"
+            f"Version {version} stays in {tree}: tasks or an agent still run from it. When they ended, type:\n"
+            f"  {again}\n"
         )
     if arguments.package is None:
-        sys.stdout.write("Removed. Settings and the agent's state (identity, attempts) are where they were.\n")
+        rest = "All else is removed" if gone.in_use else "Removed"
+        sys.stdout.write(f"{rest}. Settings and the agent's state (identity, attempts) are where they were.\n")
     return Exit.OK
 
 
