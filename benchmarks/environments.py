@@ -35,16 +35,22 @@ def first_packaged() -> None:
 """
 
 
+def in_turns(stage: Stage, times: int) -> tuple[list[float], list[float]]:
+    """Return the times (ms) to the first lines of tasks without and with packages: what else goes on meets both."""
+    plain: list[float] = []
+    packaged: list[float] = []
+    for _ in range(times):
+        plain += first_lines_ms(stage, "first_python", 1)[1]
+        packaged += first_lines_ms(stage, "first_packaged", 1)[1]
+    return plain, packaged
+
+
 def measure(home: Path, floors: Floors, *, quick: bool) -> list[Figure]:
     """Measure tasks with and without packages in turns, so that what else the machine does meets both alike."""
     times = 10 if quick else 60
     with open_stage(home, keeps_attempts=True) as stage:
         cold = first(stage)
-        plain: list[float] = []
-        packaged: list[float] = []
-        for _ in range(times):
-            plain += first_lines_ms(stage, "first_python", 1)[1]
-            packaged += first_lines_ms(stage, "first_packaged", 1)[1]
+        plain, packaged = in_turns(stage, times)
     note = f"{times} runs of each, in turns"
     return [
         Figure(

@@ -6,7 +6,7 @@ import compileall
 import json
 import os
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from datetime import datetime
@@ -146,13 +146,11 @@ def open_stage(
     keeps_attempts: bool = False,
     link: str = "pull",
     command: str = "edge-agent",
-    settings: Mapping[str, str] | None = None,
 ) -> Generator[Stage]:
     """Start everything, with a forwarder that counts between agent and API if asked, and warm it up.
 
     Args:
         command: the agent's program.
-        settings: variables with settings of the agent.
     """
     _compile()
     home.mkdir()
@@ -167,7 +165,6 @@ def open_stage(
         place.enroll("bench", "bench-1", url=forwarder.url if forwarder else None)
         place.env |= {"LEASEHOLD_AGENT_LINK": link}
         kept = {"LEASEHOLD_AGENT_KEEP_ATTEMPTS": "1"} if keeps_attempts else {}
-        kept |= settings or {}
         agent = place.start_agent("bench-1", "--slots", str(SLOTS), more=kept, command=command)
         place.deploy("bench", DAGS.format(tasks=tasks))
         stage = Stage(place, api, agent, forwarder, tasks)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 from statistics import median
@@ -27,16 +26,10 @@ def measure(tree: Path, home: Path, floors: Floors, *, quick: bool) -> list[Figu
     home.mkdir()
     times = 10 if quick else 40
     fork = _fork_ms(tree, home / "hosts", times)
-    # A binary brings no installer: sites have uv, or a Python with pip, for tasks with packages.
-    uv = {"LEASEHOLD_AGENT_UV": str(Path(sys.executable).with_name("uv"))}
-    with open_stage(home / "stage", keeps_attempts=True, command=str(tree / "edge-agent"), settings=uv) as stage:
+    with open_stage(home / "stage", keeps_attempts=True, command=str(tree / "edge-agent")) as stage:
         plain_first = percentile(first_lines_ms(stage, "first_python", times // 2)[1], 0.5)
         cold = median(environments.first(stage, prefix=prefix) for prefix in _COLD) - plain_first
-        plain: list[float] = []
-        packaged: list[float] = []
-        for _ in range(times):
-            plain += first_lines_ms(stage, "first_python", 1)[1]
-            packaged += first_lines_ms(stage, "first_packaged", 1)[1]
+        plain, packaged = environments.in_turns(stage, times)
     note = f"{environments.PACKAGES} carried wheels; from lease to first line, less the same without packages"
     return [
         Figure(
@@ -67,7 +60,7 @@ def measure(tree: Path, home: Path, floors: Floors, *, quick: bool) -> list[Figu
             unit="ms",
             floor=floors.interpreter,
             aim=Aim(value=600),
-            note=f"{note}; median of {len(_COLD)}, built by uv",
+            note=f"{note}; median of {len(_COLD)}, unzipped by the agent itself",
         ),
     ]
 

@@ -128,7 +128,7 @@ def _chosen(wanted: WantedEnvironment, site: Site, cache: EnvironmentCache) -> t
     """
     packs = Path(site.rules.packs_dir) if site.rules.packs_dir is not None else None
     for _ in range(_CHOICES):
-        here = _able(_interpreters(site, cache, packs), wanted, Path(site.rules.wheels_dir))
+        here = _able(_interpreters(site, cache, packs), wanted, cache, Path(site.rules.wheels_dir))
         if packs is None:
             return chosen(wanted.requires_python, here), None
         with suppress(NoPythonError):
@@ -140,13 +140,17 @@ def _chosen(wanted: WantedEnvironment, site: Site, cache: EnvironmentCache) -> t
     raise NoPythonError("the Pythons of this site are being changed: edge-agent packs list shows which there are")
 
 
-def _able(here: list[Interpreter], wanted: WantedEnvironment, wheels_dir: Path) -> list[Interpreter]:
+def _able(
+    here: list[Interpreter], wanted: WantedEnvironment, cache: EnvironmentCache, wheels_dir: Path
+) -> list[Interpreter]:
     """Return those of the interpreters that the packages can be had for: the binary's own needs them carried.
 
     Raises:
         NoPythonError: only that would be allowed, and they are not.
     """
-    if not wanted.lock or not any(one.unpacks for one in here):
+    # What is built needs no wheels any more; to look them through takes milliseconds of every start.
+    asked = [one for one in here if one.unpacks and not cache.is_ready(environment_key(wanted.lock, one))]
+    if not wanted.lock or not asked:
         return here
     from leasehold_agent.environments.carried import NotCarriedError, carried_wheels
 
@@ -154,13 +158,13 @@ def _able(here: list[Interpreter], wanted: WantedEnvironment, wheels_dir: Path) 
     lacks: dict[str, str] = {}
     for one in here:
         try:
-            if one.unpacks:
+            if one in asked:
                 carried_wheels(wanted, one, wheels_dir)
             able.append(one)
         except NotCarriedError as problem:
             lacks[one.spelled] = str(problem)
     others = [one for one in able if allows(wanted.requires_python, one.version)]
-    own = [one for one in here if one.unpacks and allows(wanted.requires_python, one.version)]
+    own = [one for one in asked if allows(wanted.requires_python, one.version)]
     if own and not others:
         python = own[0]
         major, minor, _ = python.version
