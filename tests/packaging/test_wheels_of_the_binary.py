@@ -129,6 +129,13 @@ def test_a_machine_without_python_runs_tasks_with_carried_wheels(binary: Path, t
         place.deploy("plain", ONLY_PYTHON)
         place.deploy("by_index", BY_INDEX)
 
+        # First: what the other DAG's wheels are unzipped to is good for every DAG with this lock.
+        run = place.trigger("by_index")
+        told = until(lambda: place.get(f"runs/{run}")["tasks"][0]["attempts"][0]["ending"], "it could not start")
+        assert told == "could_not_start"
+        assert "carry the wheels (leasehold deploy --wheels), or add" in json.dumps(place.get(f"runs/{run}"))
+        place.cancel(run)
+
         tasks = place.run_dag("paint")["tasks"]
 
         logs = {each["task"]: place.log_of(each["attempts"][-1]["attempt"]).decode() for each in tasks}
@@ -145,10 +152,4 @@ def test_a_machine_without_python_runs_tasks_with_carried_wheels(binary: Path, t
 
         (plain,) = place.run_dag("plain")["tasks"]
         assert f"by {binary}/edge-python" in place.log_of(plain["attempts"][-1]["attempt"]).decode()
-
-        run = place.trigger("by_index")
-        told = until(lambda: place.get(f"runs/{run}")["tasks"][0]["attempts"][0]["ending"], "it could not start")
-        assert told == "could_not_start"
-        assert "carry the wheels (leasehold deploy --wheels), or add" in json.dumps(place.get(f"runs/{run}"))
-        place.cancel(run)
     assert sorted(binary.rglob("*")) == before, "nothing is ever written into the tree of the agent"
